@@ -1,0 +1,49 @@
+package millicent
+
+import "context"
+
+// A Launcher starts execution environments for one kind of runtime. Every
+// implementation passes launchertest.Run. It is safe for concurrent use.
+type Launcher interface {
+	// Launch starts an environment for v and returns once its Init phase is
+	// over, well or badly: an environment whose Init failed runs it again
+	// within its next Invoke, as Lambda does, and that invocation's Result
+	// tells the caller why it failed. An error means that the platform could
+	// not start the environment; nothing is left behind then.
+	Launch(ctx context.Context, v *Version) (Environment, error)
+}
+
+// An Environment is one copy of a version, ready to serve. It serves one
+// invocation at a time; the scheduler owns it between invocations.
+type Environment interface {
+	// Invoke runs one invocation to its end: a response, an error, a crash or
+	// the version's timeout, all of which are Results. After a crash or a
+	// timeout the environment keeps its /tmp and starts its runtime afresh in
+	// the next Invoke. When ctx ends first, the function is stopped and ctx's
+	// error returned. An *Error with code CodeEnvironmentDead means that the
+	// environment is gone and the function did not see the event: invoke
+	// another one.
+	Invoke(ctx context.Context, inv *Invocation) (*Result, error)
+
+	// Close runs the Shutdown phase and frees everything. It is idempotent,
+	// may be called at any time, and ends a running Invoke.
+	Close() error
+}
+
+// A LogRecord is one event in a function's log: a line of the function or of
+// the platform.
+type LogRecord struct {
+	Tenant     string `json:"tenant"`
+	Function   string `json:"function"`
+	Version    string `json:"version"`
+	Stream     string `json:"stream"`               // YYYY/MM/DD/[VERSION]32hex, one per environment
+	Invocation string `json:"invocation,omitempty"` // request id; empty outside invocations
+	Time       int64  `json:"time"`                 // Unix microseconds
+	Message    string `json:"message"`              // without a final newline
+}
+
+// A LogSink takes log records. Write never blocks on disk or network and is
+// safe for concurrent use.
+type LogSink interface {
+	Write(rec LogRecord)
+}

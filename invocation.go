@@ -1,0 +1,51 @@
+package millicent
+
+import "time"
+
+// InvocationType says how the caller waits.
+type InvocationType string
+
+// The invocation types of the Lambda API.
+const (
+	RequestResponse InvocationType = "RequestResponse" // the caller waits for the result
+	Event           InvocationType = "Event"           // the caller waits for acceptance
+	DryRun          InvocationType = "DryRun"          // nothing runs
+)
+
+// An Invocation is one call of a function, whichever door it came in by.
+type Invocation struct {
+	ID        string // request id, a UUID
+	Tenant    string // account id
+	Function  string // name
+	Qualifier string // as the caller gave it: "", Latest, a number or an alias
+	ARN       string // the function's resource name as the caller qualified it
+
+	Event         []byte // JSON, or empty
+	ClientContext []byte // JSON, or empty
+	TraceID       string // X-Amzn-Trace-Id, or empty
+
+	// Lineage: the invocation at the root of the chain that led here (its own
+	// ID when it is the root) and how many functions lie between.
+	Root string
+	Hops int
+
+	Received time.Time
+}
+
+// A Result is the outcome of an invocation that reached a function: what it
+// answered, or how it failed.
+type Result struct {
+	Payload []byte
+
+	// FunctionError is empty when the function succeeded, else "Unhandled":
+	// Payload then is the error document.
+	FunctionError string
+
+	// ErrorType is the kind of failure for logs and metrics, such as
+	// Sandbox.Timedout or Runtime.ExitError; empty on success.
+	ErrorType string
+
+	Version string // number of the version that ran
+	LogTail []byte // the last 4 KB of the invocation's log
+	Usage   Usage
+}
