@@ -1,0 +1,44 @@
+# make demo   installs what is missing, builds, runs the examples end to end
+# make test   installs what is missing, builds, runs every test
+
+GO      ?= go
+PKGS    := ./...
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+HELPER  := internal/sandbox/helper/init
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help demo up test build lint fuzz bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup-demo build ## install, build, deploy the examples, call them, stop
+	@e2e/demo.sh
+
+up: setup-demo build ## install, build, and leave the platform running in the foreground
+	@bin/millicent up
+
+test: setup-test build ## install, build, check the house rules, run every test with the race detector
+	@.ci/test
+
+build: $(HELPER) ## build bin/millicent
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/millicent ./cmd/millicent
+
+$(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go) go.mod
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./internal/sandbox/init
+
+setup-%:
+	@.ci/setup $*
+
+lint: ## golangci-lint, pinned in tools/go.mod
+	@$(GO) tool -modfile=tools/go.mod golangci-lint run
+
+fuzz: ## every fuzz target for 20 seconds
+	@.ci/fuzz
+
+bench: build ## benchmarks of the packages
+	@$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
+
+clean: ## remove what was built
+	@rm -rf bin $(HELPER)
