@@ -1,0 +1,20 @@
+// Package native serves millicent's own endpoints, those that the Lambda API
+// has no word for. All answers are JSON; errors look like the Lambda API's.
+//
+//	GET    /_millicent/health                    {"status":"ok"}; needs no signature
+//	GET    /_millicent/info                      version, account, region, …: see Info
+//	GET    /_millicent/runtimes                  {"runtimes":[Runtime, …]}
+//	GET    /_millicent/logs?function=NAME        NDJSON, one millicent.LogRecord a line, oldest first;
+//	           &since=RFC3339 &limit=N           newest N (default 1000, at most 10000)
+//	           &follow=1                         goes on until the client hangs up; each line is flushed
+//	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
+//	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
+//	DELETE /_millicent/keys/{id}                 204
+//	GET    /_millicent/functions/{name}/egress   {"allow":["example.com:443", …]}; empty: as the server allows
+//	PUT    /_millicent/functions/{name}/egress   the same in the body; answers what is stored
+//	GET    /_millicent/packages/{token}          the zip file; the token is its own permission, and expires
+//
+// Where calls must be signed (--auth sigv4) these are too, except as noted; a
+// caller on the admin socket need not sign and may name another tenant in
+// POST keys: {"tenant":"123456789012"}.
+package native
