@@ -17,6 +17,12 @@ type Config struct {
 	MaxEnvironments int           // on this node; default 500
 	MaxMemoryMB     int           // sum of the environments' configured memory; default: the machine's
 	Concurrency     int           // invocations at a time for a tenant; default 1000
+
+	// Reserved returns the sum of a tenant's reserved concurrency, which is
+	// taken out of Concurrency for the functions that have none reserved. It
+	// is asked at every Acquire and must answer from memory; default: 0.
+	Reserved func(tenant string) int
+
 	KeepAlive       time.Duration // how long an idle environment is kept; default 10 minutes
 	QueueWait       time.Duration // how long an invocation waits for room; default 5 s
 	Log             *slog.Logger
@@ -51,6 +57,17 @@ func (l *Lease) Release(broken bool) { panic("not built") }
 func (s *Scheduler) Retire(tenant, function string, keep func(*millicent.Version) bool) {
 	panic("not built")
 }
+
+// A Load is what the environments of this node use at a moment.
+type Load struct {
+	Launching, Idle, Busy, Closing int // environments by state
+
+	MemoryMB int // configured memory of all of these
+	Waiting  int // invocations that wait for room
+}
+
+// Snapshot returns the load now, for metrics.
+func (s *Scheduler) Snapshot() Load { panic("not built") }
 
 // Close refuses new leases, waits for the running ones until ctx ends, and
 // closes all environments.
