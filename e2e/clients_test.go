@@ -64,7 +64,7 @@ func (s *server) sdk() *lambda.Client {
 	return lambda.New(lambda.Options{
 		BaseEndpoint: aws.String(s.url()),
 		Region:       "us-east-1",
-		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(s.keyID, s.keySecret, ""),
 		Retryer:      aws.NopRetryer{},
 	})
 }

@@ -26,6 +26,8 @@ type server struct {
 	log  *lockedBuffer
 	done chan struct{}
 	args []string
+
+	keyID, keySecret string // what clients sign with
 }
 
 // lockedBuffer collects output that is read while it is written.
@@ -58,7 +60,7 @@ func needRoot(t testing.TB) {
 func up(t testing.TB, args ...string) *server {
 	t.Helper()
 	needRoot(t)
-	s := &server{t: t, data: t.TempDir(), addr: freeAddr(t), args: args}
+	s := &server{t: t, data: t.TempDir(), addr: freeAddr(t), args: args, keyID: "test", keySecret: "test"}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
@@ -140,7 +142,7 @@ func (s *server) cli(args ...string) (stdout, stderr string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
-	cmd.Env = append(cleanEnv(), "MILLICENT_ENDPOINT="+s.url())
+	cmd.Env = append(s.awsEnv(), "MILLICENT_ENDPOINT="+s.url())
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	err = cmd.Run()
@@ -203,7 +205,7 @@ func cleanEnv() []string {
 // awsEnv is the environment of an AWS client with made-up credentials.
 func (s *server) awsEnv() []string {
 	return append(cleanEnv(),
-		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID="+s.keyID, "AWS_SECRET_ACCESS_KEY="+s.keySecret, "AWS_REGION=us-east-1",
 		"AWS_DEFAULT_REGION=us-east-1", "AWS_ENDPOINT_URL="+s.url(), "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_PAGER=", "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent")
 }
