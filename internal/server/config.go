@@ -29,8 +29,8 @@ type Config struct {
 	MaxMemoryMB     int           // sum of their configured memory; default the machine's
 	KeepAlive       time.Duration // how long an idle environment is kept; default 10 minutes
 
-	Version string           // of the program, for info; default "dev"
-	Log     *slog.Logger     // default slog.Default()
+	Version string            // of the program, for info; default "dev"
+	Log     *slog.Logger      // default slog.Default()
 	Ready   func(addr string) // called once calls are served, with the address; default none
 
 	// Abort ends a clean stop's wait for running invocations at once when it
