@@ -1,0 +1,49 @@
+package scheduler
+
+import (
+	"context"
+	"strconv"
+	"testing"
+
+	"github.com/millicent-run/millicent"
+)
+
+// BenchmarkWarm is the scheduler's part of a warm invocation.
+func BenchmarkWarm(b *testing.B) {
+	s := start(b, &fakeLauncher{}, Config{MaxMemoryMB: 1 << 20})
+	v := fakeVersion("a", 128)
+	ctx := context.Background()
+	b.ReportAllocs()
+	for b.Loop() {
+		lease, err := s.Acquire(ctx, v, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		lease.Release(false)
+	}
+}
+
+// BenchmarkWarmParallel has all cores at 200 functions with one environment
+// or more each.
+func BenchmarkWarmParallel(b *testing.B) {
+	s := start(b, &fakeLauncher{}, Config{MaxMemoryMB: 1 << 20})
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		ctx := context.Background()
+		for i := 0; pb.Next(); i++ {
+			lease, err := s.Acquire(ctx, benchVersions[i%len(benchVersions)], nil)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			lease.Release(false)
+		}
+	})
+}
+
+var benchVersions = func() (vs [200]*millicent.Version) {
+	for i := range vs {
+		vs[i] = fakeVersion("function-"+strconv.Itoa(i), 128)
+	}
+	return vs
+}()

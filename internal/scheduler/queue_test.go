@@ -1,0 +1,153 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+func TestFullMachineThrottlesAfterTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1, QueueWait: 3 * time.Second})
+		lease := acquire(t, s, fakeVersion("a", 128))
+		waiting := acquireLater(t.Context(), s, fakeVersion("b", 128))
+		<-waiting.done
+		wantThrottle(t, waiting.err, millicent.ReasonConcurrency)
+		if waiting.took != 3*time.Second {
+			t.Errorf("waited %v, want 3s", waiting.took)
+		}
+		lease.Release(false)
+	})
+}
+
+func TestNoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1, QueueWait: -1})
+		lease := acquire(t, s, fakeVersion("a", 128))
+		_, err := s.Acquire(t.Context(), fakeVersion("b", 128), nil)
+		wantThrottle(t, err, millicent.ReasonConcurrency)
+		lease.Release(false)
+	})
+}
+
+func TestSlowLaunchIsNotThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{launchTime: time.Minute}, Config{QueueWait: time.Second})
+		acquire(t, s, fakeVersion("a", 128)).Release(false)
+	})
+}
+
+func TestRoomGoesOutInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{closeTime: time.Millisecond}, Config{MaxEnvironments: 1, QueueWait: time.Hour})
+		lease := acquire(t, s, fakeVersion("x", 128))
+		order := make(chan int, 10)
+		for i := range 10 {
+			// Two functions by turns: reuse must not overtake.
+			v := fakeVersion("f"+strconv.Itoa(i%2), 128)
+			a := acquireLater(t.Context(), s, v)
+			synctest.Wait()
+			go func() {
+				<-a.done
+				order <- i
+				time.Sleep(time.Second)
+				a.lease.Release(false)
+			}()
+		}
+		lease.Release(false)
+		var got []int
+		for range 10 {
+			got = append(got, <-order)
+		}
+		if !slices.IsSorted(got) {
+			t.Errorf("served in the order %v", got)
+		}
+	})
+}
+
+func TestReuseOvertakesWhoNeedsMoreThanThereIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{}
+		s := start(t, l, Config{MaxMemoryMB: 1000, QueueWait: 5 * time.Second})
+		small := fakeVersion("small", 100)
+		one, hog := acquire(t, s, small), acquire(t, s, fakeVersion("hog", 900))
+		big := acquireLater(t.Context(), s, fakeVersion("big", 950))
+		synctest.Wait()
+		next := acquireLater(t.Context(), s, small)
+		synctest.Wait()
+		one.Release(false) // would not make room for big
+		<-next.done
+		if next.err != nil || next.lease.Cold {
+			t.Fatalf("got %v, want the idle environment", next.err)
+		}
+		next.lease.Release(false)
+		acquire(t, s, small).Release(false) // a newcomer does not wait either
+		if big.isDone() {
+			t.Fatal("served without room")
+		}
+		hog.Release(false)
+		<-big.done
+		if big.err != nil {
+			t.Fatal(big.err)
+		}
+		if big.took >= 5*time.Second || l.maxMemory > 1000 {
+			t.Errorf("took %v and %d MB", big.took, l.maxMemory)
+		}
+		big.lease.Release(false)
+	})
+}
+
+func TestWhoLeavesTheQueueHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxMemoryMB: 1000})
+		lease := acquire(t, s, fakeVersion("a", 500))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		big := acquireLater(ctx, s, fakeVersion("big", 900))
+		synctest.Wait()
+		small := acquireLater(t.Context(), s, fakeVersion("small", 100))
+		synctest.Wait()
+		if small.isDone() {
+			t.Fatal("overtook who was first")
+		}
+		why := errors.New("hung up")
+		cancel(why)
+		<-big.done
+		<-small.done
+		if big.err != why || small.err != nil {
+			t.Errorf("got %v and %v", big.err, small.err)
+		}
+		small.lease.Release(false)
+		lease.Release(false)
+	})
+}
+
+func TestEvictionIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{closeTime: time.Second}
+		s := start(t, l, Config{MaxEnvironments: 10})
+		for i := range 10 {
+			acquire(t, s, fakeVersion("old"+strconv.Itoa(i), 128)).Release(false)
+		}
+		var all []*later
+		for i := range 3 {
+			all = append(all, acquireLater(t.Context(), s, fakeVersion("new"+strconv.Itoa(i), 128)))
+			synctest.Wait()
+		}
+		if load := s.Snapshot(); load.Closing != 3 || load.Idle != 7 || load.Waiting != 3 {
+			t.Errorf("got %+v, want one eviction for each", load)
+		}
+		for _, a := range all {
+			<-a.done
+			if a.took != time.Second {
+				t.Errorf("took %v, want the evictions side by side", a.took)
+			}
+			a.lease.Release(false)
+		}
+	})
+}
