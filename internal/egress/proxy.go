@@ -1,0 +1,183 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// A proxy carries one sandbox's TCP connections.
+type proxy struct {
+	gw      *Gateway
+	port    Port
+	allow   allowList
+	learned *learnedNames
+
+	lastRefusal atomic.Int64 // Unix nanoseconds of the last OnRefuse
+}
+
+// serve carries connections until the listener closes.
+func (p *proxy) serve(ctx context.Context) error {
+	return acceptLoop(ctx, p.port.TCP, maxConns, func(c *net.TCPConn) { p.carry(ctx, c) })
+}
+
+// carry connects a sandbox's connection to where it wanted to go.
+func (p *proxy) carry(ctx context.Context, inside *net.TCPConn) {
+	dst, err := p.port.OriginalDst(inside)
+	if err != nil {
+		p.gw.log.Warn("no destination known for a connection", "error", err)
+		reset(inside)
+		return
+	}
+	dst = netip.AddrPortFrom(dst.Addr().WithZone("").Unmap(), dst.Port())
+	if reason := p.decide(dst); reason != "" {
+		p.refuse(inside, dst, reason)
+		return
+	}
+	if !p.gw.conns.TryAcquire(1) {
+		p.gw.log.Warn("too many outbound connections on this server", "limit", maxAllConns)
+		reset(inside)
+		return
+	}
+	defer p.gw.conns.Release(1)
+	outside, err := p.gw.dial(ctx, dst)
+	if err != nil {
+		reset(inside) // as close to "connection refused" as an accepted one comes
+		return
+	}
+	defer outside.Close()
+	defer context.AfterFunc(ctx, func() { outside.Close() })()
+
+	// The host got this address between the decision and the dial: only a
+	// connection to oneself has the same address at both ends.
+	if ends(outside.LocalAddr()) == ends(outside.RemoteAddr()) && p.gw.isLocal(dst.Addr()) {
+		reset(outside)
+		p.refuse(inside, dst, "an address of the host")
+		return
+	}
+	p.port.Traffic.Connections.Add(1)
+	pipe(inside, outside, p.gw.idle, p.port.Traffic)
+}
+
+// decide asks the policy about a destination, with all that is known now.
+func (p *proxy) decide(dst netip.AddrPort) string {
+	now := time.Now()
+	local, err := p.gw.local.prefixes(now)
+	if err != nil {
+		p.gw.log.Error("outbound connection refused: the host's own addresses are unknown", "error", err)
+		return "the host's own addresses are unknown"
+	}
+	return decide(state{
+		mode:   p.gw.mode,
+		local:  local,
+		refuse: p.gw.refuse,
+		allow:  p.allow,
+		names:  p.learned.of(now, dst.Addr()),
+	}, dst)
+}
+
+// refuse resets a connection that the policy does not allow.
+func (p *proxy) refuse(inside *net.TCPConn, dst netip.AddrPort, reason string) {
+	p.port.Traffic.Refused.Add(1)
+	reset(inside)
+	now, last := time.Now().UnixNano(), p.lastRefusal.Load()
+	if now-last < int64(time.Second) || !p.lastRefusal.CompareAndSwap(last, now) {
+		return
+	}
+	p.gw.log.Debug("outbound connection refused", "destination", dst, "reason", reason)
+	if p.port.OnRefuse != nil {
+		p.port.OnRefuse(dst, reason)
+	}
+}
+
+// isLocal reports whether an address is the host's own right now.
+func (g *Gateway) isLocal(a netip.Addr) bool {
+	prefixes, err := g.local.read()
+	if err != nil {
+		return true
+	}
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends returns the address of one end of a connection.
+func ends(a net.Addr) netip.Addr {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return t.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// hostDialer connects from the host's own network.
+func hostDialer(timeout time.Duration) func(context.Context, netip.AddrPort) (*net.TCPConn, error) {
+	d := &net.Dialer{Timeout: timeout}
+	return func(ctx context.Context, dst netip.AddrPort) (*net.TCPConn, error) {
+		return d.DialTCP(ctx, "tcp", netip.AddrPort{}, dst)
+	}
+}
+
+// chunk is how much is spliced between two looks at the clock.
+const chunk = 256 << 10
+
+// pipe carries bytes both ways until both directions have ended, one has
+// failed, or nothing moved for as long as idle. The end of one direction is
+// passed on and leaves the other open.
+func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
+	var moved atomic.Int64 // Unix nanoseconds of the last byte either way
+	moved.Store(time.Now().UnixNano())
+	one := func(dst, src *net.TCPConn, count *atomic.Int64) {
+		if copyAll(dst, src, idle, &moved, count) != nil {
+			// A broken or idle connection ends both ways, and says so.
+			reset(src)
+			reset(dst)
+			return
+		}
+		// An error means that dst is gone, which the other direction sees.
+		_ = dst.CloseWrite()
+	}
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		one(inside, outside, &t.Received)
+	}()
+	one(outside, inside, &t.Sent)
+	<-back
+}
+
+// copyAll copies src to dst until src ends. The kernel moves the bytes
+// (splice), so the clock is kept with deadlines, chunk by chunk: each direction
+// says at least every half of idle whether it moved, and ends when neither has
+// for all of it; a write may wait for twice that.
+func copyAll(dst, src *net.TCPConn, idle time.Duration, moved, count *atomic.Int64) error {
+	for {
+		now := time.Now()
+		if err := errors.Join(src.SetReadDeadline(now.Add(idle/2)), dst.SetWriteDeadline(now.Add(2*idle))); err != nil {
+			return err
+		}
+		n, err := io.CopyN(dst, src, chunk)
+		if n > 0 {
+			count.Add(n)
+			moved.Store(time.Now().UnixNano())
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if time.Since(time.Unix(0, moved.Load())) >= idle {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
