@@ -1,14 +1,22 @@
-// Package invoke is the one path of every invocation.
 package invoke
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/scheduler"
 )
+
+// maxDeaths is how many environments may die under one invocation before the
+// caller is told.
+const maxDeaths = 3
 
 // Store is what an Invoker needs of the store.
 type Store interface {
@@ -21,9 +29,9 @@ type Scheduler interface {
 	Acquire(ctx context.Context, v *millicent.Version, reserved *int) (*scheduler.Lease, error)
 }
 
-// Observer sees every invocation whose function exists, at its end. res is
-// nil when the platform refused or failed; err then says why. It must not
-// block and keeps neither inv nor res.
+// Observer sees every invocation whose version exists, at its end. res is nil
+// when the platform refused or failed; err then says why. It must not block
+// and keeps neither inv nor res.
 type Observer interface {
 	Invoked(inv *millicent.Invocation, res *millicent.Result, err error)
 }
@@ -47,26 +55,184 @@ type Config struct {
 	Log          *slog.Logger  // default: none
 }
 
-// Invoker runs invocations.
-type Invoker struct{}
+func (cfg Config) withDefaults() Config {
+	if cfg.Observer == nil {
+		cfg.Observer = unobserved{}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.NewID == nil {
+		cfg.NewID = uuid.NewString
+	}
+	if cfg.Draw == nil {
+		cfg.Draw = rand.Float64
+	}
+	if cfg.PendingWait == 0 {
+		cfg.PendingWait = 2 * time.Second
+	}
+	if cfg.EventWorkers == 0 {
+		cfg.EventWorkers = 20
+	}
+	if cfg.EventQueue == 0 {
+		cfg.EventQueue = 10_000
+	}
+	if cfg.EventBytes == 0 {
+		cfg.EventBytes = 128 << 20
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return cfg
+}
+
+type unobserved struct{}
+
+func (unobserved) Invoked(*millicent.Invocation, *millicent.Result, error) {}
+
+// Invoker runs invocations. It is safe for concurrent use.
+type Invoker struct {
+	cfg     Config
+	life    context.Context // ends when nothing is waited for any more
+	endLife context.CancelCauseFunc
+	running sync.WaitGroup // invocations, and workers of Event invocations
+
+	mu     sync.Mutex // guards what follows
+	closed bool
+	active int // invocations that run
+	events events
+}
 
 // New returns an Invoker. Close it.
-func New(cfg Config) *Invoker { panic("not built") }
+func New(cfg Config) *Invoker {
+	i := &Invoker{cfg: cfg.withDefaults()}
+	i.events.functions = make(map[functionKey]*backlog)
+	i.life, i.endLife = context.WithCancelCause(context.Background())
+	return i
+}
 
 // Invoke runs one invocation and returns what the function answered. It fills
-// in inv.ID, Root and Received where they are empty.
+// in inv.ID, ARN, Root, Hops and Received where they are empty, and goes on
+// when ctx ends.
+//
+// Errors are or wrap *millicent.Errors: CodeNotFound; CodeConflict when the version is
+// not active; CodeThrottled; CodeServerUnavailable when the server stops;
+// CodeInternal and what a launcher says otherwise.
 func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	panic("not built")
+	ctx, end, err := i.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	i.complete(ctx, inv)
+	return i.invoke(ctx, inv)
 }
 
-// Enqueue accepts an Event invocation and runs it in the background.
-func (i *Invoker) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
-	panic("not built")
+// invoke is the path: resolve and admit, acquire, invoke, release, settle.
+func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	v, reserved, err := i.admit(ctx, inv)
+	if err != nil {
+		return nil, err
+	}
+	var res *millicent.Result
+	for deaths := 0; ; deaths++ {
+		var lease *scheduler.Lease
+		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, reserved); err != nil {
+			break
+		}
+		res, err = use(ctx, lease, inv)
+		if millicent.ErrorCode(err) != millicent.CodeEnvironmentDead || deaths == maxDeaths {
+			break
+		}
+	}
+	return i.settle(ctx, inv, v, res, err)
 }
 
-// Check does what Invoke does up to the running: whether the function and the
-// qualifier exist. It serves DryRun.
-func (i *Invoker) Check(ctx context.Context, inv *millicent.Invocation) error { panic("not built") }
+// use invokes lease's environment and releases it. An environment that
+// returns an error is not used again.
+func use(ctx context.Context, lease *scheduler.Lease, inv *millicent.Invocation) (*millicent.Result, error) {
+	broken := true // after a panic, too
+	defer func() { lease.Release(broken) }()
+	res, err := lease.Environment.Invoke(ctx, inv)
+	broken = err != nil
+	return res, err
+}
 
-// Close refuses new invocations and waits for the running ones until ctx ends.
-func (i *Invoker) Close(ctx context.Context) error { panic("not built") }
+// settle makes the outcome what the caller and the observer get.
+func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, res *millicent.Result, err error) (*millicent.Result, error) {
+	switch {
+	case err == nil:
+		res.Version = v.Number
+	case ctx.Err() != nil:
+		res, err = nil, errStopping(err)
+	case millicent.ErrorCode(err) == millicent.CodeEnvironmentDead:
+		res, err = nil, &millicent.Error{
+			Code:    millicent.CodeInternal,
+			Message: "The function's execution environments ended before they could take the event.",
+			Err:     err,
+		}
+	default:
+		res = nil
+	}
+	i.cfg.Observer.Invoked(inv, res, err)
+	return res, err
+}
+
+// begin counts an invocation and takes it off its caller's context: ctx ends
+// when the Invoker's life does. Call end afterwards.
+func (i *Invoker) begin(caller context.Context) (ctx context.Context, end func(), err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return nil, nil, errStopping(nil)
+	}
+	i.active++
+	i.running.Add(1)
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(caller))
+	stop := context.AfterFunc(i.life, func() { cancel(context.Cause(i.life)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+		i.mu.Lock()
+		i.active--
+		i.mu.Unlock()
+		i.running.Done()
+	}, nil
+}
+
+// Close refuses new invocations and waits for the running and the accepted
+// ones until ctx ends; those are cut off then, and the error says how many. It
+// is idempotent.
+func (i *Invoker) Close(ctx context.Context) error {
+	i.mu.Lock()
+	i.closed = true
+	i.mu.Unlock()
+	done := make(chan struct{})
+	go func() { // ends with the last invocation, which Close waits for
+		defer close(done)
+		i.running.Wait()
+	}()
+	var err error
+	select {
+	case <-done:
+	case <-ctx.Done():
+		i.mu.Lock()
+		n := i.active + i.events.count
+		i.mu.Unlock()
+		i.endLife(ctx.Err())
+		<-done
+		if n > 0 {
+			err = fmt.Errorf("%d invocations were cut off: %w", n, ctx.Err())
+		}
+	}
+	i.endLife(nil)
+	return err
+}
+
+func errStopping(cause error) error {
+	return &millicent.Error{
+		Code:    millicent.CodeServerUnavailable,
+		Message: "The server is stopping.",
+		Err:     cause,
+	}
+}

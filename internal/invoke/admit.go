@@ -1,0 +1,82 @@
+package invoke
+
+import (
+	"context"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+// pendingPoll is how often a Pending version is looked at; activation takes a
+// few milliseconds, unless the package is large.
+const pendingPoll = 10 * time.Millisecond
+
+// Check does what Invoke does up to the running: whether the function and the
+// qualifier exist and are active. It serves DryRun.
+func (i *Invoker) Check(ctx context.Context, inv *millicent.Invocation) error {
+	_, _, err := i.admit(ctx, inv)
+	return err
+}
+
+// complete fills in what the caller left open.
+func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
+	if inv.ID == "" {
+		inv.ID = i.cfg.NewID()
+	}
+	if inv.Received.IsZero() {
+		inv.Received = i.cfg.Now()
+	}
+	if inv.ARN == "" {
+		inv.ARN = millicent.ARN(i.cfg.Region, inv.Tenant, inv.Function, inv.Qualifier)
+	}
+	if inv.Root != "" {
+		return
+	}
+	inv.Root, inv.Hops = inv.ID, 0
+	if caller, ok := millicent.CallerFrom(ctx); ok && caller.Root != "" {
+		inv.Root, inv.Hops = caller.Root, caller.Hops+1
+	}
+}
+
+// admit returns the version that serves inv, once it is active, and the
+// function's reserved concurrency.
+func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Version, *int, error) {
+	draw := i.cfg.Draw()
+	v, err := i.cfg.Store.Resolve(inv.Tenant, inv.Function, inv.Qualifier, draw)
+	if err == nil && v.State == millicent.StatePending {
+		v, err = i.awaitActive(ctx, inv, v, draw)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if v.State != millicent.StateActive {
+		return nil, nil, millicent.Errorf(millicent.CodeConflict,
+			"The operation cannot be performed at this time. The function is currently in the following state: %s", v.State)
+	}
+	f, err := i.cfg.Store.Function(inv.Tenant, inv.Function)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, f.Reserved, nil
+}
+
+// awaitActive waits a little for a Pending version and returns it as it is
+// then.
+func (i *Invoker) awaitActive(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, draw float64) (*millicent.Version, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(i.cfg.PendingWait, 0))
+	defer cancel()
+	tick := time.NewTicker(pendingPoll)
+	defer tick.Stop()
+	for v.State == millicent.StatePending {
+		select {
+		case <-ctx.Done():
+			return v, nil
+		case <-tick.C:
+		}
+		var err error
+		if v, err = i.cfg.Store.Resolve(inv.Tenant, inv.Function, inv.Qualifier, draw); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}

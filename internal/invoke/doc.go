@@ -1,0 +1,16 @@
+// Package invoke is the one path of every invocation, whichever door it came
+// in by: resolve the version, admit it, acquire an environment, invoke,
+// release, settle.
+//
+// Guarantees:
+//
+//   - An invocation that has begun ends by its own result, whatever becomes of
+//     its caller's context; only the deadline of Close cuts it off.
+//   - A function sees an event once, unless the environment died before it
+//     could: then another environment gets it, at most three times.
+//   - Each lease is released, also when an environment panics.
+//   - An accepted Event invocation runs, or a line of the log says why not. It
+//     is held in memory: a crash of the server loses it.
+//
+// The order to stop in: the doors, the Invoker, the scheduler.
+package invoke
