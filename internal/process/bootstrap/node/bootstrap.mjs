@@ -1,0 +1,100 @@
+// The Node.js side of the Runtime API: loads a handler and serves invocations.
+//
+//   bootstrap.mjs   the life of the process
+//   invocation.mjs  one invocation: how a handler's call comes to an outcome
+//   stream.mjs      the same for handlers that stream; loaded when needed
+//   awslambda.mjs   the global object: streaming handlers and InvokeStore
+//   api.mjs         the Runtime API over one keep-alive connection
+//   handler.mjs     from "dir/module.function" to the function
+//   context.mjs     the handler's last argument
+//   errors.mjs      failures as documents and as log entries
+//   output.mjs      console and the log channel
+//
+// Runtimes up to nodejs22.x and those from nodejs24.x on differ in what they
+// promise to handlers. The runtime that was asked for decides, not the version
+// of the interpreter. What is needed later is held by reference, since a
+// function may replace every global.
+
+import { Client } from './api.mjs';
+import { install } from './awslambda.mjs';
+import { Settings } from './context.mjs';
+import { errorType, toDocument, UnhandledPromiseRejection } from './errors.mjs';
+import { load } from './handler.mjs';
+import { Invocation, drained } from './invocation.mjs';
+import { Output } from './output.mjs';
+
+const exit = process.exit.bind(process);
+
+const settings = new Settings(process.env);
+const output = new Output(process.env);
+const client = new Client(settings.api);
+const store = install(settings);
+output.patch(console);
+
+let running = null; // the invocation whose outcome is not decided yet
+let loading = true;
+let exitCode; // of a process that is to end once its last post is through
+
+// From nodejs24.x on, Node's own rules apply to what nobody catches.
+if (!settings.modern) {
+  process.on('uncaughtException', (error) => fatal('Uncaught Exception', error, 129));
+  process.on('unhandledRejection', (reason, promise) =>
+    fatal('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128));
+}
+process.on('beforeExit', () => {
+  if (loading) exit(13); // the module awaits what will never come
+  drained(running);
+});
+
+main();
+
+async function main() {
+  let handler;
+  try {
+    handler = await load(settings);
+  } catch (error) {
+    failInit(settings.modern ? 'Init Error' : 'Uncaught Exception', error, settings.modern ? 1 : 129);
+    return;
+  }
+  loading = false;
+  for (;;) await serve(handler);
+}
+
+async function serve(handler) {
+  const next = await client.next().catch(unreachable);
+  const invocation = new Invocation(settings, client, output, store, next);
+  output.begin(invocation.id, invocation.tenant);
+  running = invocation;
+  const code = await invocation.run(handler).catch(unreachable);
+  running = null;
+  if (exitCode ?? code) exit(exitCode ?? code);
+}
+
+// fatal ends the process because of an error that nobody caught. A running
+// invocation fails with it; one whose outcome is decided keeps that outcome.
+function fatal(what, error, code) {
+  if (loading) {
+    failInit(what, error, code);
+    return;
+  }
+  output.error(what, error);
+  if (running === null) exit(code);
+  exitCode = code;
+  running.fail(error, { logged: true });
+}
+
+let failing = false;
+
+function failInit(what, error, code) {
+  if (failing) return;
+  failing = true;
+  output.error(what, error);
+  const document = toDocument(error);
+  client.failInit(errorType(document), JSON.stringify(document)).finally(() => exit(code));
+}
+
+// unreachable ends a process whose Runtime API is gone.
+function unreachable(error) {
+  output.error('Runtime API', error);
+  exit(1);
+}

@@ -1,0 +1,50 @@
+// The handler's last argument, and the environment variables behind it.
+
+const now = Date.now;
+
+// Settings are the environment variables that matter here, as they were at
+// the start: a function may change its environment.
+export class Settings {
+  constructor(env) {
+    this.api = env.AWS_LAMBDA_RUNTIME_API;
+    this.handler = env._HANDLER ?? '';
+    this.taskRoot = env.LAMBDA_TASK_ROOT || process.cwd();
+    this.functionName = env.AWS_LAMBDA_FUNCTION_NAME;
+    this.functionVersion = env.AWS_LAMBDA_FUNCTION_VERSION;
+    this.memoryLimitInMB = env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE;
+    this.logGroupName = env.AWS_LAMBDA_LOG_GROUP_NAME;
+    this.logStreamName = env.AWS_LAMBDA_LOG_STREAM_NAME;
+    this.globals = !['1', 'true'].includes(env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA);
+    const asked = /_nodejs(\d+)/.exec(env.AWS_EXECUTION_ENV ?? '');
+    this.major = +(asked?.[1] ?? process.versions.node.split('.')[0]);
+    this.modern = this.major >= 24;
+  }
+}
+
+// newContext makes the context of an invocation. completion holds done, fail,
+// succeed and callbackWaitsForEmptyEventLoop where the runtime has them.
+export function newContext(settings, headers, completion) {
+  const deadline = +headers['lambda-runtime-deadline-ms'];
+  const context = Object.defineProperties({}, Object.getOwnPropertyDescriptors(completion));
+  context.functionVersion = settings.functionVersion;
+  context.functionName = settings.functionName;
+  context.memoryLimitInMB = settings.memoryLimitInMB;
+  context.logGroupName = settings.logGroupName;
+  context.logStreamName = settings.logStreamName;
+  context.clientContext = parse(headers['lambda-runtime-client-context']);
+  context.identity = parse(headers['lambda-runtime-cognito-identity']);
+  context.invokedFunctionArn = headers['lambda-runtime-invoked-function-arn'];
+  context.awsRequestId = headers['lambda-runtime-aws-request-id'];
+  context.tenantId = headers['lambda-runtime-aws-tenant-id'];
+  if (settings.modern) context.xRayTraceId = headers['lambda-runtime-trace-id'];
+  context.getRemainingTimeInMillis = function getRemainingTimeInMillis() {
+    return deadline - now();
+  };
+  return context;
+}
+
+const { parse: parseJSON } = JSON;
+
+function parse(text) {
+  return text ? parseJSON(text) : undefined;
+}

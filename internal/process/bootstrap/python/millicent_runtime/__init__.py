@@ -1,0 +1,16 @@
+"""The Python side of the Runtime API: loads a handler and serves invocations.
+
+loop        the life of the process, and of one invocation
+api         the Runtime API over one keep-alive connection
+handler     from "package/module.function" to the function
+context     the handler's second argument
+payload     events in, results out
+output      standard output and the log channel
+errors      what went wrong, as a document and as a log entry; loaded when needed
+loghandler  the root logger's handler; loaded when the function loads logging
+
+Start-up time is the caller's waiting time, so a module that many functions
+never need (logging, socket, traceback) is not imported before they need it.
+What is needed later is held by reference, since a function may replace
+anything in the modules that it shares with this package.
+"""

@@ -1,0 +1,60 @@
+"""Events in, results out.
+
+Results are JSON with two liberties that the field's functions rely upon: NaN
+and the infinities pass as Python writes them, and a Decimal is a number with
+all its digits. The second needs a detour, since json can't be told to write a
+number's text: a Decimal is written as a string behind a mark that is new for
+every result, and the quotes and the mark are taken away afterwards.
+"""
+
+import json
+from json import JSONEncoder
+from os import urandom
+
+_loads = json.loads
+
+
+def decode(body):
+    """Return the event of a body; raise ValueError for one that is not JSON."""
+    return _loads(body.decode("utf-8"))
+
+
+class Encoder:
+    """Writes results; ascii_only escapes everything beyond ASCII."""
+
+    def __init__(self, ascii_only):
+        self._ascii_only = ascii_only
+
+    def encode(self, result):
+        """Return the body and the content type of a result."""
+        if isinstance(result, bytes):
+            return result, "application/unknown"
+        marks = _Decimals()
+        text = JSONEncoder(ensure_ascii=self._ascii_only, default=marks.default).encode(result)
+        return marks.restore(text).encode("utf-8"), "application/json"
+
+    def document(self, members):
+        """Return the body of an error document, come what may."""
+        text = JSONEncoder(ensure_ascii=self._ascii_only).encode(members)
+        return text.encode("utf-8", "backslashreplace")
+
+
+class _Decimals:
+    def __init__(self):
+        self._mark = None
+
+    def default(self, value):
+        kind = type(value)
+        if not any(c.__name__ == "Decimal" and c.__module__ == "decimal" for c in kind.__mro__):
+            raise TypeError("Object of type %s is not JSON serializable" % kind.__name__)
+        if value.is_nan():
+            return float("nan")
+        if self._mark is None:
+            self._mark = "decimal:" + urandom(16).hex() + ":"
+        return self._mark + str(value)
+
+    def restore(self, text):
+        if self._mark is None:
+            return text
+        first, *others = text.split('"' + self._mark)
+        return first + "".join(other.replace('"', "", 1) for other in others)
