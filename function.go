@@ -26,6 +26,9 @@ type Function struct {
 	URLs        map[string]*FunctionURL `json:"urls,omitempty"`        // by qualifier: "" for the draft, else an alias name
 	Tags        map[string]string       `json:"tags,omitempty"`
 
+	// Policies holds who may act, by qualifier: "" for the function itself.
+	Policies map[string][]*Statement `json:"policies,omitempty"`
+
 	// Reserved is the function's reserved concurrency; nil when none is
 	// reserved, zero when the function may not run at all.
 	Reserved *int `json:"reserved,omitempty"`
@@ -51,6 +54,10 @@ func (f *Function) Clone() *Function {
 	c.Aliases = maps.Clone(f.Aliases)
 	for name, a := range c.Aliases {
 		c.Aliases[name] = a.Clone()
+	}
+	c.Policies = maps.Clone(f.Policies)
+	for q, statements := range c.Policies {
+		c.Policies[q] = slices.Clone(statements) // a statement never changes
 	}
 	c.URLs = maps.Clone(f.URLs)
 	for q, u := range c.URLs {
