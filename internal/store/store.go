@@ -2,124 +2,210 @@ package store
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
 )
 
+// Names of the buckets.
+const (
+	functionsBucket = "functions"
+	packagesBucket  = "packages"
+	keysBucket      = "keys"
+)
+
+const (
+	// changeTimeout bounds one change of the store.
+	changeTimeout = 30 * time.Second
+
+	// maxAttempts bounds how often a change is tried that other nodes'
+	// changes keep coming between.
+	maxAttempts = 100
+)
+
 // Config configures a Store.
 type Config struct {
-	Dir string           // directory of the package files
-	Now func() time.Time // nil means time.Now
-	Log *slog.Logger
+	Dir    string           // directory of the package files
+	Node   string           // this node's name; "" means "local"
+	Region string           // for resource names in messages; "" means us-east-1
+	Now    func() time.Time // nil means time.Now
+	Log    *slog.Logger     // nil means none
 }
 
-// Store keeps functions, versions, aliases, URLs, access keys and packages.
-type Store struct{}
+// Store keeps functions, versions, aliases, URLs, access keys and packages. It
+// is safe for concurrent use.
+type Store struct {
+	cfg        Config
+	index      *index
+	functions  *table
+	keys       *keyring
+	packages   *packages
+	activation *activation
+	stop       context.CancelFunc
+	janitor    sync.WaitGroup
+
+	seed    maphash.Seed
+	stripes [64]chan struct{} // each a lock for the functions that hash to it
+
+	mu     sync.Mutex
+	loaded bool // OnChange's functions are called from now on
+	hooks  []func(before, after *millicent.Function)
+}
 
 // Open opens the buckets, loads everything into memory, and resumes the
-// activations that a crash cut off.
+// activations that a crash cut off. ctx bounds the opening alone.
 func Open(ctx context.Context, js jetstream.JetStream, cfg Config) (*Store, error) {
-	panic("not built")
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	if cfg.Node == "" {
+		cfg.Node = "local"
+	}
+	life, stop := context.WithCancel(context.Background())
+	s := &Store{cfg: cfg, index: newIndex(), stop: stop, seed: maphash.MakeSeed()}
+	for i := range s.stripes {
+		s.stripes[i] = make(chan struct{}, 1)
+	}
+	if err := s.open(ctx, life, js); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store: %w", err), s.Close())
+	}
+	return s, nil
 }
 
-// Close stops the watches and the activation.
-func (s *Store) Close() error { panic("not built") }
-
-// Function returns a function by tenant and name, from memory. The error is
-// an *millicent.Error with CodeNotFound.
-func (s *Store) Function(tenant, name string) (*millicent.Function, error) { panic("not built") }
-
-// Functions returns a tenant's functions sorted by name, from memory.
-func (s *Store) Functions(tenant string) []*millicent.Function { panic("not built") }
-
-// Version returns the draft or a published version, from memory.
-func (s *Store) Version(tenant, name, number string) (*millicent.Version, error) {
-	panic("not built")
+func (s *Store) open(ctx, life context.Context, js jetstream.JetStream) (err error) {
+	// The packages come first: activation needs to know who holds them.
+	if s.packages, err = openPackages(life, ctx, js, s.cfg); err != nil {
+		return err
+	}
+	if s.keys, err = openKeyring(life, ctx, js, s.failed); err != nil {
+		return err
+	}
+	s.activation = newActivation(life, s.activate)
+	s.functions, err = openTable(life, ctx, js, functionsBucket, s.apply, s.failed)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.loaded = true
+	s.mu.Unlock()
+	for _, id := range s.index.unsettled() {
+		s.activation.enqueue(id)
+	}
+	s.janitor.Go(func() { s.keepClean(life) })
+	return nil
 }
 
-// Resolve returns the version that serves an invocation of a qualifier ("",
-// Latest, a number or an alias), from memory. draw, from [0, 1), chooses
-// between an alias's two versions. When there is none the error has
-// CodeNotFound and the Invoke API's text.
-func (s *Store) Resolve(tenant, name, qualifier string, draw float64) (*millicent.Version, error) {
-	panic("not built")
+// Close stops the watches and the activation. What was not activated is, at
+// the next Open.
+func (s *Store) Close() error {
+	s.stop()
+	var errs []error
+	if s.activation != nil {
+		s.activation.wait()
+	}
+	s.janitor.Wait()
+	if s.functions != nil {
+		errs = append(errs, s.functions.close())
+	}
+	if s.keys != nil {
+		errs = append(errs, s.keys.table.close())
+	}
+	if s.packages != nil {
+		errs = append(errs, s.packages.close())
+	}
+	return errors.Join(errs...)
 }
 
-// FunctionByURL returns the function and URL of a URL id, from memory.
-func (s *Store) FunctionByURL(id string) (*millicent.Function, *millicent.FunctionURL, error) {
-	panic("not built")
-}
-
-// Create stores a new function and starts its activation. CodeConflict when
-// it exists. Durable on return, like every change below.
-func (s *Store) Create(ctx context.Context, f *millicent.Function) (*millicent.Function, error) {
-	panic("not built")
-}
-
-// Update changes a function: change gets a copy that it may modify and is
-// called again when another change came between. An error from change is
-// returned as it is and nothing is stored.
-func (s *Store) Update(ctx context.Context, tenant, name string, change func(*millicent.Function) error) (*millicent.Function, error) {
-	panic("not built")
-}
-
-// Publish stores the draft as a new numbered version, unless it equals the
-// newest one, which is returned then. check runs first, on the current value.
-func (s *Store) Publish(ctx context.Context, tenant, name, description string, check func(*millicent.Function) error) (*millicent.Version, error) {
-	panic("not built")
-}
-
-// DeleteVersion deletes a published version. CodeConflict when an alias names
-// it.
-func (s *Store) DeleteVersion(ctx context.Context, tenant, name, number string) error {
-	panic("not built")
-}
-
-// Delete deletes a function with all its versions.
-func (s *Store) Delete(ctx context.Context, tenant, name string) error { panic("not built") }
+// NewRevision returns a new revision id for a version or an alias.
+func NewRevision() string { return uuid.NewString() }
 
 // OnChange calls f after each change of a function, in order, with the value
-// before (nil when created) and after (nil when deleted). f must not block.
-func (s *Store) OnChange(f func(before, after *millicent.Function)) { panic("not built") }
-
-// PutPackage stores a zip file and returns its name and size. It is durable
-// on return. More than limit bytes give an error with the code
-// RequestEntityTooLargeException.
-func (s *Store) PutPackage(ctx context.Context, zip io.Reader, limit int64) (millicent.Package, error) {
-	panic("not built")
+// before (nil when created) and after (nil when deleted). f must not block,
+// and has returned when the call that made the change returns. Changes made on
+// another node in quick succession may be seen as one.
+func (s *Store) OnChange(f func(before, after *millicent.Function)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = append(s.hooks, f)
 }
 
-// OpenPackage opens a stored zip file.
-func (s *Store) OpenPackage(p millicent.Package) (io.ReadCloser, error) { panic("not built") }
-
-// PackageDir returns the directory of a package's unpacked files, which it
-// makes if need be. The files are read-only and may be in use for as long as
-// an environment runs them.
-func (s *Store) PackageDir(ctx context.Context, p millicent.Package) (string, error) {
-	panic("not built")
+// apply takes in one state of the functions bucket. It runs in the table's
+// goroutine, or in Open.
+func (s *Store) apply(e entry) error {
+	if len(e.key) > 2 && e.key[:2] == "v." {
+		v, err := s.index.setVersion(e)
+		if err == nil && v != nil && unsettled(v.Version) && s.isLoaded() {
+			s.activation.enqueue(unsettledID{functionID{v.Version.Tenant, v.Version.Function}, v.Version.Number})
+		}
+		return err
+	}
+	before, after, err := s.index.setFunction(e)
+	if err != nil || !s.isLoaded() {
+		return err
+	}
+	s.announce(before, after)
+	if after != nil {
+		for _, id := range s.index.unsettledOf(after) {
+			s.activation.enqueue(id)
+		}
+	}
+	return nil
 }
 
-// An AccessKey signs requests for a tenant.
-type AccessKey struct {
-	ID      string    `json:"id"`
-	Secret  string    `json:"secret"`
-	Tenant  string    `json:"tenant"`
-	Created time.Time `json:"created"`
+func (s *Store) isLoaded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loaded
 }
 
-// CreateKey makes and stores a new access key.
-func (s *Store) CreateKey(ctx context.Context, tenant string) (AccessKey, error) { panic("not built") }
+func (s *Store) announce(before, after *function) {
+	if before == nil && after == nil {
+		return
+	}
+	s.mu.Lock()
+	hooks := s.hooks
+	s.mu.Unlock()
+	for _, hook := range hooks {
+		hook(before.get(), after.get())
+	}
+}
 
-// Key returns an access key by its id, from memory.
-func (s *Store) Key(id string) (AccessKey, bool) { panic("not built") }
+// get returns the function's value, nil for none.
+func (f *function) get() *millicent.Function {
+	if f == nil {
+		return nil
+	}
+	return f.value
+}
 
-// Keys returns all access keys, sorted by creation.
-func (s *Store) Keys() []AccessKey { panic("not built") }
+// failed logs a value from a watch that could not be taken in: it was written
+// by another node, so there is no caller to tell.
+func (s *Store) failed(err error) {
+	s.cfg.Log.Error("stored value not understood, keeping the one before", "error", err)
+}
 
-// DeleteKey deletes an access key; CodeNotFound when there is none.
-func (s *Store) DeleteKey(ctx context.Context, id string) error { panic("not built") }
+// lock takes the lock of a function's stripe, so that changes of this node do
+// not conflict with one another. The caller must call unlock.
+func (s *Store) lock(ctx context.Context, id functionID) (unlock func(), err error) {
+	stripe := s.stripes[maphash.Comparable(s.seed, id)%uint64(len(s.stripes))]
+	select {
+	case stripe <- struct{}{}:
+		return func() { <-stripe }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
