@@ -1,0 +1,191 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/store"
+)
+
+// Config gives a Handler what it works with. Region, Store, Invoker, Tenant,
+// URL and PackageURL are required.
+type Config struct {
+	Region  string
+	Store   *store.Store
+	Invoker Invoker
+
+	// Tenant returns the account id that a request acts for.
+	Tenant func(*http.Request) string
+
+	// URL returns the public address of a function URL, by its id.
+	URL func(id string) string
+
+	// PackageURL returns an address from which a package can be fetched for a
+	// while.
+	PackageURL func(tenant string, p millicent.Package) string
+
+	// Runtime says whether this machine can run a runtime: note warns, an
+	// *millicent.Error refuses. Nil means that every runtime is welcome.
+	Runtime func(name string) (note string, err error)
+
+	// Packages fetches packages from S3; nil when there is no such store.
+	Packages PackageSource
+
+	Concurrency int              // invocations at a time for a tenant; default 1000
+	Now         func() time.Time // default time.Now
+}
+
+// Invoker runs invocations. *invoke.Invoker is one.
+type Invoker interface {
+	Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error)
+	Enqueue(ctx context.Context, inv *millicent.Invocation) error
+	Check(ctx context.Context, inv *millicent.Invocation) error
+}
+
+// Handler serves the Lambda API.
+type Handler struct {
+	cfg    Config
+	routes routingTable
+
+	// bodies bounds how many large request bodies are in memory at a time.
+	bodies chan struct{}
+
+	// reserving is held while a function's reserved concurrency changes: the
+	// sum over all functions has a limit.
+	reserving sync.Mutex
+}
+
+// New returns a Handler.
+func New(cfg Config) *Handler {
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 1000
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Runtime == nil {
+		cfg.Runtime = func(string) (string, error) { return "", nil }
+	}
+	h := &Handler{cfg: cfg, bodies: make(chan struct{}, maxLargeBodies)}
+	h.routes = newRoutingTable(h.bindings())
+	return h
+}
+
+// A request is one call, without its typed input.
+type request struct {
+	id     string
+	tenant string
+	header http.Header
+	fields *object // the input's members as they were sent
+}
+
+// An endpoint decodes one operation's request, carries it out, and returns
+// the output for encode.
+type endpoint func(ctx context.Context, op *operation, r *http.Request, labels map[string]string, body []byte, req *request) (any, error)
+
+// typed makes an endpoint of an operation's method.
+func typed[In, Out any](f func(context.Context, *request, *In) (*Out, error)) endpoint {
+	return func(ctx context.Context, op *operation, r *http.Request, labels map[string]string, body []byte, req *request) (any, error) {
+		in := new(In)
+		fields, err := decode(op, r, labels, body, in)
+		if err != nil {
+			return nil, err
+		}
+		req.fields = fields
+		out, err := f(ctx, req, in)
+		if err != nil {
+			return nil, err
+		}
+		return out, nil
+	}
+}
+
+// Match reports whether a request is for this API, by its path.
+func (h *Handler) Match(r *http.Request) bool { return isVersioned(r.URL.Path) }
+
+// Serve carries out one request and writes its answer. An error is for the
+// caller to answer, by Answer: nothing has been written then.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	op, labels, err := h.routes.find(r)
+	if err != nil {
+		return err
+	}
+	if op.endpoint == nil {
+		return unsupported("The operation %s is not built yet.", op.name)
+	}
+	req := &request{id: w.Header().Get("X-Amzn-Requestid"), tenant: h.cfg.Tenant(r), header: r.Header}
+	if req.id == "" {
+		req.id = uuid.NewString()
+		w.Header().Set("X-Amzn-Requestid", req.id)
+	}
+	body, done, err := h.read(r, op.operation)
+	if err != nil {
+		return err
+	}
+	defer done()
+	out, err := op.endpoint(r.Context(), op.operation, r, labels, body, req)
+	if err != nil {
+		return err
+	}
+	// The client may be gone; nobody is left to tell.
+	_ = encode(w, op.operation, out)
+	return nil
+}
+
+const (
+	maxBody        = 1 << 20
+	maxCodeBody    = 70167211
+	maxInvokeBody  = 6291456
+	maxEventBody   = 1048576
+	largeBody      = maxInvokeBody // beyond it, bodies are few at a time
+	maxLargeBodies = 2
+)
+
+// read reads the request's body within the operation's limit. done gives back
+// the memory that it was allowed to take.
+func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func(), err error) {
+	limit, name, code := int64(maxBody), op.name, codeEntityTooBig
+	switch op.name {
+	case "CreateFunction", "UpdateFunctionCode":
+		limit = maxCodeBody
+	case "Invoke", "InvokeAsync":
+		limit, name, code = maxInvokeBody, "InvokeFunction", codeTooLarge
+		if op.name == "InvokeAsync" || r.Header.Get("X-Amz-Invocation-Type") == string(millicent.Event) {
+			limit = maxEventBody
+		}
+	}
+	tooLarge := millicent.Errorf(code, "Request must be smaller than %d bytes for the %s operation", limit, name)
+	if r.ContentLength > limit {
+		return nil, nil, tooLarge
+	}
+	done = func() {}
+	if limit > largeBody && (r.ContentLength < 0 || r.ContentLength > largeBody) {
+		select {
+		case h.bodies <- struct{}{}:
+			done = func() { <-h.bodies }
+		case <-r.Context().Done():
+			return nil, nil, r.Context().Err()
+		}
+	}
+	body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	switch {
+	case err != nil:
+		var tooLong *http.MaxBytesError
+		if !errors.As(err, &tooLong) {
+			done()
+			return nil, nil, &millicent.Error{Code: codeSerialization, Message: "Could not read the request body.", Err: err}
+		}
+		fallthrough
+	case int64(len(body)) > limit:
+		done()
+		return nil, nil, tooLarge
+	}
+	return body, done, nil
+}
