@@ -1,14 +1,257 @@
 package server
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
 
-// Run runs a server until ctx ends, and returns once nothing of it is left:
-// no goroutine, process, mount or file descriptor. The error says why it
-// could not start, or what failed while it ran or stopped; nil after a clean
-// stop.
-func Run(ctx context.Context, cfg Config) error { panic("not built") }
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/api"
+	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/invoke"
+	"github.com/millicent-run/millicent/internal/natsd"
+	"github.com/millicent-run/millicent/internal/process"
+	"github.com/millicent-run/millicent/internal/sandbox"
+	"github.com/millicent-run/millicent/internal/scheduler"
+	"github.com/millicent-run/millicent/internal/store"
+	"github.com/millicent-run/millicent/internal/telemetry"
+)
+
+// drainTime is how long running invocations get to end when the server stops.
+const drainTime = 30 * time.Second
 
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
 // start never returns from Main.
-func Main() {}
+func Main() { sandbox.Main() }
+
+// Run runs a server until ctx ends, and returns once nothing of it is left:
+// no goroutine, process, mount or file descriptor. Running invocations get
+// drainTime to end, or until cfg.Abort is closed. The error says why the
+// server could not start, or what failed while it ran or stopped; it is nil
+// after a clean stop.
+func Run(ctx context.Context, cfg Config) error {
+	begin := time.Now()
+	cfg, err := cfg.complete()
+	if err != nil {
+		return err
+	}
+	s := &server{cfg: cfg, log: cfg.Log, begin: begin}
+	if err := s.build(ctx); err != nil {
+		return s.abandon(err)
+	}
+	s.announce()
+	return s.stop(s.wait(ctx))
+}
+
+// server is a server in the making, running, or on its way down: what build
+// has built so far, and in built how to close it, in reverse.
+type server struct {
+	cfg   Config
+	log   *slog.Logger
+	begin time.Time
+	built stack
+
+	secret    []byte
+	nats      *natsd.Server
+	store     *store.Store
+	logs      *telemetry.Logs
+	host      *sandbox.Host
+	egress    *egress.Gateway
+	runtimes  *process.Runtimes
+	inside    door // the API, for calls from within sandboxes
+	launcher  *process.Launcher
+	scheduler *scheduler.Scheduler
+	metrics   *telemetry.Metrics
+	invoker   *invoke.Invoker
+	keys      api.FunctionKeys
+	handler   *api.Handler
+	listeners *listeners
+}
+
+// build builds the server, each part on those before it.
+func (s *server) build(ctx context.Context) error {
+	// Asking interpreters for their versions takes the longest and needs
+	// nothing: it goes along with the rest.
+	runtimes := findRuntimes(ctx)
+	s.built.push("runtimes", func(context.Context) error { runtimes.wait(); return nil })
+
+	for _, step := range []struct {
+		name  string
+		build func(context.Context) error
+	}{
+		// The data directory and its lock: from here on, everything in it is ours alone.
+		{"data directory", s.openData},
+		{"state engine", s.startNATS},
+		// The address, before the costly parts: a client that comes early waits
+		// instead of being refused, and an address in use is found at once.
+		{"listeners", s.listen},
+		// Functions and packages, which all that follows reads.
+		{"store", s.openStore},
+		// Logs, before anything runs that could write one.
+		{"logs", s.openLogs},
+		// The sandbox host sweeps what a killed server left behind, so it
+		// comes before anything new is started.
+		{"sandbox host", s.openHost},
+		{"egress", s.openEgress},
+		{"runtimes", func(context.Context) (err error) { s.runtimes, err = runtimes.get(); return err }},
+		// From launcher to invoker: the path of an invocation, from its end.
+		{"launcher", s.newLauncher},
+		{"scheduler", s.newScheduler},
+		{"invoker", s.newInvoker},
+		// The API, on all of it; calls from within sandboxes have waited for it.
+		{"api", s.newAPI},
+		// Last, when every answer can be given.
+		{"serving", s.serve},
+	} {
+		if err := step.build(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", step.name, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *server) openData(context.Context) error {
+	if err := makeData(s.cfg.Data); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *server) startNATS(context.Context) (err error) {
+	if s.nats, err = natsd.Start(filepath.Join(s.cfg.Data, "standalone"), s.log); err != nil {
+		return err
+	}
+	s.built.push("state engine", func(context.Context) error { return s.nats.Close() })
+	s.secret, err = loadSecret(s.cfg.Data)
+	s.keys = api.FunctionKeys{Secret: s.secret}
+	return err
+}
+
+func (s *server) openStore(ctx context.Context) error {
+	conn, err := s.nats.Connect()
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	s.store, err = store.Open(ctx, js, store.Config{
+		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.built.push("store", func(context.Context) error { return s.store.Close() })
+	return nil
+}
+
+func (s *server) openLogs(context.Context) (err error) {
+	s.logs, err = telemetry.NewLogs(telemetry.LogsConfig{Dir: filepath.Join(s.cfg.Data, "logs"), Log: s.log})
+	if err != nil {
+		return err
+	}
+	s.built.push("logs", func(context.Context) error { return s.logs.Close() })
+	return nil
+}
+
+func (s *server) openHost(context.Context) (err error) {
+	s.host, err = sandbox.Open(sandbox.Config{
+		Name: hostName(s.cfg.Data), Dir: filepath.Join(s.cfg.Data, "run", "sandbox"), Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.built.push("sandbox host", func(context.Context) error { return s.host.Close() })
+	return nil
+}
+
+func (s *server) openEgress(context.Context) (err error) {
+	s.egress, err = egress.New(egress.Config{Mode: egress.Mode(s.cfg.Egress), Log: s.log})
+	return err
+}
+
+func (s *server) newLauncher(context.Context) (err error) {
+	s.launcher, err = process.NewLauncher(process.Config{
+		Host: s.host, Egress: s.egress, Region: s.cfg.Region,
+		Dir: filepath.Join(s.cfg.Data, "run", "process"),
+		Code: func(ctx context.Context, v *millicent.Version) (string, error) {
+			return s.store.PackageDir(ctx, v.Package)
+		},
+		Allow:       s.allow,
+		Credentials: s.credentials,
+		API:         &s.inside,
+		Runtimes:    s.runtimes,
+		Strict:      s.cfg.StrictRuntimes,
+		Logs:        s.logs,
+		Log:         s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.built.push("launcher", func(context.Context) error { return s.launcher.Close() })
+	return nil
+}
+
+func (s *server) newScheduler(context.Context) error {
+	reserved := &reservations{functions: s.store.Functions}
+	s.scheduler = scheduler.New(scheduler.Config{
+		Launcher:        func(string) (millicent.Launcher, error) { return s.launcher, nil },
+		MaxEnvironments: s.cfg.MaxEnvironments,
+		MaxMemoryMB:     s.cfg.MaxMemoryMB,
+		Reserved:        reserved.of,
+		KeepAlive:       s.cfg.KeepAlive,
+		Log:             s.log,
+	})
+	s.built.push("scheduler", s.scheduler.Close)
+	s.store.OnChange(func(before, after *millicent.Function) {
+		reserved.changed(before, after)
+		retire(s.scheduler, before, after)
+	})
+	return nil
+}
+
+func (s *server) newInvoker(context.Context) error {
+	s.metrics = telemetry.NewMetrics(func() telemetry.Load { return telemetry.Load(s.scheduler.Snapshot()) })
+	s.invoker = invoke.New(invoke.Config{
+		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Observer: s.metrics, Log: s.log,
+	})
+	s.built.push("invoker", s.invoker.Close)
+	return nil
+}
+
+// allow returns a function's egress allow-list.
+func (s *server) allow(v *millicent.Version) []string {
+	f, err := s.store.Function(v.Tenant, v.Function)
+	if err != nil {
+		return nil // deleted meanwhile: it will not run
+	}
+	return f.Egress
+}
+
+func (s *server) credentials(v *millicent.Version) (id, secret, token string) {
+	c := s.keys.For(v.Tenant, v.Function)
+	return c.ID, c.Secret, c.Token
+}
+
+// announce says that the server is ready, and what it cannot do here.
+func (s *server) announce() {
+	for _, l := range s.host.Limitations() {
+		s.log.Warn("limitation", "detail", l)
+	}
+	addr := s.listeners.address()
+	s.log.Info("ready", "address", addr, "data", s.cfg.Data, "region", s.cfg.Region, "account", s.cfg.Account,
+		"auth", s.cfg.Auth, "egress", s.cfg.Egress, "functions", len(s.store.Functions(s.cfg.Account)),
+		"took", time.Since(s.begin).Round(time.Millisecond/10))
+	if s.cfg.Ready != nil {
+		s.cfg.Ready(addr)
+	}
+}

@@ -156,16 +156,10 @@ func (s *Store) activate(ctx context.Context, id unsettledID) {
 	if v == nil || !unsettled(v) || s.packages.elsewhere(v.Package) {
 		return
 	}
-	_, err := s.packages.dirOf(ctx, v.Package)
-	for _, delay := range activationDelays {
-		if err == nil || isFaulty(err) {
-			break
-		}
-		if !sleep(ctx, delay) {
-			return
-		}
-		_, err = s.packages.dirOf(ctx, v.Package)
-	}
+	err := persist(ctx, func() error {
+		_, err := s.packages.dirOf(ctx, v.Package)
+		return err
+	})
 	if ctx.Err() != nil {
 		return
 	}
@@ -253,9 +247,21 @@ func setOutcome(v *millicent.Version, outcome error) {
 	v.LastUpdate, v.LastUpdateReason, v.LastUpdateReasonCode = millicent.UpdateFailed, reason, code
 }
 
-// isFaulty reports whether unpacking failed for a reason that trying again
-// does not change.
-func isFaulty(err error) bool {
+// persist calls try until it succeeds, fails for good, or has failed after the
+// last of activationDelays.
+func persist(ctx context.Context, try func() error) error {
+	for _, delay := range activationDelays {
+		err := try()
+		if err == nil || isFinal(err) || !sleep(ctx, delay) {
+			return err
+		}
+	}
+	return try()
+}
+
+// isFinal reports whether an error is one that trying again does not change:
+// those that say so to the caller.
+func isFinal(err error) bool {
 	var e *millicent.Error
 	return errors.As(err, &e)
 }

@@ -47,10 +47,10 @@ type keyring struct {
 	revs map[string]uint64
 }
 
-func openKeyring(life, load context.Context, js jetstream.JetStream, failed func(error)) (*keyring, error) {
+func openKeyring(ctx context.Context, js jetstream.JetStream, failed func(error)) (*keyring, error) {
 	k := &keyring{keys: make(map[string]AccessKey), revs: make(map[string]uint64)}
 	var err error
-	k.table, err = openTable(life, load, js, keysBucket, k.apply, failed)
+	k.table, err = openTable(ctx, js, keysBucket, k.apply, failed)
 	if err != nil {
 		return nil, err
 	}

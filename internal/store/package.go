@@ -27,11 +27,12 @@ type packages struct {
 	ctx   context.Context // ends with the store; unpacking lives in it
 
 	flights  singleflight.Group
-	slots    chan struct{} // one for each unpacking at a time
-	work     sync.WaitGroup
-	sweeping sync.RWMutex // held to write while a file is swept, to read while one is put
+	slots    chan struct{}  // one for each unpacking at a time
+	work     sync.WaitGroup // flights, and the removal of leftovers
+	sweeping sync.RWMutex   // held to write while a file is swept, to read while one is put
 
 	mu      sync.Mutex
+	closed  bool // no flight starts any more
 	records map[string]held
 	used    map[string]time.Time // when an unpacked directory was last asked for
 }
@@ -42,14 +43,14 @@ type held struct {
 	revision uint64
 }
 
-func openPackages(life, load context.Context, js jetstream.JetStream, cfg Config) (*packages, error) {
+func openPackages(life, ctx context.Context, js jetstream.JetStream, cfg Config) (*packages, error) {
 	dirs, err := openPackageDirs(cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the package directory: %w", err)
 	}
 	p := &packages{cfg: cfg, dirs: dirs, ctx: life, slots: make(chan struct{}, activators),
 		records: make(map[string]held), used: make(map[string]time.Time)}
-	p.table, err = openTable(life, load, js, packagesBucket, p.apply, func(err error) {
+	p.table, err = openTable(ctx, js, packagesBucket, p.apply, func(err error) {
 		cfg.Log.Error("package record not understood", "error", err)
 	})
 	if err != nil {
@@ -64,6 +65,9 @@ func openPackages(life, load context.Context, js jetstream.JetStream, cfg Config
 }
 
 func (p *packages) close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
 	p.work.Wait()
 	return errors.Join(p.table.close(), os.RemoveAll(p.dirs.tmp))
 }
@@ -101,7 +105,7 @@ func (p *packages) put(ctx context.Context, zip io.Reader, limit int64) (millice
 	defer os.Remove(f.Name()) // fails once it is renamed, as it should
 	pkg, err := receive(f, zip, limit)
 	if err = errors.Join(err, f.Close()); err != nil {
-		if isFaulty(err) {
+		if isFinal(err) {
 			return millicent.Package{}, err
 		}
 		return millicent.Package{}, fmt.Errorf("store package: %w", err)

@@ -139,9 +139,6 @@ func (p *packages) dirOf(ctx context.Context, pkg millicent.Package) (string, er
 	if dir, ok := p.unpackedDir(pkg); ok {
 		return dir, nil
 	}
-	if err := p.ctx.Err(); err != nil {
-		return "", err
-	}
 	// The flight belongs to the store: one caller's end is not the others'.
 	result := p.flights.DoChan(pkg.SHA256, func() (any, error) { return nil, p.unpack(pkg) })
 	select {
@@ -171,6 +168,10 @@ func (p *packages) unpackedDir(pkg millicent.Package) (string, bool) {
 
 // unpack makes a package's directory: in full, or not at all.
 func (p *packages) unpack(pkg millicent.Package) error {
+	if !p.begin() {
+		return errClosed
+	}
+	defer p.work.Done()
 	select {
 	case p.slots <- struct{}{}:
 		defer func() { <-p.slots }()
@@ -201,6 +202,16 @@ func (p *packages) unpack(pkg millicent.Package) error {
 		return fmt.Errorf("unpack package: %w", err)
 	}
 	return nil
+}
+
+// begin counts a flight that starts, unless the store is closed.
+func (p *packages) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.work.Add(1)
+	}
+	return !p.closed
 }
 
 // verify checks that a zip file is the one that was deployed.

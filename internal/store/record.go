@@ -123,6 +123,11 @@ func decodeFunction(b []byte) (*millicent.Function, map[string]string, error) {
 			return nil, nil, fmt.Errorf("URL of %q is none", qualifier)
 		}
 	}
+	for qualifier, statements := range f.Policies {
+		if slices.Contains(statements, nil) {
+			return nil, nil, fmt.Errorf("a statement of %q is none", qualifier)
+		}
+	}
 	return f, r.Versions, nil
 }
 

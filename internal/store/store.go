@@ -91,11 +91,11 @@ func (s *Store) open(ctx, life context.Context, js jetstream.JetStream) (err err
 	if s.packages, err = openPackages(life, ctx, js, s.cfg); err != nil {
 		return err
 	}
-	if s.keys, err = openKeyring(life, ctx, js, s.failed); err != nil {
+	if s.keys, err = openKeyring(ctx, js, s.failed); err != nil {
 		return err
 	}
 	s.activation = newActivation(life, s.activate)
-	s.functions, err = openTable(life, ctx, js, functionsBucket, s.apply, s.failed)
+	s.functions, err = openTable(ctx, js, functionsBucket, s.apply, s.failed)
 	if err != nil {
 		return err
 	}

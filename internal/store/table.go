@@ -54,20 +54,20 @@ type table struct {
 
 // openTable opens a bucket, which it makes if need be, and feeds all that it
 // holds to apply before it returns. An error of apply is then an error of
-// openTable; later ones are told to failed, and the entry is skipped. The
-// watch lives until ctx ends or close is called; load bounds the opening.
-func openTable(ctx, load context.Context, js jetstream.JetStream, name string, apply func(entry) error, failed func(error)) (*table, error) {
-	kv, err := openBucket(load, js, name)
+// openTable; later ones are told to failed, and the entry is skipped. ctx bounds
+// the opening alone; the watch lives until close is called.
+func openTable(ctx context.Context, js jetstream.JetStream, name string, apply func(entry) error, failed func(error)) (*table, error) {
+	kv, err := openBucket(ctx, js, name)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
 	t := &table{js: js, kv: kv, name: name, apply: apply, failed: failed,
 		done: make(chan struct{}), changed: make(chan struct{})}
-	t.watch, err = kv.WatchAll(ctx)
+	t.watch, err = kv.WatchAll(context.Background())
 	if err != nil {
 		return nil, fmt.Errorf("watch bucket %s: %w", name, err)
 	}
-	if err := t.load(load); err != nil {
+	if err := t.load(ctx); err != nil {
 		close(t.done)
 		return nil, errors.Join(fmt.Errorf("load bucket %s: %w", name, err), t.close())
 	}
