@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/api/native"
+	"github.com/millicent-run/millicent/internal/api/url"
+)
+
+// LambdaAPI is the Lambda API; *lambda.Handler is it.
+type LambdaAPI interface {
+	Match(r *http.Request) bool
+	Operation(r *http.Request) (name, function string)
+	Serve(w http.ResponseWriter, r *http.Request) error
+}
+
+// Config gives a Handler the APIs that it serves. All of it is required.
+type Config struct {
+	Region  string
+	Auth    *Auth
+	Lambda  LambdaAPI
+	URL     *url.Handler
+	Native  *native.Handler
+	Metrics http.Handler
+	Log     *slog.Logger
+}
+
+// A Handler serves all requests of a server.
+type Handler struct {
+	cfg     Config
+	foreign foreign
+}
+
+// New returns a Handler.
+func New(cfg Config) *Handler { return &Handler{cfg: cfg, foreign: newForeign()} }
+
+// Operator returns the handler for the admin socket: who can open it owns the
+// server, and need not sign.
+func (h *Handler) Operator() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(asOperator(r.Context())))
+	})
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begin := time.Now()
+	id := uuid.NewString()
+	r = r.WithContext(millicent.WithRequestID(r.Context(), id))
+	a := newAnswer(w, r)
+	a.Header().Set("X-Amzn-Requestid", id)
+	defer func() {
+		_ = r.Body.Close() // it was only read
+		h.cfg.Log.Debug("request", "id", id, "method", r.Method, "path", r.URL.Path, "host", r.Host,
+			"status", a.status, "bytes", a.bytes, "duration", time.Since(begin))
+	}()
+	defer func() {
+		if p := recover(); p != nil {
+			h.recovered(a, r, p)
+		}
+	}()
+	if err := h.serve(a, r); err != nil {
+		h.refuse(a, r, err)
+	}
+}
+
+// serve sends a request where it belongs.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	if target, ok := url.Match(r); ok {
+		return h.cfg.URL.Serve(w, r, target)
+	}
+	if err := h.checkForeign(r); err != nil {
+		return err
+	}
+	if strings.HasPrefix(r.URL.Path, native.Prefix) && native.Public(r) {
+		return h.cfg.Native.Serve(w, r)
+	}
+	id, err := h.cfg.Auth.Identify(r)
+	if err != nil {
+		return err
+	}
+	if err := h.authorize(r, id); err != nil {
+		return err
+	}
+	return h.route(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
+}
+
+// checkForeign applies where nothing else tells callers from web pages.
+func (h *Handler) checkForeign(r *http.Request) error {
+	_, inside := millicent.CallerFrom(r.Context())
+	if h.cfg.Auth.cfg.Verified || inside || isOperator(r.Context()) {
+		return nil
+	}
+	return h.foreign.check(r)
+}
+
+func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
+	switch {
+	case strings.HasPrefix(r.URL.Path, native.Prefix):
+		return h.cfg.Native.Serve(w, r)
+	case r.URL.Path == "/metrics":
+		h.cfg.Metrics.ServeHTTP(w, r)
+		return nil
+	case h.cfg.Lambda.Match(r):
+		return h.cfg.Lambda.Serve(w, r)
+	}
+	if s, err := parseSignature(r); err == nil && s.service != "lambda" {
+		return millicent.Errorf(codeUnknown, "This is a Lambda API; it does not serve %.40q", s.service)
+	}
+	return millicent.Errorf(codeUnknown, "Nothing is served at %s %.200s", r.Method, r.URL.Path)
+}
+
+// refuse answers an error, and logs it when it is ours.
+func (h *Handler) refuse(a *answer, r *http.Request, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return // the client left: nobody reads an answer
+	}
+	status, header, body := answerOf(err)
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
+		h.cfg.Log.Error("request failed", "id", millicent.RequestIDFrom(r.Context()),
+			"method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	} else {
+		h.cfg.Log.Debug("request refused", "id", millicent.RequestIDFrom(r.Context()), "error", err)
+	}
+	a.send(status, header, body)
+}
+
+// recovered answers a panic; what was already begun is cut off, so that the
+// client cannot take a part for the whole.
+func (h *Handler) recovered(a *answer, r *http.Request, p any) {
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	h.cfg.Log.Error("panic while serving", "id", millicent.RequestIDFrom(r.Context()),
+		"method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	status, header, body := answerOf(fmt.Errorf("panic: %v", p))
+	a.send(status, header, body)
+}

@@ -1,0 +1,180 @@
+package native
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/store"
+	"github.com/millicent-run/millicent/internal/telemetry"
+)
+
+// Prefix is what the paths of all native endpoints begin with.
+const Prefix = "/_millicent/"
+
+// Info is what a server says of itself.
+type Info struct {
+	Version     string    `json:"version"`
+	Account     string    `json:"account"`
+	Region      string    `json:"region"`
+	Auth        string    `json:"auth"`
+	Egress      string    `json:"egress"`
+	Listen      string    `json:"listen"`
+	Started     time.Time `json:"started"`
+	Limitations []string  `json:"limitations"` // what this machine cannot enforce
+}
+
+// Runtime is a language runtime that the platform knows.
+type Runtime struct {
+	Name        string `json:"name"`        // python3.13
+	Interpreter string `json:"interpreter"` // path of the interpreter that serves it; empty when none does
+	Version     string `json:"version"`     // the interpreter's own version
+	Exact       bool   `json:"exact"`       // the interpreter has the requested version
+	Note        string `json:"note,omitempty"`
+}
+
+// Store is what the endpoints need of the store.
+type Store interface {
+	Function(tenant, name string) (*millicent.Function, error)
+	Update(ctx context.Context, tenant, name string, change func(*millicent.Function) error) (*millicent.Function, error)
+	OpenPackage(p millicent.Package) (io.ReadCloser, error)
+	CreateKey(ctx context.Context, tenant string) (store.AccessKey, error)
+	Key(id string) (store.AccessKey, bool)
+	Keys() []store.AccessKey
+	DeleteKey(ctx context.Context, id string) error
+}
+
+// Logs is what the endpoints need of the logs.
+type Logs interface {
+	Read(ctx context.Context, q telemetry.Query) ([]millicent.LogRecord, error)
+	Follow(ctx context.Context, q telemetry.Query, emit func(millicent.LogRecord) error) error
+}
+
+// Config configures a Handler; all of it is required.
+type Config struct {
+	Info        Info
+	Runtimes    func() []Runtime
+	Store       Store
+	Logs        Logs
+	Links       *Links
+	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
+	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
+	Log         *slog.Logger
+}
+
+// A Handler serves the native endpoints to callers that the listener has
+// identified.
+type Handler struct {
+	cfg Config
+	mux *http.ServeMux
+}
+
+// New returns a Handler.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h.routes()
+	return h
+}
+
+// endpoint serves one route; its error is answered by the listener.
+type endpoint func(w http.ResponseWriter, r *http.Request) error
+
+func (h *Handler) routes() {
+	for pattern, serve := range map[string]endpoint{
+		"GET /_millicent/health":                  h.health,
+		"GET /_millicent/info":                    h.info,
+		"GET /_millicent/runtimes":                h.runtimes,
+		"GET /_millicent/logs":                    h.logs,
+		"POST /_millicent/keys":                   h.createKey,
+		"GET /_millicent/keys":                    h.listKeys,
+		"DELETE /_millicent/keys/{id}":            h.deleteKey,
+		"GET /_millicent/functions/{name}/egress": h.getEgress,
+		"PUT /_millicent/functions/{name}/egress": h.putEgress,
+		"GET /_millicent/packages/{token}":        h.download,
+	} {
+		h.mux.Handle(pattern, serving(serve))
+	}
+	h.mux.Handle("/", serving(func(_ http.ResponseWriter, r *http.Request) error {
+		return millicent.Errorf(millicent.CodeNotFound, "No such endpoint: %s %s", r.Method, r.URL.Path)
+	}))
+}
+
+// Serve serves a request; an error is not yet answered.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	out := &outcome{ResponseWriter: w}
+	h.mux.ServeHTTP(out, r)
+	return out.err
+}
+
+// Public reports whether a request needs no identity: it tells nothing, or
+// carries its own permission.
+func Public(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	const packages = Prefix + "packages/"
+	return r.URL.Path == Prefix+"health" || len(r.URL.Path) > len(packages) && r.URL.Path[:len(packages)] == packages
+}
+
+// outcome carries an endpoint's error through the mux.
+type outcome struct {
+	http.ResponseWriter
+	err error
+}
+
+func (o *outcome) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+func serving(serve endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := serve(w, r)
+		if o, ok := w.(*outcome); ok {
+			o.err = err
+		}
+	})
+}
+
+func (h *Handler) health(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (h *Handler) info(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, h.cfg.Info)
+}
+
+func (h *Handler) runtimes(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, map[string][]Runtime{"runtimes": h.cfg.Runtimes()})
+}
+
+// writeJSON writes an answer. A client that left is no error.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // a client that left misses nothing
+	return nil
+}
+
+// maxBody bounds the bodies of the native endpoints, in bytes.
+const maxBody = 64 << 10
+
+// readJSON reads a body into v; an empty body leaves v as it is.
+func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return &millicent.Error{Code: "InvalidRequestContentException", Message: "Could not parse request body into json: " + err.Error(), Err: err}
+	}
+	return nil
+}
