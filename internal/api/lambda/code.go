@@ -1,11 +1,11 @@
 package lambda
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/store"
 )
 
 const (
@@ -32,7 +32,7 @@ func (h *Handler) load(ctx context.Context, c code) (millicent.Package, error) {
 	if err != nil {
 		return millicent.Package{}, err
 	}
-	if err := checkZip(data); err != nil {
+	if err := store.CheckPackage(bytes.NewReader(data), int64(len(data))); err != nil {
 		return millicent.Package{}, err
 	}
 	limit := int64(maxZipped)
@@ -57,27 +57,4 @@ func (h *Handler) fetch(ctx context.Context, c code) ([]byte, error) {
 		return nil, invalid("This server fetches no packages from S3: start it with --s3-endpoint, or send the package as ZipFile.")
 	}
 	return h.cfg.Packages.Fetch(ctx, *c.bucket, *c.key, value(c.version), maxUnzipped)
-}
-
-// checkZip refuses what is not a zip file, has nothing in it, or says that it
-// is too large unzipped. Whether it says the truth is for the unpacking to see.
-func checkZip(data []byte) error {
-	r, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
-	if err != nil {
-		return &millicent.Error{
-			Code:    millicent.CodeInvalid,
-			Message: "Could not unzip uploaded file. Please check your file, then try to upload again.",
-			Err:     err,
-		}
-	}
-	if len(r.File) == 0 {
-		return invalid("Uploaded file must be a non-empty zip")
-	}
-	var size uint64
-	for _, f := range r.File {
-		if size += f.UncompressedSize64; size >= maxUnzipped || f.UncompressedSize64 >= maxUnzipped {
-			return invalid("Unzipped size must be smaller than %d bytes", maxUnzipped)
-		}
-	}
-	return nil
 }

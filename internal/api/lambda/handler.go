@@ -8,20 +8,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/store"
 )
 
-// Config gives a Handler what it works with. Region, Store, Invoker, Tenant,
-// URL and PackageURL are required.
+// Config gives a Handler what it works with. Region, Store, Invoker, URL and
+// PackageURL are required.
 type Config struct {
 	Region  string
 	Store   *store.Store
 	Invoker Invoker
 
-	// Tenant returns the account id that a request acts for.
+	// Tenant returns the account id that a request acts for; default the
+	// tenant of the identity in the request's context.
 	Tenant func(*http.Request) string
 
 	// URL returns the public address of a function URL, by its id.
@@ -70,6 +69,9 @@ func New(cfg Config) *Handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Tenant == nil {
+		cfg.Tenant = func(r *http.Request) string { return millicent.IdentityFrom(r.Context()).Tenant }
+	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = func(string) (string, error) { return "", nil }
 	}
@@ -80,7 +82,7 @@ func New(cfg Config) *Handler {
 
 // A request is one call, without its typed input.
 type request struct {
-	id     string
+	id     string // empty when the listener gave none
 	tenant string
 	header http.Header
 	fields *object // the input's members as they were sent
@@ -120,11 +122,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if op.endpoint == nil {
 		return unsupported("The operation %s is not built yet.", op.name)
 	}
-	req := &request{id: w.Header().Get("X-Amzn-Requestid"), tenant: h.cfg.Tenant(r), header: r.Header}
-	if req.id == "" {
-		req.id = uuid.NewString()
-		w.Header().Set("X-Amzn-Requestid", req.id)
-	}
+	req := &request{id: millicent.RequestIDFrom(r.Context()), tenant: h.cfg.Tenant(r), header: r.Header}
 	body, done, err := h.read(r, op.operation)
 	if err != nil {
 		return err

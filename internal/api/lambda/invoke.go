@@ -25,7 +25,7 @@ func (h *Handler) invoke(ctx context.Context, req *request, in *InvocationReques
 	if err := checkEvent(in.Payload); err != nil {
 		return nil, err
 	}
-	inv := h.invocation(ctx, req, n, in.Payload)
+	inv := h.invocation(req, n, in.Payload)
 	switch millicent.InvocationType(value(in.InvocationType)) {
 	case millicent.Event:
 		return &InvocationResponse{StatusCode: new(http.StatusAccepted)}, h.cfg.Invoker.Enqueue(ctx, inv)
@@ -60,13 +60,12 @@ func (h *Handler) invokeAsync(ctx context.Context, req *request, in *InvokeAsync
 	if err := checkEvent(in.InvokeArgs); err != nil {
 		return nil, err
 	}
-	return &InvokeAsyncResponse{Status: new(http.StatusAccepted)}, h.cfg.Invoker.Enqueue(ctx, h.invocation(ctx, req, n, in.InvokeArgs))
+	return &InvokeAsyncResponse{Status: new(http.StatusAccepted)}, h.cfg.Invoker.Enqueue(ctx, h.invocation(req, n, in.InvokeArgs))
 }
 
-// invocation returns the call to make. A function that calls another hands
-// its lineage on.
-func (h *Handler) invocation(ctx context.Context, req *request, n name, event []byte) *millicent.Invocation {
-	inv := &millicent.Invocation{
+// invocation returns the call to make. The invoker adds its lineage.
+func (h *Handler) invocation(req *request, n name, event []byte) *millicent.Invocation {
+	return &millicent.Invocation{
 		ID:        req.id,
 		Tenant:    n.account,
 		Function:  n.function,
@@ -76,10 +75,6 @@ func (h *Handler) invocation(ctx context.Context, req *request, n name, event []
 		TraceID:   req.header.Get("X-Amzn-Trace-Id"),
 		Received:  h.cfg.Now(),
 	}
-	if caller, ok := millicent.CallerFrom(ctx); ok {
-		inv.Root, inv.Hops = caller.Root, caller.Hops+1
-	}
-	return inv
 }
 
 // checkEvent refuses a payload that is not JSON; none at all is fine.
