@@ -1,0 +1,51 @@
+package process
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// encode returns v as JSON without HTML escapes and without a final newline.
+// It serves types of this package, which always encode.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(fmt.Sprintf("process: encode %T: %v", v, err))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// answer writes an answer of the Runtime API, newline included.
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(encode(v), '\n')) // a runtime that hung up needs no answer
+}
+
+func answerAccepted(w http.ResponseWriter) {
+	answer(w, http.StatusAccepted, struct {
+		Status string `json:"status"`
+	}{"OK"})
+}
+
+func answerError(w http.ResponseWriter, status int, errorType, message string) {
+	answer(w, status, struct {
+		ErrorMessage string `json:"errorMessage"`
+		ErrorType    string `json:"errorType"`
+	}{message, errorType})
+}
+
+func answerTooLarge(w http.ResponseWriter) {
+	answerError(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
+		fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxPayload))
+}
+
+// answerTransition refuses what the runtime may not do where it stands.
+func answerTransition(w http.ResponseWriter, from, to runtimeState) {
+	answerError(w, http.StatusForbidden, "InvalidStateTransition",
+		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: %s", from, to, errNotAllowed))
+}

@@ -1,0 +1,71 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/process/bootstrap"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// entrypoints are where the runtimes of the provided family look for their
+// program, in this order.
+var entrypoints = []string{taskRoot + "/bootstrap", optDir + "/bootstrap"}
+
+// command returns what to run for a version whose package is unpacked in
+// dir; a failure when the package does not hold what its runtime needs.
+func command(v *millicent.Version, rt Runtime, dir string) ([]string, *failure) {
+	var args []string
+	switch family, _ := splitRuntime(rt.Name); family {
+	case familyPython:
+		args = slices.Concat([]string{rt.Interpreter}, bootstrap.PythonArgs, []string{path.Join(runtimeDir, bootstrap.Python)})
+	case familyNode:
+		args = slices.Concat([]string{rt.Interpreter}, bootstrap.NodeArgs, []string{path.Join(runtimeDir, bootstrap.Node)})
+	default:
+		// Layers are not mounted yet, so only the package can hold one. The
+		// wrapper is for language runtimes alone.
+		if _, err := os.Lstat(filepath.Join(dir, "bootstrap")); err != nil {
+			return nil, invalidEntrypoint(fmt.Sprintf("Couldn't find valid bootstrap(s): %v", entrypoints))
+		}
+		return entrypoints[:1], nil
+	}
+	if wrapper := v.Environment["AWS_LAMBDA_EXEC_WRAPPER"]; wrapper != "" {
+		args = append([]string{wrapper}, args...)
+	}
+	return args, nil
+}
+
+// startFailure says what a program that could not be started means to the
+// function: a failure of its own, or nil when it is not its doing. A wrapper
+// fails as it would under the shell that starts it on Lambda.
+func startFailure(v *millicent.Version, args []string, err error) *failure {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if !missing && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOEXEC) {
+		return nil
+	}
+	switch args[0] {
+	case v.Environment["AWS_LAMBDA_EXEC_WRAPPER"]:
+		if missing {
+			return exited(sandbox.ExitStatus{Code: 127}, false)
+		}
+		return exited(sandbox.ExitStatus{Code: 126}, false)
+	case entrypoints[0], entrypoints[1]:
+		cause := syscall.ENOENT
+		if !missing {
+			cause = syscall.EACCES
+		}
+		if errors.Is(err, syscall.ENOEXEC) {
+			cause = syscall.ENOEXEC
+		}
+		return invalidEntrypoint("fork/exec " + args[0] + ": " + cause.Error())
+	default:
+		return nil
+	}
+}

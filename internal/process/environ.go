@@ -1,0 +1,131 @@
+package process
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// What the platform serves inside every sandbox, at sandbox.Address.
+const (
+	portRuntimeAPI = 9001
+	portPlatform   = 4566
+	portXRay       = 2000 // nothing listens; SDKs send datagrams there
+	portDNS        = 53
+	portRedirect   = 15001
+
+	taskRoot   = "/var/task"
+	runtimeDir = "/var/runtime"
+	optDir     = "/opt"
+
+	// logFD is the descriptor of the framed log channel: the first after
+	// standard error.
+	logFD = 3
+)
+
+func inside(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(sandbox.Address), port)
+}
+
+// credentials are the access key that a function calls the platform with.
+type credentials struct{ id, secret, token string }
+
+// environ returns the environment variables of a runtime's process: defaults
+// that the version's own may override, and what is reserved.
+func environ(v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
+	family, number := splitRuntime(rt.Name)
+	env := map[string]string{
+		"PATH":                     "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+		"LD_LIBRARY_PATH":          "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib",
+		"LANG":                     "en_US.UTF-8",
+		"TZ":                       ":UTC",
+		"PWD":                      taskRoot,
+		"SHLVL":                    "0",
+		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+		"AWS_XRAY_DAEMON_ADDRESS":  inside(portXRay).String(),
+		"AWS_ENDPOINT_URL":         "http://" + inside(portPlatform).String(),
+	}
+	switch family {
+	case familyPython:
+		env["PYTHONPATH"] = runtimeDir
+		env["LC_CTYPE"] = "C.UTF-8"
+	case familyNode:
+		env["NODE_PATH"] = "/opt/nodejs/node" + number + "/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task"
+	}
+	maps.Copy(env, v.Environment)
+	for _, name := range reservedNames {
+		delete(env, name)
+	}
+	maps.Copy(env, reserved(v, rt, region, stream, key))
+
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// reservedNames are the variables that a version's environment cannot set,
+// whether or not the runtime at hand has them.
+var reservedNames = []string{
+	"_HANDLER", "_X_AMZN_TRACE_ID", "_LAMBDA_TELEMETRY_LOG_FD", "_AWS_XRAY_DAEMON_ADDRESS", "_AWS_XRAY_DAEMON_PORT",
+	"AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
+	"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
+	"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+	"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_RUNTIME_API",
+	"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR",
+}
+
+// reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:
+// bootstraps set it for each invocation.
+func reserved(v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
+	env := map[string]string{
+		"_HANDLER":                        v.Handler,
+		"_AWS_XRAY_DAEMON_ADDRESS":        sandbox.Address,
+		"_AWS_XRAY_DAEMON_PORT":           strconv.Itoa(portXRay),
+		"AWS_REGION":                      region,
+		"AWS_DEFAULT_REGION":              region,
+		"AWS_LAMBDA_FUNCTION_NAME":        v.Function,
+		"AWS_LAMBDA_FUNCTION_VERSION":     v.Number,
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(v.MemoryMB),
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  initialization,
+		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(v),
+		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
+		"AWS_LAMBDA_RUNTIME_API":          inside(portRuntimeAPI).String(),
+		"LAMBDA_TASK_ROOT":                taskRoot,
+		"LAMBDA_RUNTIME_DIR":              runtimeDir,
+	}
+	if family, _ := splitRuntime(rt.Name); family != familyProvided {
+		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + rt.Name
+		env["_LAMBDA_TELEMETRY_LOG_FD"] = strconv.Itoa(logFD)
+	}
+	if v.LogFormat == logFormatJSON {
+		env["AWS_LAMBDA_LOG_FORMAT"] = logFormatJSON
+		if v.LogLevel != "" {
+			env["AWS_LAMBDA_LOG_LEVEL"] = v.LogLevel
+		}
+	}
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID":     key.id,
+		"AWS_SECRET_ACCESS_KEY": key.secret,
+		"AWS_SESSION_TOKEN":     key.token,
+	} {
+		if value != "" {
+			env[name] = value
+		}
+	}
+	return env
+}
+
+// logGroup returns the version's log group.
+func logGroup(v *millicent.Version) string {
+	if v.LogGroup != "" {
+		return v.LogGroup
+	}
+	return "/aws/lambda/" + v.Function
+}

@@ -1,0 +1,240 @@
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+const (
+	initLimit = 10 * time.Second // of the Init phase
+
+	// initCPU is what every runtime has at least until it is ready, in cores.
+	// The share that goes with 128 MB, 7 % of a core, would make a 40 ms
+	// interpreter start take over half a second and a large import miss the
+	// limit of the Init phase, which functions on Lambda meet because it lends
+	// them CPU then, too. The loan ends with initLimit, in whichever phase
+	// Init runs.
+	initCPU = 1.0
+
+	mbPerCore = 1769 // MemoryMB that come with one core
+
+	// shutdownInternal is what a runtime with internal extensions may take
+	// between SIGTERM and SIGKILL; others get no SIGTERM.
+	shutdownInternal = 500 * time.Millisecond
+)
+
+// An environment implements millicent.Environment.
+type environment struct {
+	version *millicent.Version
+	runtime Runtime
+	region  string
+	dir     string   // of the unpacked package
+	environ []string // of the runtime's process
+	log     *slog.Logger
+
+	box     *sandbox.Sandbox
+	uplink  *uplink
+	journal *journal
+
+	ctx    context.Context // ends when Close is called
+	cancel context.CancelFunc
+	close  func() error // once
+
+	// slot is held by the one Invoke that runs, and by Close at the end; its
+	// holder alone uses what follows.
+	slot   chan struct{}
+	run    *run          // nil when no runtime runs
+	cold   bool          // no invocation has been served yet
+	init   time.Duration // what a successful Init phase took
+	broken error         // the sandbox cannot be used any more
+}
+
+// newEnvironment makes the sandbox of an environment; nothing runs in it yet.
+func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
+	stream := streamName(v, time.Now())
+	var key credentials
+	if l.cfg.Credentials != nil {
+		key.id, key.secret, key.token = l.cfg.Credentials(v)
+	}
+	e := &environment{
+		version: v,
+		runtime: rt,
+		region:  l.cfg.Region,
+		dir:     dir,
+		environ: environ(v, rt, l.cfg.Region, stream, key),
+		log:     l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
+		journal: newJournal(l.cfg.Logs, v, stream),
+		slot:    make(chan struct{}, 1),
+		cold:    true,
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.close = sync.OnceValue(e.shutDown)
+
+	var err error
+	e.box, err = l.cfg.Host.New(ctx, sandbox.Spec{
+		Memory:   int64(v.MemoryMB) << 20,
+		CPU:      max(initCPU, cpuShare(v.MemoryMB)),
+		Tmp:      int64(v.TmpMB) << 20,
+		Hostname: "169-254-100-1",
+		Mounts: []sandbox.Mount{
+			{Source: dir, Target: taskRoot},
+			{Source: l.runtimes, Target: runtimeDir},
+			{Source: l.opt, Target: optDir},
+		},
+		Redirect: l.cfg.redirect(),
+	})
+	if err != nil {
+		e.cancel()
+		return nil, fmt.Errorf("make sandbox: %w", err)
+	}
+	e.uplink, err = openUplink(&l.cfg, v, e.box, e.journal.warn, e.log)
+	if err != nil {
+		e.cancel()
+		return nil, errors.Join(err, e.box.Close())
+	}
+	return e, nil
+}
+
+// cpuShare returns the cores that come with an amount of memory.
+func cpuShare(memoryMB int) float64 { return float64(memoryMB) / mbPerCore }
+
+// streamName returns a new log stream's name.
+func streamName(v *millicent.Version, now time.Time) string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return fmt.Sprintf("%s[%s]%s", now.UTC().Format("2006/01/02/"), v.Number, hex.EncodeToString(id[:]))
+}
+
+// Close implements millicent.Environment.
+func (e *environment) Close() error {
+	e.cancel() // ends a running Invoke, which gives up the slot
+	return e.close()
+}
+
+// shutDown runs the Shutdown phase and frees everything.
+func (e *environment) shutDown() error {
+	e.slot <- struct{}{}
+	defer func() { <-e.slot }()
+	var errs []error
+	if r := e.run; r != nil {
+		if r.session.hasExtensions() && !r.gone() {
+			e.terminate(r)
+		}
+		errs = append(errs, e.stop(r))
+		e.run = nil
+	}
+	errs = append(errs, e.uplink.close(), e.box.Close())
+	return errors.Join(errs...)
+}
+
+// terminate asks a runtime to end and waits a bounded time for it.
+func (e *environment) terminate(r *run) {
+	if err := r.process.Signal(syscall.SIGTERM); err != nil {
+		return // it ended just now
+	}
+	timer := time.NewTimer(shutdownInternal)
+	defer timer.Stop()
+	select {
+	case <-r.process.Done():
+	case <-e.box.Done():
+	case <-timer.C:
+	}
+}
+
+// launch runs the Init phase of a new environment. A failing Init is in the
+// log and leaves the environment without a run; an error is the platform's.
+func (e *environment) launch(ctx context.Context) error {
+	e.journal.event(initStart(e.runtime, e.region, phaseInit, e.version))
+	if e.runtime.Note != "" {
+		e.journal.warn(e.runtime.Note)
+	}
+	began := time.Now()
+	limit := time.NewTimer(initLimit)
+	defer limit.Stop()
+	f, err := e.initialise(ctx, phaseInit, limit.C)
+	if err == nil && f == nil {
+		e.init = time.Since(began)
+	}
+	return err
+}
+
+// initialise starts a run and waits until it is ready, has failed, or late
+// fires. A failure leaves no run. An error means that there can be none here,
+// or that ctx ended.
+func (e *environment) initialise(ctx context.Context, phase string, late <-chan time.Time) (*failure, error) {
+	began := time.Now()
+	if phase == phaseInvoke {
+		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
+		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
+			return nil, fmt.Errorf("lend CPU: %w", err)
+		}
+	}
+	r, f, err := e.start()
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		f, err = e.awaitReady(ctx, r, late)
+		if f != nil || err != nil {
+			err = errors.Join(err, e.stop(r))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	took := time.Since(began)
+	e.journal.event(initRuntimeDone(phase, f))
+	e.journal.event(initReport(phase, took, f))
+	if f != nil {
+		return f, nil
+	}
+	e.run = r
+	return nil, nil
+}
+
+// awaitReady waits for the end of a run's Init, and takes the lent CPU back.
+func (e *environment) awaitReady(ctx context.Context, r *run, late <-chan time.Time) (*failure, error) {
+	stop := make(chan struct{})
+	defer close(stop)
+	done := r.session.await(stop, r.session.initialised)
+	loan := time.NewTimer(initLimit)
+	defer loan.Stop()
+	for {
+		select {
+		case <-loan.C:
+			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
+				return nil, fmt.Errorf("limit CPU: %w", err)
+			}
+			continue
+		case <-done:
+			if f := r.session.initFailure(); f != nil {
+				return f, nil
+			}
+			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
+				return nil, fmt.Errorf("limit CPU: %w", err)
+			}
+			return nil, nil
+		case <-r.process.Done():
+			if f := r.session.initFailure(); f != nil {
+				return f, nil
+			}
+			return e.exitFailure(r), nil
+		case <-e.box.Done():
+			return nil, errors.New("the sandbox ended")
+		case <-late:
+			return timedOut(e.version.Timeout), nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}

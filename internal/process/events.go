@@ -1,0 +1,225 @@
+package process
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+// A platformEvent is something that the platform logs about an environment:
+// as a line of text or as a JSON event, as the version's log format says.
+type platformEvent struct {
+	kind   string // platform.start, …
+	level  string // of the JSON event: DEBUG, INFO or WARN
+	record any    // of the JSON event
+	text   string // the line of text; empty when text has none
+}
+
+const isoMillis = "2006-01-02T15:04:05.000Z"
+
+func (e platformEvent) json(now time.Time) string {
+	return string(encode(struct {
+		Time   string `json:"time"`
+		Type   string `json:"type"`
+		Record any    `json:"record"`
+	}{now.UTC().Format(isoMillis), e.kind, e.record}))
+}
+
+// The phases that an Init can run in.
+const (
+	phaseInit   = "init"
+	phaseInvoke = "invoke"
+)
+
+const initialization = "on-demand"
+
+func millis(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Millisecond)*1000) / 1000
+}
+
+// status is how the log calls an end: success, error or timeout; failure is
+// the platform's own.
+func status(f *failure) string {
+	switch {
+	case f == nil:
+		return "success"
+	case f.timeout:
+		return "timeout"
+	case f.errorType == failureOfPlatform:
+		return "failure"
+	default:
+		return "error"
+	}
+}
+
+func level(f *failure, success string) string {
+	if f != nil {
+		return "WARN"
+	}
+	return success
+}
+
+func reported(f *failure) string {
+	if f == nil || f.timeout {
+		return ""
+	}
+	return f.reportedType()
+}
+
+// initStart says that an Init phase begins. Text has a line for the first
+// phase of an environment only.
+func initStart(rt Runtime, region, phase string, v *millicent.Version) platformEvent {
+	version, arn := runtimeVersion(rt, region)
+	e := platformEvent{kind: "platform.initStart", level: "INFO", record: struct {
+		InitializationType string `json:"initializationType"`
+		Phase              string `json:"phase"`
+		RuntimeVersion     string `json:"runtimeVersion"`
+		RuntimeVersionArn  string `json:"runtimeVersionArn"`
+		FunctionName       string `json:"functionName"`
+		FunctionVersion    string `json:"functionVersion"`
+	}{initialization, phase, version, arn, v.Function, v.Number}}
+	if phase == phaseInit {
+		e.text = "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn
+	}
+	return e
+}
+
+// runtimeVersion names the interpreter that runs a runtime, in the form of
+// Lambda's runtime versions: python:3.11.2.
+func runtimeVersion(rt Runtime, region string) (version, arn string) {
+	family, number := splitRuntime(rt.Name)
+	if rt.Version != "" {
+		number = rt.Version
+	}
+	version = family + ":" + number
+	sum := sha256.Sum256([]byte(version))
+	return version, "arn:aws:lambda:" + region + "::runtime:" + hex.EncodeToString(sum[:])
+}
+
+func initRuntimeDone(phase string, f *failure) platformEvent {
+	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: struct {
+		InitializationType string `json:"initializationType"`
+		Phase              string `json:"phase"`
+		Status             string `json:"status"`
+		ErrorType          string `json:"errorType,omitempty"`
+	}{initialization, phase, status(f), reported(f)}}
+}
+
+// initReport says how long an Init phase took. Text has a line only for one
+// that failed.
+func initReport(phase string, took time.Duration, f *failure) platformEvent {
+	type metrics struct {
+		DurationMs float64 `json:"durationMs"`
+	}
+	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: struct {
+		InitializationType string  `json:"initializationType"`
+		Phase              string  `json:"phase"`
+		Status             string  `json:"status"`
+		ErrorType          string  `json:"errorType,omitempty"`
+		Metrics            metrics `json:"metrics"`
+	}{initialization, phase, status(f), reported(f), metrics{millis(took)}}}
+	if f != nil {
+		e.text = fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\t%s", millis(took), phase, statusFields(f))
+	}
+	return e
+}
+
+// statusFields are the last fields of a report on a failure.
+func statusFields(f *failure) string {
+	if f.timeout {
+		return "Status: timeout"
+	}
+	return "Status: " + status(f) + "\tError Type: " + f.reportedType()
+}
+
+func start(id, version, trace string) platformEvent {
+	type tracing struct {
+		Type  string `json:"type"`
+		Value string `json:"value"`
+	}
+	rec := struct {
+		RequestID string   `json:"requestId"`
+		Version   string   `json:"version"`
+		Tracing   *tracing `json:"tracing,omitempty"`
+	}{id, version, nil}
+	if trace != "" {
+		rec.Tracing = &tracing{"X-Amzn-Trace-Id", trace}
+	}
+	return platformEvent{kind: "platform.start", level: "INFO", record: rec,
+		text: "START RequestId: " + id + " Version: " + version}
+}
+
+// runtimeDone says that the function has done its part.
+func runtimeDone(id string, took time.Duration, produced int, f *failure) platformEvent {
+	type metrics struct {
+		DurationMs    float64 `json:"durationMs"`
+		ProducedBytes int     `json:"producedBytes"`
+	}
+	return platformEvent{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: struct {
+		RequestID string  `json:"requestId"`
+		Status    string  `json:"status"`
+		ErrorType string  `json:"errorType,omitempty"`
+		Metrics   metrics `json:"metrics"`
+	}{id, status(f), reported(f), metrics{millis(took), produced}},
+		text: "END RequestId: " + id}
+}
+
+// failed is the text line about an end that the function could not log
+// itself; JSON says it in the report.
+func failed(id string, now time.Time, f *failure) string {
+	switch {
+	case f.timeout:
+		return now.UTC().Format(isoMillis) + " " + id + " " + f.message + "\n\n"
+	case f.document == nil:
+		return "RequestId: " + id + " Error: " + f.message + "\n" + f.errorType + "\n"
+	default:
+		return ""
+	}
+}
+
+// report is the last word on an invocation.
+func report(id string, u millicent.Usage, f *failure) platformEvent {
+	type metrics struct {
+		DurationMs       float64  `json:"durationMs"`
+		BilledDurationMs int64    `json:"billedDurationMs"`
+		MemorySizeMB     int      `json:"memorySizeMB"`
+		MaxMemoryUsedMB  int      `json:"maxMemoryUsedMB"`
+		InitDurationMs   *float64 `json:"initDurationMs,omitempty"`
+	}
+	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil}
+	if u.Init > 0 {
+		init := millis(u.Init)
+		m.InitDurationMs = &init
+	}
+	return platformEvent{kind: "platform.report", level: level(f, "INFO"), record: struct {
+		RequestID string  `json:"requestId"`
+		Metrics   metrics `json:"metrics"`
+		Status    string  `json:"status"`
+		ErrorType string  `json:"errorType,omitempty"`
+	}{id, m, status(f), reported(f)}, text: reportText(id, u, f)}
+}
+
+// reportText names the status only of an end that the platform brought
+// about; an error that the function answered is its own affair.
+func reportText(id string, u millicent.Usage, f *failure) string {
+	fields := []string{
+		"REPORT RequestId: " + id,
+		fmt.Sprintf("Duration: %.2f ms", millis(u.Duration)),
+		fmt.Sprintf("Billed Duration: %d ms", u.Billed().Milliseconds()),
+		fmt.Sprintf("Memory Size: %d MB", u.MemoryMB),
+		fmt.Sprintf("Max Memory Used: %d MB", u.PeakMemoryMB),
+	}
+	if u.Init > 0 {
+		fields = append(fields, fmt.Sprintf("Init Duration: %.2f ms", millis(u.Init)))
+	}
+	last := ""
+	if f != nil && f.fatal {
+		last = statusFields(f)
+	}
+	return strings.Join(append(fields, last), "\t")
+}

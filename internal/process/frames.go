@@ -1,0 +1,141 @@
+package process
+
+import (
+	"encoding/binary"
+	"time"
+	"unicode/utf8"
+)
+
+// The framed log channel, _LAMBDA_TELEMETRY_LOG_FD: each frame is a 4-byte
+// type, a 4-byte length, an 8-byte timestamp in microseconds and the message,
+// all big-endian. The type is 0xa55a0003 for text and 0xa55a0002 for JSON,
+// with a mask for the level.
+const (
+	frameHeader    = 16
+	frameMagic     = 0xa55a0000
+	frameMagicMask = 0xffff0000
+
+	maxRecord = 256 << 10 // bytes of one log record; longer messages are split
+)
+
+// A frameDecoder cuts the framed channel into log records. It holds at most
+// one record. Code of the function may write to the channel what is no frame:
+// from the first such byte on the channel is read as plain lines, so that
+// nothing is lost and no length is believed.
+type frameDecoder struct {
+	emit func(at time.Time, message string)
+
+	buf   []byte    // of a header, or of the message
+	left  uint32    // of the message, once in is true
+	in    bool      // within a message
+	at    time.Time // of the message
+	plain *lineDecoder
+}
+
+// write decodes p. Zero time means that the frame did not say.
+func (d *frameDecoder) write(p []byte) {
+	for len(p) > 0 && d.plain == nil {
+		if !d.in {
+			p = d.header(p)
+			continue
+		}
+		n := min(len(p), int(min(d.left, maxRecord)), maxRecord-len(d.buf))
+		d.buf = append(d.buf, p[:n]...)
+		p, d.left = p[n:], d.left-uint32(n)
+		if d.left == 0 {
+			d.flushMessage()
+			d.in = false
+		} else if len(d.buf) == maxRecord {
+			d.flushMessage()
+		}
+	}
+	if d.plain != nil {
+		d.plain.write(p)
+	}
+}
+
+// header takes bytes of a header and returns the rest.
+func (d *frameDecoder) header(p []byte) []byte {
+	n := min(len(p), frameHeader-len(d.buf))
+	d.buf = append(d.buf, p[:n]...)
+	p = p[n:]
+	if len(d.buf) < frameHeader {
+		return p
+	}
+	if binary.BigEndian.Uint32(d.buf)&frameMagicMask != frameMagic {
+		d.plain = &lineDecoder{emit: func(m string) { d.emit(time.Time{}, m) }}
+		d.plain.write(d.buf)
+		d.buf = nil
+		return p
+	}
+	d.left = binary.BigEndian.Uint32(d.buf[4:])
+	d.at = time.UnixMicro(int64(binary.BigEndian.Uint64(d.buf[8:]))) //nolint:gosec // journal refuses what is out of range
+	d.buf = d.buf[:0]
+	d.in = d.left > 0
+	return p
+}
+
+func (d *frameDecoder) flushMessage() {
+	kept := d.buf
+	if d.left > 0 {
+		kept = kept[:runeBoundary(kept)]
+	}
+	d.emit(d.at, string(kept))
+	d.buf = append(d.buf[:0], d.buf[len(kept):]...)
+}
+
+// flush emits what is there of an unfinished message.
+func (d *frameDecoder) flush() {
+	if d.plain != nil {
+		d.plain.flush()
+		return
+	}
+	if d.in && len(d.buf) > 0 {
+		d.emit(d.at, string(d.buf))
+		d.buf = d.buf[:0]
+	}
+}
+
+// A lineDecoder cuts a stream into lines. It holds at most one record.
+type lineDecoder struct {
+	emit func(message string)
+	buf  []byte
+}
+
+func (d *lineDecoder) write(p []byte) {
+	for _, c := range p {
+		if c == '\n' {
+			d.emit(string(d.buf))
+			d.buf = d.buf[:0]
+			continue
+		}
+		d.buf = append(d.buf, c)
+		if len(d.buf) == maxRecord {
+			n := runeBoundary(d.buf)
+			d.emit(string(d.buf[:n]))
+			d.buf = append(d.buf[:0], d.buf[n:]...)
+		}
+	}
+}
+
+// flush emits a line that has no end yet.
+func (d *lineDecoder) flush() {
+	if len(d.buf) > 0 {
+		d.emit(string(d.buf))
+		d.buf = d.buf[:0]
+	}
+}
+
+// runeBoundary returns the length of p without a character that its end cuts
+// in two; len(p) when p does not end so.
+func runeBoundary(p []byte) int {
+	for n := len(p) - 1; n >= 0 && n >= len(p)-utf8.UTFMax; n-- {
+		if utf8.RuneStart(p[n]) {
+			if utf8.FullRune(p[n:]) {
+				return len(p)
+			}
+			return n
+		}
+	}
+	return len(p)
+}

@@ -1,0 +1,328 @@
+package process
+
+import (
+	"context"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+const (
+	// settleGrace is how long Invoke waits, once the runtime has answered,
+	// for it to ask for the next event or to end: a runtime that ends then is
+	// reported with the invocation that it ended in, and one that asks is
+	// idle when Invoke returns. One that does neither keeps working, as it
+	// may until its deadline; the next Invoke waits for it.
+	settleGrace = 20 * time.Millisecond
+
+	// exitGrace is how long a process may take to end after a sign of its
+	// end was seen elsewhere.
+	exitGrace = 200 * time.Millisecond
+)
+
+var errClosed = &millicent.Error{
+	Code:    millicent.CodeServerUnavailable,
+	Message: "The execution environment was closed while it served the invocation.",
+}
+
+// dead is the answer of an environment that cannot serve inv, which the
+// function did not see.
+func dead(cause error) error {
+	return &millicent.Error{
+		Code:    millicent.CodeEnvironmentDead,
+		Message: "The execution environment is gone.",
+		Err:     cause,
+	}
+}
+
+// Invoke implements millicent.Environment.
+func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	select {
+	case e.slot <- struct{}{}:
+		defer func() { <-e.slot }()
+	default:
+		if e.ctx.Err() != nil {
+			return nil, dead(nil)
+		}
+		return nil, millicent.Errorf(millicent.CodeInternal, "The execution environment serves another invocation.")
+	}
+	if e.ctx.Err() != nil || e.broken != nil || isClosed(e.box.Done()) {
+		return nil, dead(e.broken)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(e.ctx, func() { cancel(errClosed) })()
+
+	e.awaitLast(ctx)
+	if ctx.Err() != nil {
+		return nil, notDelivered(ctx)
+	}
+	return e.serve(ctx, inv)
+}
+
+// ended returns why the wait for an invocation ended, once ctx has.
+func ended(ctx context.Context) error {
+	if context.Cause(ctx) == errClosed { //nolint:errorlint // the very value
+		return errClosed
+	}
+	return ctx.Err()
+}
+
+// notDelivered is ended for an invocation that the function did not see.
+func notDelivered(ctx context.Context) error {
+	if err := ended(ctx); err != errClosed { //nolint:errorlint // the very value
+		return err
+	}
+	return dead(errClosed)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitLast lets a runtime finish what it does after its last answer: until
+// it asks for the next event, or its last deadline. One that is not idle then
+// is stopped.
+func (e *environment) awaitLast(ctx context.Context) {
+	r := e.run
+	if r == nil {
+		return
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	idle := r.session.await(stop, r.session.idle)
+	limit := time.NewTimer(time.Until(r.deadline))
+	defer limit.Stop()
+	select {
+	case <-idle:
+		if !r.gone() {
+			r.drain() // what was written between invocations belongs to none
+			return
+		}
+	default:
+		select {
+		case <-idle:
+			r.drain()
+			return
+		case <-r.process.Done():
+		case <-e.box.Done():
+		case <-limit.C:
+		case <-ctx.Done():
+		}
+	}
+	e.discard()
+}
+
+// discard ends the run.
+func (e *environment) discard() {
+	if e.run == nil {
+		return
+	}
+	if err := e.stop(e.run); err != nil {
+		e.broken = err
+	}
+	e.run = nil
+}
+
+// An ending is how the wait for an invocation's outcome ended.
+type ending struct {
+	outcome *outcome // the runtime's answer
+	failure *failure // or what happened instead
+	err     error    // or why nobody waits any more
+}
+
+// serve runs inv to its end and writes its log.
+func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	usage := millicent.Usage{
+		Start:    time.Now(),
+		Cold:     e.cold,
+		MemoryMB: e.version.MemoryMB,
+	}
+	if e.cold {
+		usage.Init = e.init
+	}
+	e.journal.begin(inv.ID)
+	e.journal.event(start(inv.ID, e.version.Number, inv.TraceID))
+	e.uplink.invoking(inv)
+
+	end := e.attempt(ctx, inv, usage.Start.Add(e.version.Timeout))
+	usage.Duration = time.Since(usage.Start)
+	f := e.conclude(end)
+	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
+		e.journal.end()
+		return nil, end.err
+	}
+	if f != nil && f.timeout {
+		usage.Duration = e.version.Timeout // nobody pays for the platform's stopping
+	}
+	usage.PeakMemoryMB = e.peakMemory(f)
+	e.cold = false
+	if f != nil {
+		if line := failed(inv.ID, time.Now(), f); line != "" && !e.journal.json() {
+			e.journal.text(line)
+		}
+	}
+	res := e.result(inv, end)
+	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
+	e.journal.event(report(inv.ID, usage, f))
+	res.LogTail, res.Usage = e.journal.end(), usage
+	if end.err != nil {
+		return nil, end.err
+	}
+	return res, nil
+}
+
+// attempt gives inv to the runtime, starting one where none is. A runtime that
+// turns out to have ended before it saw the event is started anew, once.
+func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time) ending {
+	late := time.NewTimer(time.Until(deadline))
+	defer late.Stop()
+	for again := true; ; again = false {
+		if e.run == nil {
+			f, err := e.initialise(ctx, phaseInvoke, late.C)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				return ending{err: notDelivered(ctx)}
+			case err != nil:
+				e.broken = err
+				return ending{err: dead(err)}
+			case f != nil:
+				return ending{failure: f}
+			}
+		}
+		t := newTurn(inv, deadline)
+		if !e.run.session.offer(t) {
+			return ending{failure: e.lost()}
+		}
+		e.run.deadline = deadline
+		end, delivered := e.await(ctx, t, late.C)
+		if !delivered && end.err != nil {
+			end.err = notDelivered(ctx)
+		}
+		if !delivered && end.failure != nil && !end.failure.timeout && again && !isClosed(e.box.Done()) {
+			e.discard()
+			if e.broken == nil {
+				continue
+			}
+		}
+		return end
+	}
+}
+
+// lost is a runtime that was ready and does not take the event.
+func (e *environment) lost() *failure {
+	if e.exitsWithin(exitGrace) {
+		return e.exitFailure(e.run)
+	}
+	return &failure{errorType: failureOfPlatform, message: "The runtime does not take the event", fatal: true}
+}
+
+// await waits for what becomes of t.
+func (e *environment) await(ctx context.Context, t *turn, late <-chan time.Time) (end ending, delivered bool) {
+	s := e.run.session
+	stop := make(chan struct{})
+	defer close(stop)
+	select {
+	case <-s.await(stop, func() bool { return t.outcome != nil }):
+	case <-e.run.process.Done():
+		end.failure = e.exitFailure(e.run)
+	case <-e.box.Done():
+		end.failure = exited(sandbox.ExitStatus{Signal: sigKill}, false)
+	case <-late:
+		end.failure = timedOut(e.version.Timeout)
+	case <-ctx.Done():
+		end.err = ended(ctx)
+	}
+	out, delivered := s.abandon(t)
+	switch {
+	case out == nil:
+	case out.failure != nil && out.failure.errorType == errorTruncated && e.exitsWithin(exitGrace):
+		// The answer broke off because the process ended, which says more.
+		end = ending{failure: e.exitFailure(e.run)}
+	default:
+		end = ending{outcome: out}
+	}
+	return end, delivered
+}
+
+// exitsWithin waits for the end of the run's process.
+func (e *environment) exitsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-e.run.process.Done():
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// conclude ends the run where it cannot go on, puts all output into the log,
+// and returns the failure to report, nil if there was none.
+func (e *environment) conclude(end ending) *failure {
+	f := end.failure
+	if end.err != nil {
+		f = &failure{errorType: failureOfPlatform, message: "The invocation was cancelled", fatal: true}
+	}
+	if end.outcome == nil {
+		e.discard()
+		return f
+	}
+	f = end.outcome.failure
+	if f != nil && f.fatal {
+		e.discard()
+		return f
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	grace := time.NewTimer(settleGrace)
+	defer grace.Stop()
+	select {
+	case <-e.run.session.await(stop, e.run.session.idle):
+	case <-e.run.process.Done():
+		f = e.exitFailure(e.run)
+		e.discard()
+		return f
+	case <-grace.C:
+	}
+	e.run.drain()
+	return f
+}
+
+// result is what the caller gets: an answer stands, whatever the runtime did
+// after it.
+func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.Result {
+	res := &millicent.Result{Version: e.version.Number}
+	told := end.failure
+	if end.outcome != nil {
+		res.Payload, told = end.outcome.payload, end.outcome.failure
+	}
+	if told != nil {
+		res.Payload = told.payload(inv.ID)
+		res.FunctionError = "Unhandled"
+		res.ErrorType = told.reportedType()
+	}
+	return res
+}
+
+// peakMemory returns the environment's highest use of memory so far in MB. It
+// is all of it where the limit ended the runtime.
+func (e *environment) peakMemory(f *failure) int {
+	if f != nil && f.reported == errorOutOfMemory {
+		return e.version.MemoryMB
+	}
+	stats, err := e.box.Stats()
+	if err != nil {
+		return 0 // the sandbox is gone, and its counters with it
+	}
+	return min(int((stats.PeakMemory+1<<20-1)>>20), e.version.MemoryMB)
+}

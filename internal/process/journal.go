@@ -1,0 +1,135 @@
+package process
+
+import (
+	"sync"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+const (
+	tailSize = 4 << 10 // bytes of log that a caller may get with the answer
+
+	// Times that a runtime gives its records are believed within these bounds.
+	maxPast   = 15 * time.Minute
+	maxFuture = time.Minute
+
+	logFormatJSON = "JSON"
+)
+
+// A journal writes an environment's log: the lines of the function, and the
+// platform's own in the version's format. It is safe for concurrent use.
+type journal struct {
+	sink   millicent.LogSink
+	base   millicent.LogRecord // what all records have in common
+	format string
+	level  string // least level of the platform's JSON events
+
+	mu         sync.Mutex
+	invocation string
+	tail       []byte // of the running invocation
+}
+
+func newJournal(sink millicent.LogSink, v *millicent.Version, stream string) *journal {
+	return &journal{
+		sink: sink,
+		base: millicent.LogRecord{
+			Tenant:   v.Tenant,
+			Function: v.Function,
+			Version:  v.Number,
+			Stream:   stream,
+		},
+		format: v.LogFormat,
+		level:  v.SystemLogLevel,
+	}
+}
+
+// json reports whether the platform's lines are JSON events.
+func (j *journal) json() bool { return j.format == logFormatJSON }
+
+// begin starts an invocation's log and its tail.
+func (j *journal) begin(id string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.invocation = id
+	j.tail = j.tail[:0]
+}
+
+// end ends it and returns the tail, which the caller keeps.
+func (j *journal) end() []byte {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.invocation = ""
+	tail := j.tail
+	j.tail = nil
+	return tail[max(0, len(tail)-tailSize):]
+}
+
+// line writes one record. A zero time, or one that cannot be right, is now.
+func (j *journal) line(at time.Time, message string) {
+	now := time.Now()
+	if at.Before(now.Add(-maxPast)) || at.After(now.Add(maxFuture)) {
+		at = now
+	}
+	if n := len(message); n > 0 && message[n-1] == '\n' {
+		message = message[:n-1]
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	rec := j.base
+	rec.Invocation = j.invocation
+	rec.Time = at.UnixMicro()
+	rec.Message = message
+	j.sink.Write(rec)
+	if j.invocation == "" {
+		return
+	}
+	j.tail = append(append(j.tail, message...), '\n')
+	if len(j.tail) > 4*tailSize {
+		j.tail = append(j.tail[:0], j.tail[len(j.tail)-tailSize:]...)
+	}
+}
+
+// text writes a line of the function's plain output.
+func (j *journal) text(message string) { j.line(time.Time{}, message) }
+
+// event writes an event of the platform: its line of text, none if that is
+// empty, or its JSON if the version logs JSON and wants the level.
+func (j *journal) event(e platformEvent) {
+	now := time.Now()
+	switch {
+	case !j.json():
+		if e.text != "" {
+			j.line(now, e.text)
+		}
+	case levelRank(e.level) >= levelRank(j.level):
+		j.line(now, e.json(now))
+	}
+}
+
+// warn writes a notice of the platform to the function.
+func (j *journal) warn(message string) {
+	now := time.Now()
+	if !j.json() {
+		j.line(now, now.UTC().Format(isoMillis)+" WARN millicent: "+message)
+		return
+	}
+	j.line(now, string(encode(struct {
+		Timestamp string `json:"timestamp"`
+		Level     string `json:"level"`
+		Message   string `json:"message"`
+		Logger    string `json:"logger"`
+	}{now.UTC().Format(isoMillis), "WARN", message, "millicent"})))
+}
+
+// levelRank orders the levels of the platform's events; the default is INFO.
+func levelRank(level string) int {
+	switch level {
+	case "DEBUG":
+		return 0
+	case "WARN":
+		return 2
+	default:
+		return 1
+	}
+}

@@ -1,0 +1,132 @@
+package process
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/millicent-run/millicent"
+)
+
+// memoryLog is a sink that keeps records.
+type memoryLog struct {
+	mu      sync.Mutex
+	records []millicent.LogRecord
+}
+
+func (l *memoryLog) Write(rec millicent.LogRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, rec)
+}
+
+func (l *memoryLog) messages() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []string
+	for _, rec := range l.records {
+		list = append(list, rec.Message)
+	}
+	return list
+}
+
+func TestRecordsSayWhoseTheyAre(t *testing.T) {
+	log := &memoryLog{}
+	v := exampleVersion()
+	j := newJournal(log, v, "2026/01/02/[$LATEST]ab")
+	j.text("outside")
+	j.begin("id-1")
+	j.text("within\n")
+	j.end()
+	j.text("outside again")
+	for i, want := range []string{"", "id-1", ""} {
+		rec := log.records[i]
+		if rec.Invocation != want || rec.Function != "hello" || rec.Tenant != v.Tenant || rec.Version != "$LATEST" || rec.Stream != "2026/01/02/[$LATEST]ab" {
+			t.Errorf("record %d: %+v", i, rec)
+		}
+		if age := time.Since(time.UnixMicro(rec.Time)); age < 0 || age > testWait {
+			t.Errorf("record %d is %v old", i, age)
+		}
+	}
+	if diff := cmp.Diff([]string{"outside", "within", "outside again"}, log.messages()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTailHoldsTheLastFourKilobytesOfTheInvocation(t *testing.T) {
+	j := newJournal(&memoryLog{}, exampleVersion(), "s")
+	j.begin("id-1")
+	j.text("first")
+	if got, want := string(j.end()), "first\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	j.begin("id-2")
+	all := ""
+	for i := range 3000 {
+		line := strings.Repeat("x", i%50)
+		j.text(line)
+		all += line + "\n"
+	}
+	if got, want := string(j.end()), all[len(all)-4096:]; got != want {
+		t.Errorf("got %d bytes that are not the last 4096", len(got))
+	}
+	j.begin("id-3")
+	if got := j.end(); len(got) != 0 {
+		t.Errorf("got %q of an earlier invocation", got)
+	}
+}
+
+func TestTimesThatCannotBeRightAreReplaced(t *testing.T) {
+	log := &memoryLog{}
+	j := newJournal(log, exampleVersion(), "s")
+	recent := time.Now().Add(-time.Minute).Truncate(time.Microsecond)
+	j.line(recent, "kept")
+	j.line(time.UnixMicro(-1<<62), "far past")
+	j.line(time.UnixMicro(1<<62), "far future")
+	if got := time.UnixMicro(log.records[0].Time); !got.Equal(recent) {
+		t.Errorf("got %v, want %v", got, recent)
+	}
+	for _, rec := range log.records[1:] {
+		if age := time.Since(time.UnixMicro(rec.Time)); age < 0 || age > testWait {
+			t.Errorf("%s: got %v", rec.Message, time.UnixMicro(rec.Time))
+		}
+	}
+}
+
+func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
+	write := func(format, level string) string {
+		log := &memoryLog{}
+		v := exampleVersion()
+		v.LogFormat, v.SystemLogLevel = format, level
+		j := newJournal(log, v, "s")
+		j.event(start("ID", "1", ""))
+		j.event(runtimeDone("ID", 0, 0, nil))
+		j.event(report("ID", millicent.Usage{}, nil))
+		j.event(report("ID", millicent.Usage{}, timedOut(time.Second)))
+		var kinds []string
+		for _, m := range log.messages() {
+			if _, rest, ok := strings.Cut(m, `"type":"platform.`); ok {
+				m, _, _ = strings.Cut(rest, `"`)
+			} else {
+				m, _, _ = strings.Cut(m, " ")
+			}
+			kinds = append(kinds, m)
+		}
+		return strings.Join(kinds, " ")
+	}
+	for _, tt := range []struct{ format, level, want string }{
+		{"Text", "", "START END REPORT REPORT"},
+		{"", "WARN", "START END REPORT REPORT"},
+		{"JSON", "DEBUG", "start runtimeDone report report"},
+		{"JSON", "INFO", "start report report"},
+		{"JSON", "", "start report report"},
+		{"JSON", "WARN", "report"},
+	} {
+		if got := write(tt.format, tt.level); got != tt.want {
+			t.Errorf("%s %s: got %q, want %q", tt.format, tt.level, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/process/bootstrap"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// Config gives a Launcher what it needs of the rest of the platform.
+type Config struct {
+	Host   *sandbox.Host
+	Egress *egress.Gateway // nil lets no function connect to the outside
+	Region string
+	Dir    string // where the bootstraps are laid out for mounting; the Launcher's alone
+
+	// Code returns the directory of a version's unpacked package.
+	Code func(ctx context.Context, v *millicent.Version) (string, error)
+
+	// Allow returns a function's egress allow-list; nil allows what Egress does.
+	Allow func(v *millicent.Version) []string
+
+	// Credentials returns the access key that a function's environment
+	// carries; nil gives it none.
+	Credentials func(v *millicent.Version) (id, secret, token string)
+
+	// API serves calls that functions make to the platform from inside; their
+	// context carries a millicent.Caller. Nil serves none.
+	API http.Handler
+
+	Runtimes *Runtimes
+	Strict   bool // refuse a runtime whose exact version is not installed
+	Logs     millicent.LogSink
+	Log      *slog.Logger
+}
+
+// Launcher implements millicent.Launcher for Linux processes. Close it after
+// the last of its environments.
+type Launcher struct {
+	cfg      Config
+	runtimes string // directory of the bootstraps
+	opt      string // an empty directory
+
+	mu       sync.Mutex
+	compiled map[string]*sync.Once // by interpreter
+}
+
+const compileTimeout = 30 * time.Second
+
+// NewLauncher lays out the bootstraps and returns a Launcher.
+func NewLauncher(cfg Config) (*Launcher, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("lay out bootstraps: %w", err)
+	}
+	l := &Launcher{
+		cfg:      cfg,
+		runtimes: filepath.Join(dir, "runtime"),
+		opt:      filepath.Join(dir, "opt"),
+		compiled: map[string]*sync.Once{},
+	}
+	if err := l.layOut(); err != nil {
+		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// layOut writes the bootstraps anew: what an earlier version of the platform
+// left there is not theirs.
+func (l *Launcher) layOut() error {
+	if err := l.Close(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.opt, 0o755); err != nil {
+		return err
+	}
+	return fs.WalkDir(bootstrap.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(l.runtimes, filepath.FromSlash(name))
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		data, err := bootstrap.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, data, 0o644) //nolint:gosec // functions read it
+	})
+}
+
+// Close removes what the Launcher laid out. It is idempotent.
+func (l *Launcher) Close() error {
+	return errors.Join(os.RemoveAll(l.runtimes), os.RemoveAll(l.opt))
+}
+
+// Launch implements millicent.Launcher.
+func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	rt, err := l.runtime(v)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := l.cfg.Code(ctx, v)
+	if err != nil {
+		return nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+	}
+	l.compile(ctx, rt)
+	e, err := l.newEnvironment(ctx, v, rt, dir)
+	if err != nil {
+		return nil, platformError("start environment", err)
+	}
+	if err := e.launch(ctx); err != nil {
+		return nil, errors.Join(platformError("start environment", err), e.Close())
+	}
+	return e, nil
+}
+
+// platformError is what the caller learns of a failure that is not the
+// function's.
+func platformError(doing string, err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &millicent.Error{
+		Code:    millicent.CodeInternal,
+		Message: "The platform could not start an execution environment.",
+		Err:     fmt.Errorf("%s: %w", doing, err),
+	}
+}
+
+// runtime returns the runtime that serves v.
+func (l *Launcher) runtime(v *millicent.Version) (Runtime, error) {
+	rt, ok := l.cfg.Runtimes.Lookup(v.Runtime)
+	switch {
+	case !ok && rt.Note != "":
+		return rt, millicent.Errorf(millicent.CodeInvalid, "The runtime %s is not served on this machine. %s", v.Runtime, rt.Note)
+	case !ok:
+		return rt, millicent.Errorf(millicent.CodeInvalid, "The runtime %s is not served on this machine: the platform does not know it.", v.Runtime)
+	case l.cfg.Strict && !rt.Exact:
+		return rt, millicent.Errorf(millicent.CodeInvalid, "The runtime %s is not served on this machine: its exact version is asked for, and the nearest is %s.", v.Runtime, rt.Version)
+	}
+	return rt, nil
+}
+
+// compile compiles our own Python files for an interpreter, once: in the
+// sandboxes, which see them read-only, every start would do it over again.
+func (l *Launcher) compile(ctx context.Context, rt Runtime) {
+	if family, _ := splitRuntime(rt.Name); family != familyPython {
+		return
+	}
+	l.mu.Lock()
+	once := l.compiled[rt.Interpreter]
+	if once == nil {
+		once = &sync.Once{}
+		l.compiled[rt.Interpreter] = once
+	}
+	l.mu.Unlock()
+	once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), compileTimeout)
+		defer cancel()
+		args := append(append([]string{}, bootstrap.PythonCompile...), filepath.Join(l.runtimes, "python"))
+		cmd := exec.CommandContext(ctx, rt.Interpreter, args...) //nolint:gosec // an interpreter found by FindRuntimes
+		cmd.Env = []string{"PATH=/usr/bin:/bin"}
+		if err := cmd.Run(); err != nil {
+			l.cfg.Log.Warn("bootstrap not compiled, cold starts are slower", "runtime", rt.Name, "error", err)
+		}
+	})
+}

@@ -1,0 +1,299 @@
+package process
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"regexp"
+
+	"golang.org/x/net/netutil"
+)
+
+// Bounds of what a runtime may send. A runtime needs two connections; the
+// header limit lets pass the 1 MB of X-Ray cause that aws-lambda-go may send.
+const (
+	maxPayload     = 6<<20 + 100 // response or error document, in bytes
+	maxDiscard     = 128 << 20   // what is read and thrown away of a larger one, so that the refusal arrives
+	maxHeader      = 1<<20 + 64<<10
+	maxConnections = 16
+	maxTrailer     = 256 << 10 // error document in a trailer, base64
+)
+
+const errNotAllowed = "State transition is not allowed"
+
+// serveRuntimeAPI serves s on l until the returned server is closed. No
+// timeouts: a runtime may wait for its next event for ever, and one that
+// dawdles harms only itself.
+func serveRuntimeAPI(s *session, l net.Listener, log *slog.Logger) *http.Server {
+	srv := &http.Server{
+		Handler:        s.routes(),
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := srv.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+			log.Warn("Runtime API ended", "function", s.version.Function, "error", err)
+		}
+	}()
+	return srv
+}
+
+func (s *session) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/ping", s.ping)
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", s.next)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", s.respond)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", s.fail)
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", s.failInit)
+	mux.HandleFunc("GET /2018-06-01/runtime/restore/next", s.refuse(stateRestoreReady))
+	mux.HandleFunc("POST /2018-06-01/runtime/restore/error", s.refuse(stateRestoreError))
+	mux.HandleFunc("POST /2020-01-01/extension/register", s.registerExtension)
+	mux.HandleFunc("GET /2020-01-01/extension/event/next", s.nextExtensionEvent)
+	return mux
+}
+
+func (s *session) ping(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain")
+	_, _ = io.WriteString(w, "pong") // a runtime that hung up needs no answer
+}
+
+// next hands the runtime its next event. Asking again while an event is being
+// worked on returns the same event.
+func (s *session) next(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	switch s.state {
+	case stateStarted, stateResponseSent:
+		s.state = stateReady
+		s.announce()
+	case stateReady:
+	case stateRunning:
+		t := s.turn
+		s.mu.Unlock()
+		writeEvent(w, t)
+		return
+	default:
+		from := s.state
+		s.mu.Unlock()
+		answerTransition(w, from, stateReady)
+		return
+	}
+	for {
+		if t := s.turn; s.state == stateReady && t != nil && !t.delivered && !t.abandoned {
+			s.state = stateRunning
+			t.delivered = true
+			s.announce()
+			s.mu.Unlock()
+			writeEvent(w, t)
+			return
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+		s.mu.Lock()
+	}
+}
+
+func writeEvent(w http.ResponseWriter, t *turn) {
+	for name, values := range t.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(t.event) // a runtime that hung up asks again or times out
+}
+
+// claim moves from Running to state for the invocation that r names, so that
+// exactly one answer is read. When it refuses, it has answered.
+func (s *session) claim(w http.ResponseWriter, r *http.Request, state runtimeState) (*turn, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.turn
+	if t == nil || t.abandoned || t.id != r.PathValue("id") {
+		answerError(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
+		return nil, false
+	}
+	if s.state != stateRunning {
+		answerTransition(w, s.state, state)
+		return nil, false
+	}
+	s.state = state
+	s.announce()
+	return t, true
+}
+
+// settle stores what came of t, unless its time was over before.
+func (s *session) settle(t *turn, out *outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turn != t {
+		return
+	}
+	if !t.abandoned {
+		t.outcome = out
+	}
+	s.state = stateResponseSent
+	s.announce()
+}
+
+func (s *session) respond(w http.ResponseWriter, r *http.Request) {
+	t, ok := s.claim(w, r, stateResponse)
+	if !ok {
+		return
+	}
+	if mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode"); mode != "" && mode != "streaming" {
+		s.settle(t, &outcome{failure: responseModeFailure()})
+		answerError(w, http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode")
+		return
+	}
+	body, err := readBody(r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.settle(t, &outcome{failure: responseTooLarge()})
+		answerTooLarge(w)
+		return
+	case err != nil:
+		s.settle(t, &outcome{failure: truncatedResponse()})
+		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+		return
+	}
+	out := &outcome{payload: body}
+	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
+		out = &outcome{failure: trailerFailure(kind, r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))}
+	}
+	s.settle(t, out)
+	answerAccepted(w)
+}
+
+// trailerFailure is a response that broke off: its error came in trailers.
+func trailerFailure(kind, body string) *failure {
+	f := &failure{errorType: functionErrorType(kind)}
+	if len(body) <= maxTrailer {
+		if doc, err := base64.StdEncoding.DecodeString(body); err == nil {
+			f.document = doc
+		}
+	}
+	if f.document == nil {
+		f.document = errorDocument(f.errorType, "The function's response broke off.")
+	}
+	return f
+}
+
+func (s *session) fail(w http.ResponseWriter, r *http.Request) {
+	t, ok := s.claim(w, r, stateErrorResponse)
+	if !ok {
+		return
+	}
+	body, err := readBody(r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.settle(t, &outcome{failure: responseTooLarge()})
+		answerTooLarge(w)
+		return
+	case err != nil:
+		s.settle(t, &outcome{failure: truncatedResponse()})
+		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+		return
+	}
+	kind := functionErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))
+	if r.Header.Get("Content-Type") == "application/vnd.aws.lambda.error.cause+json" {
+		body = withoutCause(body)
+	}
+	s.settle(t, &outcome{failure: &failure{errorType: kind, document: body}})
+	answerAccepted(w)
+}
+
+func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	if s.state != stateStarted {
+		from := s.state
+		s.mu.Unlock()
+		answerTransition(w, from, stateInitError)
+		return
+	}
+	s.state = stateInitError
+	s.mu.Unlock()
+
+	f := &failure{errorType: runtimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
+	body, err := readBody(r)
+	switch {
+	case errors.Is(err, errTooLarge):
+		f = responseTooLarge()
+		answerTooLarge(w)
+	case err != nil:
+		f = truncatedResponse()
+		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+	default:
+		f.document = body
+		answerAccepted(w)
+	}
+	f.fatal = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.initFailed = f
+	s.announce()
+}
+
+// refuse answers a call that belongs to snapshots, which no session is in.
+func (s *session) refuse(to runtimeState) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		from := s.state
+		s.mu.Unlock()
+		answerTransition(w, from, to)
+	}
+}
+
+var errTooLarge = errors.New("payload too large")
+
+// readBody reads a payload; of one that is too large it reads on without
+// keeping, so that the sender gets to see the refusal.
+func readBody(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxPayload+1))
+	if err != nil {
+		return nil, fmt.Errorf("read payload: %w", err)
+	}
+	if len(body) > maxPayload {
+		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard) // its length decides nothing
+		return nil, errTooLarge
+	}
+	return body, nil
+}
+
+// withoutCause takes the X-Ray cause out of an error document that carries
+// one; what is no such document stays as it is.
+func withoutCause(body []byte) []byte {
+	var doc struct {
+		ErrorMessage string   `json:"errorMessage"`
+		ErrorType    string   `json:"errorType"`
+		StackTrace   []string `json:"stackTrace,omitempty"`
+	}
+	if json.Unmarshal(body, &doc) != nil {
+		return body
+	}
+	return encode(doc)
+}
+
+var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]+$`)
+
+// functionErrorType keeps an error type that has the protocol's form.
+func functionErrorType(s string) string {
+	if errorTypePattern.MatchString(s) {
+		return s
+	}
+	return "Function.Unknown"
+}
+
+func runtimeErrorType(s string) string {
+	if errorTypePattern.MatchString(s) {
+		return s
+	}
+	return "Runtime.Unknown"
+}
