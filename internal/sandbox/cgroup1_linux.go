@@ -1,0 +1,239 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// cgroups1 are the hierarchies of version 1: one directory per controller.
+// Pid 1 stays outside; its spawner thread is inside, and so are its children.
+type cgroups1 struct {
+	dirs map[string]string // by controller
+}
+
+// used1 are the controllers of version 1 that a Host uses.
+var used1 = append([]string{"cpuacct", "freezer"}, controllers...)
+
+func openCgroups1(mounts map[string]string, name string) (*cgroups1, error) {
+	c := &cgroups1{dirs: map[string]string{}}
+	for _, ctl := range used1 {
+		mount, ok := mounts[ctl]
+		if !ok {
+			continue
+		}
+		dir := filepath.Join(mount, "millicent", name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		c.dirs[ctl] = dir
+	}
+	return c, nil
+}
+
+func (c *cgroups1) missing() []string {
+	var none []string
+	for _, ctl := range used1 {
+		if c.dirs[ctl] == "" {
+			none = append(none, ctl)
+		}
+	}
+	return none
+}
+
+// at returns the group of an id.
+func (c *cgroups1) at(id string) *group1 {
+	g := &group1{dirs: map[string]string{}}
+	for ctl, dir := range c.dirs {
+		g.dirs[ctl] = filepath.Join(dir, id)
+		if !slices.Contains(g.all, g.dirs[ctl]) { // cpu and cpuacct are often one
+			g.all = append(g.all, g.dirs[ctl])
+		}
+	}
+	slices.Sort(g.all)
+	return g
+}
+
+func (c *cgroups1) create(id string) (group, error) {
+	g := c.at(id)
+	for _, dir := range g.all {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			return nil, errors.Join(err, g.remove(ctx))
+		}
+	}
+	return g, nil
+}
+
+func (c *cgroups1) leftovers() ([]group, error) {
+	ids := map[string]bool{}
+	for _, dir := range c.dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				ids[e.Name()] = true
+			}
+		}
+	}
+	var groups []group
+	for id := range ids {
+		groups = append(groups, c.at(id))
+	}
+	return groups, nil
+}
+
+func (c *cgroups1) remove() error {
+	var errs []error
+	for _, dir := range c.dirs {
+		errs = append(errs, removeIfEmpty(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// removeIfEmpty removes a Host's directory, and the one above when no other
+// Host uses it.
+func removeIfEmpty(dir string) error {
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_ = os.Remove(filepath.Dir(dir)) // in use by another Host
+	return nil
+}
+
+// group1 is a group in each hierarchy of version 1.
+type group1 struct {
+	dirs map[string]string // by controller; a controller that is missing has none
+	all  []string          // the same, each once
+}
+
+func (g *group1) limit(s Spec) error {
+	if dir := g.dirs["memory"]; dir != "" && s.Memory > 0 {
+		if err := putInt(dir, "memory.limit_in_bytes", s.Memory); err != nil {
+			return err
+		}
+		// Where swap is accounted: none beyond the limit.
+		err := putInt(dir, "memory.memsw.limit_in_bytes", s.Memory)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if dir := g.dirs["pids"]; dir != "" {
+		const spawner = 1
+		if err := putInt(dir, "pids.max", int64(s.pids()+spawner)); err != nil {
+			return err
+		}
+	}
+	if s.CPU == 0 {
+		return nil
+	}
+	return g.setCPU(s.CPU)
+}
+
+func (g *group1) setCPU(cores float64) error {
+	dir := g.dirs["cpu"]
+	if dir == "" {
+		return nil
+	}
+	if cores == 0 {
+		return putInt(dir, "cpu.cfs_quota_us", -1)
+	}
+	if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
+		return err
+	}
+	return putInt(dir, "cpu.cfs_quota_us", quota(cores))
+}
+
+func (g *group1) freeze(ctx context.Context) error {
+	dir := g.dirs["freezer"]
+	if dir == "" {
+		return errors.New("no freezer on this machine")
+	}
+	return poll(ctx, func() (bool, error) {
+		// A process that forks while being frozen can get away: say it again.
+		if err := put(dir, "freezer.state", "FROZEN"); err != nil {
+			return false, err
+		}
+		b, err := os.ReadFile(dir + "/freezer.state")
+		return strings.TrimSpace(string(b)) == "FROZEN", err
+	})
+}
+
+func (g *group1) thaw() error {
+	dir := g.dirs["freezer"]
+	if dir == "" {
+		return nil
+	}
+	return put(dir, "freezer.state", "THAWED")
+}
+
+func (g *group1) stats() (st Stats, err error) {
+	if dir := g.dirs["memory"]; dir != "" {
+		if st.PeakMemory, err = get(dir, "memory.max_usage_in_bytes"); err != nil {
+			return st, err
+		}
+		kills, err := field(dir, "memory.oom_control", "oom_kill")
+		if err != nil {
+			return st, err
+		}
+		st.OOMKills = int(kills)
+	}
+	if dir := g.dirs["cpuacct"]; dir != "" {
+		ns, err := get(dir, "cpuacct.usage")
+		if err != nil {
+			return st, err
+		}
+		st.CPU = time.Duration(ns)
+	}
+	return st, nil
+}
+
+func (g *group1) resetPeak() error {
+	if dir := g.dirs["memory"]; dir != "" {
+		return putInt(dir, "memory.max_usage_in_bytes", 0)
+	}
+	return nil
+}
+
+func (g *group1) tasks() (files []*os.File, err error) {
+	for _, dir := range g.all {
+		f, err := os.OpenFile(dir+"/tasks", os.O_WRONLY, 0)
+		if err != nil {
+			for _, f := range files {
+				f.Close() // nothing was written
+			}
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func (g *group1) dir() (*os.File, error) { return nil, nil }
+
+func (g *group1) kill(ctx context.Context) error {
+	if err := g.thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var errs []error
+	for _, dir := range g.all {
+		errs = append(errs, killIn(ctx, dir))
+	}
+	return errors.Join(errs...)
+}
+
+func (g *group1) remove(ctx context.Context) error {
+	var errs []error
+	for _, dir := range g.all {
+		errs = append(errs, removeDir(ctx, dir))
+	}
+	return errors.Join(errs...)
+}

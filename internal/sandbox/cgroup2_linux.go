@@ -1,0 +1,216 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// initPids is how many threads pid 1 is given beyond the Spec's: in version 2
+// it is in the group itself.
+const initPids = 16
+
+// cgroups2 is the one hierarchy of version 2.
+type cgroups2 struct {
+	dir  string
+	none []string // controllers that could not be had
+}
+
+func openCgroups2(mount, name string) (*cgroups2, error) {
+	c := &cgroups2{dir: filepath.Join(mount, "millicent", name)}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return nil, err
+	}
+	for _, ctl := range controllers {
+		for _, dir := range []string{mount, filepath.Dir(c.dir), c.dir} {
+			if err := put(dir, "cgroup.subtree_control", "+"+ctl); err != nil {
+				c.none = append(c.none, ctl)
+				break
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *cgroups2) missing() []string { return c.none }
+
+func (c *cgroups2) create(id string) (group, error) {
+	g := &group2{path: filepath.Join(c.dir, id)}
+	if err := os.Mkdir(g.path, 0o755); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+func (c *cgroups2) leftovers() ([]group, error) {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	var groups []group
+	for _, e := range entries {
+		if e.IsDir() {
+			groups = append(groups, &group2{path: filepath.Join(c.dir, e.Name())})
+		}
+	}
+	return groups, nil
+}
+
+func (c *cgroups2) remove() error { return removeIfEmpty(c.dir) }
+
+// group2 is a group of version 2. Pid 1 is in it as well, being cloned into
+// it: to move a process later takes the kernel some ten milliseconds. What
+// pid 1 itself takes is added to the limits.
+type group2 struct {
+	path string
+
+	mu       sync.Mutex
+	baseline int64    // bytes that pid 1 takes
+	peak     *os.File // memory.peak, by which it was reset
+}
+
+func (g *group2) limit(s Spec) error {
+	if s.Memory > 0 {
+		base, err := get(g.path, "memory.current")
+		if err := g.lacking(err); err != nil {
+			return err
+		}
+		g.mu.Lock()
+		g.baseline = base
+		g.mu.Unlock()
+		for name, value := range map[string]int64{
+			"memory.max":       s.Memory + base,
+			"memory.swap.max":  0,
+			"memory.oom.group": 0, // pid 1 is to live
+		} {
+			if err := g.lacking(putInt(g.path, name, value)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := g.lacking(putInt(g.path, "pids.max", int64(s.pids()+initPids))); err != nil {
+		return err
+	}
+	if s.CPU == 0 {
+		return nil
+	}
+	return g.setCPU(s.CPU)
+}
+
+// lacking forgives a file that is not there for want of its controller, which
+// Limitations has told of.
+func (g *group2) lacking(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (g *group2) setCPU(cores float64) error {
+	value := "max"
+	if cores != 0 {
+		value = strconv.FormatInt(quota(cores), 10)
+	}
+	return g.lacking(put(g.path, "cpu.max", fmt.Sprintf("%s %d", value, cpuPeriod.Microseconds())))
+}
+
+func (g *group2) freeze(ctx context.Context) error {
+	if err := put(g.path, "cgroup.freeze", "1"); err != nil {
+		return err
+	}
+	return poll(ctx, func() (bool, error) {
+		frozen, err := field(g.path, "cgroup.events", "frozen")
+		return frozen == 1, err
+	})
+}
+
+func (g *group2) thaw() error { return put(g.path, "cgroup.freeze", "0") }
+
+func (g *group2) stats() (st Stats, err error) {
+	us, err := field(g.path, "cpu.stat", "usage_usec")
+	if err != nil {
+		return st, err
+	}
+	st.CPU = time.Duration(us) * time.Microsecond
+	kills, err := field(g.path, "memory.events", "oom_kill")
+	if err := g.lacking(err); err != nil {
+		return st, err
+	}
+	st.OOMKills = int(kills)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	peak, err := g.readPeak()
+	if err := g.lacking(err); err != nil {
+		return st, err
+	}
+	st.PeakMemory = max(0, peak-g.baseline)
+	return st, nil
+}
+
+// readPeak reads the peak through the descriptor that reset it, which alone
+// sees the new one; without memory.peak (before Linux 5.19) it is what is used
+// now. g.mu is held.
+func (g *group2) readPeak() (int64, error) {
+	if g.peak == nil {
+		n, err := get(g.path, "memory.peak")
+		if errors.Is(err, fs.ErrNotExist) {
+			return get(g.path, "memory.current")
+		}
+		return n, err
+	}
+	buf := make([]byte, 32)
+	n, err := g.peak.ReadAt(buf, 0)
+	if n == 0 {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(buf[:n])), 10, 64)
+}
+
+func (g *group2) resetPeak() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.peak == nil {
+		f, err := os.OpenFile(g.path+"/memory.peak", os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			return nil // before Linux 6.12 it cannot be reset
+		}
+		if err != nil {
+			return err
+		}
+		g.peak = f
+	}
+	_, err := g.peak.WriteAt([]byte("0"), 0)
+	return err
+}
+
+func (g *group2) tasks() ([]*os.File, error) { return nil, nil }
+
+func (g *group2) dir() (*os.File, error) { return os.Open(g.path) }
+
+func (g *group2) kill(ctx context.Context) error {
+	// Thawed by the kernel itself, but not in kernels that lack cgroup.kill.
+	if err := g.lacking(g.thaw()); err != nil {
+		return err
+	}
+	if err := put(g.path, "cgroup.kill", "1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return killIn(ctx, g.path)
+}
+
+func (g *group2) remove(ctx context.Context) error {
+	g.mu.Lock()
+	if g.peak != nil {
+		g.peak.Close() // only ever read
+		g.peak = nil
+	}
+	g.mu.Unlock()
+	return removeDir(ctx, g.path)
+}

@@ -1,0 +1,176 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox/initproc"
+)
+
+// control is the server's end of the socket to a sandbox's pid 1. One
+// goroutine reads it, until pid 1 ends.
+type control struct {
+	conn *net.UnixConn
+	done chan struct{} // closed when nothing more is read
+
+	mu     sync.Mutex
+	seq    uint32
+	waits  map[uint32]chan answer
+	ready  chan answer
+	exited func(initproc.Event)
+}
+
+// answer is pid 1's, with the descriptor that came with it, if any.
+type answer struct {
+	initproc.Event
+	file    *os.File
+	process *Process // that Start started
+}
+
+// newControl returns the server's end and pid 1's. exited is called for each
+// process that ends, in the order of their starts and ends.
+func newControl(exited func(initproc.Event)) (*control, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	c := &control{
+		conn:   conn.(*net.UnixConn),
+		done:   make(chan struct{}),
+		waits:  map[uint32]chan answer{},
+		ready:  make(chan answer, 1),
+		exited: exited,
+	}
+	return c, theirs, nil
+}
+
+// read takes pid 1's messages until it ends.
+func (c *control) read(started func(initproc.Event) *Process) {
+	defer close(c.done)
+	buf := make([]byte, 8<<10)
+	oob := make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
+		if err != nil || n == 0 {
+			return
+		}
+		a := answer{file: passedFile(oob[:oobn])}
+		if err := a.Unmarshal(buf[:n]); err != nil {
+			return // not a message of pid 1 as we know it
+		}
+		switch a.Kind {
+		case initproc.Ready:
+			c.deliver(c.ready, a)
+		case initproc.Exited:
+			c.exited(a.Event)
+		case initproc.Answer:
+			if a.Errno == 0 && a.PID != 0 {
+				a.process = started(a.Event)
+			}
+			c.mu.Lock()
+			wait := c.waits[a.Seq]
+			delete(c.waits, a.Seq)
+			c.mu.Unlock()
+			c.deliver(wait, a)
+		}
+	}
+}
+
+// deliver hands a over; each channel has room for the one answer it expects.
+func (c *control) deliver(to chan answer, a answer) {
+	select {
+	case to <- a:
+	default: // nobody waits
+		if a.file != nil {
+			a.file.Close()
+		}
+	}
+}
+
+// passedFile returns the descriptor in a control message, nil without one.
+func passedFile(oob []byte) *os.File {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil
+	}
+	for i := range msgs {
+		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil && len(fds) > 0 {
+			return os.NewFile(uintptr(fds[0]), "passed")
+		}
+	}
+	return nil
+}
+
+// send writes one packet with descriptors.
+func (c *control) send(p []byte, files []*os.File) error {
+	if len(p) > initproc.MaxMessage {
+		return syscall.E2BIG
+	}
+	if len(files) > initproc.MaxFiles {
+		return syscall.EMFILE
+	}
+	var oob []byte
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
+	}
+	_, _, err := c.conn.WriteMsgUnix(p, oob, nil)
+	return err
+}
+
+// ask sends r and waits for the answer.
+func (c *control) ask(ctx context.Context, r initproc.Request, files ...*os.File) (answer, error) {
+	wait := make(chan answer, 1)
+	c.mu.Lock()
+	c.seq++
+	r.Seq = c.seq
+	c.waits[r.Seq] = wait
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(c.waits, r.Seq)
+		c.mu.Unlock()
+	}()
+	if err := c.send(r.Marshal(), files); err != nil {
+		return answer{}, fmt.Errorf("ask the sandbox: %w", err)
+	}
+	return c.await(ctx, wait)
+}
+
+// await waits for an answer and turns what it reports into an error.
+func (c *control) await(ctx context.Context, wait chan answer) (answer, error) {
+	var a answer
+	select {
+	case a = <-wait:
+	case <-c.done:
+		select {
+		case a = <-wait: // it came before the end
+		default:
+			return answer{}, errEnded
+		}
+	case <-ctx.Done():
+		return answer{}, ctx.Err()
+	}
+	if a.Errno != 0 {
+		return answer{}, fmt.Errorf("%s: %w", a.Op, syscall.Errno(a.Errno))
+	}
+	return a, nil
+}
+
+var errEnded = errors.New("the sandbox has ended")

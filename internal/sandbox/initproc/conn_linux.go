@@ -1,0 +1,103 @@
+package initproc
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// controlFD is where pid 1 finds its end of the socket pair.
+const controlFD = 3
+
+// send writes one packet with an optional descriptor (-1 for none).
+func send(p []byte, fd int) error {
+	var oob []byte
+	if fd >= 0 {
+		oob = unix.UnixRights(fd)
+	}
+	for {
+		err := unix.Sendmsg(controlFD, p, oob, nil, unix.MSG_NOSIGNAL)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// receive reads one packet and its descriptors into buf. A closed socket
+// gives zero bytes. The caller closes the descriptors.
+func receive(buf []byte) (p []byte, fds []int, err error) {
+	oob := make([]byte, unix.CmsgSpace(MaxFiles*4))
+	var n, oobn, flags int
+	for {
+		n, oobn, flags, _, err = unix.Recvmsg(controlFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if fds, err = rights(oob[:oobn]); err != nil {
+		return nil, nil, err
+	}
+	if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+		closeAll(fds)
+		return nil, nil, unix.EMSGSIZE
+	}
+	return buf[:n], fds, nil
+}
+
+func rights(oob []byte) ([]int, error) {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, err
+	}
+	var fds []int
+	for i := range msgs {
+		got, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // not descriptors
+		}
+		fds = append(fds, got...)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd) // nothing to be done about a descriptor that won't close
+	}
+}
+
+// A failure is a set-up step that did not work.
+type failure struct {
+	op  string
+	err error
+}
+
+func (f *failure) Error() string { return f.op + ": " + f.err.Error() }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// failed names the operation that err comes from; nil stays nil.
+func failed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{op, err}
+}
+
+// errnoOf returns the number to report for err, never zero.
+func errnoOf(err error) int32 {
+	for err != nil {
+		switch e := err.(type) {
+		case syscall.Errno:
+			return int32(e)
+		case *failure:
+			err = e.err
+		default:
+			return int32(unix.EIO)
+		}
+	}
+	return int32(unix.EIO)
+}

@@ -1,0 +1,119 @@
+package initproc
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// Name is the zeroth argument that makes a program with Main in it the first
+// process of a sandbox.
+const Name = "millicent-init"
+
+// Main is the first process of a sandbox. It never returns.
+func Main() {
+	runtime.LockOSThread()
+	os.Exit(run())
+}
+
+// run sets up and serves until the server closes the socket.
+func run() int {
+	oom := openOOM()
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
+	unix.CloseOnExec(controlFD)
+	buf := make([]byte, MaxMessage)
+	p, fds, err := receive(buf)
+	if err != nil || len(p) == 0 {
+		return 1
+	}
+	var cfg Config
+	if err := cfg.Unmarshal(p); err != nil {
+		e := Event{Kind: Ready, Errno: int32(unix.EPROTO), Op: "the embedded first process is not of this build"}
+		send(e.Marshal(), -1) // the exit tells as well
+		return 1
+	}
+	s, err := setUp(&cfg, fds, oom)
+	ready := Event{Kind: Ready}
+	if err != nil {
+		ready.Errno, ready.Op = errnoOf(err), err.Error()
+	} else {
+		ready.Missing = s.missing
+	}
+	if send(ready.Marshal(), -1) != nil || err != nil {
+		return 1
+	}
+	return s.serve(buf)
+}
+
+// passed are the descriptors that come with a Config.
+type passed struct {
+	tree    int // -1 without
+	tmp     int // -1 without
+	targets []int
+	tasks   []int
+}
+
+func split(cfg *Config, fds []int) (p passed, err error) {
+	want := len(cfg.Targets) + cfg.Tasks
+	for _, has := range []bool{cfg.HasRoot, cfg.HasTmp} {
+		if has {
+			want++
+		}
+	}
+	if len(fds) != want {
+		return p, failed("descriptors of the set-up", unix.EBADMSG)
+	}
+	p.tree, p.tmp = -1, -1
+	if cfg.HasRoot {
+		p.tree, fds = fds[0], fds[1:]
+	}
+	if cfg.HasTmp {
+		p.tmp, fds = fds[0], fds[1:]
+	}
+	p.targets, p.tasks = fds[:len(cfg.Targets)], fds[len(cfg.Targets):]
+	return p, nil
+}
+
+// setUp turns this process into the sandbox's pid 1.
+func setUp(cfg *Config, fds []int, oom *oomFile) (*server, error) {
+	defer closeAll(fds)
+	p, err := split(cfg, fds)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Rootless { // processes inside have pid 1's own uid: their signals must not end it
+		signal.Notify(make(chan os.Signal, 1))
+	}
+	s := &server{cfg: cfg, children: map[int]bool{}, kick: make(chan struct{}, 1)}
+	if err := networkUp(cfg.Redirect); err != nil {
+		return nil, err
+	}
+	if cfg.Redirect != 0 && redirect(cfg.Redirect) != nil {
+		s.missing = append(s.missing, "nftables")
+		if err := routeDown(); err != nil {
+			return nil, err
+		}
+	}
+	if err := buildRoot(cfg, p); err != nil {
+		return nil, err
+	}
+	if err := setLimits(cfg.Rootless); err != nil {
+		return nil, err
+	}
+	s.spawner = newSpawner(cfg, p.tasks, oom)
+	if err := s.spawner.enter(); err != nil {
+		return nil, err
+	}
+	if err := dropInit(); err != nil {
+		return nil, err
+	}
+	missing, err := s.spawner.confine()
+	if err != nil {
+		return nil, err
+	}
+	s.missing = append(s.missing, missing...)
+	go s.reap()
+	return s, nil
+}

@@ -1,0 +1,103 @@
+package initproc
+
+import (
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept are the capabilities that pid 1 needs while it serves: to attach
+// mounts, to end processes, to change a new process's user, to empty the
+// spawner's bounding set, and to listen on ports below 1024.
+const kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
+	1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
+
+// The limits of every process inside. Lambda's own, but for core dumps, which
+// nobody could collect.
+const (
+	maxFiles     = 1024
+	maxProcesses = 742
+	maxStack     = 8 << 20
+)
+
+// setLimits sets what every process inside inherits.
+func setLimits(rootless bool) error {
+	limits := []struct{ what, value int }{
+		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_STACK, maxStack},
+		{unix.RLIMIT_NOFILE, maxFiles},
+	}
+	if !rootless { // the count is per uid: the user's other processes would be counted
+		limits = append(limits, struct{ what, value int }{unix.RLIMIT_NPROC, maxProcesses})
+	}
+	for _, l := range limits {
+		// syscall's, not unix's: it makes ForkExec leave the limit alone.
+		var old syscall.Rlimit
+		if err := syscall.Getrlimit(l.what, &old); err != nil {
+			return failed("getrlimit", err)
+		}
+		v := min(uint64(l.value), old.Max) // without CAP_SYS_RESOURCE it cannot rise
+		if err := syscall.Setrlimit(l.what, &syscall.Rlimit{Cur: v, Max: v}); err != nil {
+			return failed("setrlimit", err)
+		}
+	}
+	unix.Umask(0o022)
+	return nil
+}
+
+// capability sets of this thread, as capset(2) wants them.
+func capArgs(set uint64) (*unix.CapUserHeader, *[2]unix.CapUserData) {
+	hdr := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	lo, hi := uint32(set), uint32(set>>32)
+	return hdr, &[2]unix.CapUserData{{Effective: lo, Permitted: lo}, {Effective: hi, Permitted: hi}}
+}
+
+// setCaps gives the calling thread the given capabilities and no others.
+func setCaps(set uint64) error {
+	hdr, data := capArgs(set)
+	return failed("capset", unix.Capset(hdr, &data[0]))
+}
+
+// heldCaps returns the calling thread's permitted capabilities.
+func heldCaps() (uint64, error) {
+	hdr, data := capArgs(0)
+	if err := unix.Capget(hdr, &data[0]); err != nil {
+		return 0, failed("capget", err)
+	}
+	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
+}
+
+// dropInit leaves pid 1, in all its threads, the capabilities in kept.
+func dropInit() error {
+	held, err := heldCaps()
+	if err != nil {
+		return err
+	}
+	hdr, data := capArgs(held & kept)
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
+		uintptr(unsafe.Pointer(hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
+	switch errno {
+	case 0:
+		return nil
+	case unix.ENOTSUP: // a program linked with C: only this thread
+		return setCaps(held & kept)
+	}
+	return failed("capset", errno)
+}
+
+// dropBounds empties the calling thread's bounding and ambient sets, so that
+// nothing it executes gains a capability.
+func dropBounds() error {
+	for c := uintptr(0); c < 64; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EINVAL { // one beyond the kernel's last
+			break
+		}
+		if err != nil {
+			return failed("capability bounding set", err)
+		}
+	}
+	err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+	return failed("ambient capabilities", err)
+}

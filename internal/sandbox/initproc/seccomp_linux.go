@@ -1,0 +1,187 @@
+package initproc
+
+import (
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The system call filter. It is a list of what is allowed, and of what is
+// refused with a particular error; a call in neither list does not exist
+// (ENOSYS), so that what a later kernel brings is closed until it is listed.
+// A call of another architecture's convention ends the process.
+//
+// The program is a binary search over ranges of call numbers, so that each
+// call costs about ten instructions. See seccomp(2) and linux/filter.h.
+
+// Offsets in struct seccomp_data. Both architectures are little-endian.
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16 // eight bytes each
+)
+
+// Results of the filter.
+const (
+	retAllow = unix.SECCOMP_RET_ALLOW
+	retErrno = unix.SECCOMP_RET_ERRNO
+	retKill  = unix.SECCOMP_RET_KILL_PROCESS
+)
+
+type insn = unix.SockFilter
+
+func op(code uint16, k uint32) insn { return insn{Code: code, K: k} }
+
+func loadArg(i uint32) insn { return op(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offArgs+8*i) }
+
+func ret(v uint32) insn { return op(unix.BPF_RET|unix.BPF_K, v) }
+
+func refuse(errno unix.Errno) uint32 { return retErrno | uint32(errno) }
+
+// oneOf ends with match when argument arg (its low half, which is all that
+// the kernel takes of an int) is one of values, else with other.
+func oneOf(arg uint32, values []uint32, match, other uint32) []insn {
+	p := []insn{loadArg(arg)}
+	for i, v := range values {
+		p = append(p, insn{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: uint8(len(values) - i), K: v})
+	}
+	return append(p, ret(other), ret(match))
+}
+
+// newNamespaces are the flags of clone(2) that make namespaces.
+const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
+	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+// checked are the calls whose arguments decide.
+func checked() map[uintptr][]insn {
+	return map[uintptr][]insn{
+		unix.SYS_CLONE: {
+			loadArg(0),
+			{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 1, K: newNamespaces},
+			ret(retAllow),
+			ret(refuse(unix.EPERM)),
+		},
+		unix.SYS_SOCKET:     checkSocket(),
+		unix.SYS_SOCKETPAIR: oneOf(0, []uint32{unix.AF_UNIX}, retAllow, refuse(unix.EAFNOSUPPORT)),
+		// Input pushed into a terminal, line disciplines.
+		unix.SYS_IOCTL: oneOf(1, []uint32{unix.TIOCSTI, unix.TIOCLINUX, unix.TIOCSETD, unix.TIOCCONS},
+			refuse(unix.EPERM), retAllow),
+		// PER_LINUX, PER_LINUX32, each also with UNAME26; and the question.
+		unix.SYS_PERSONALITY: oneOf(0, []uint32{0, 0x0008, 0x20000, 0x20008, 0xffffffff},
+			retAllow, refuse(unix.EPERM)),
+	}
+}
+
+// checkSocket allows local sockets, TCP, UDP and ICMP echo, and the netlink
+// family that getaddrinfo asks about addresses.
+func checkSocket() []insn {
+	jeq := func(k uint32, jt, jf uint8) insn {
+		return insn{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: jt, Jf: jf, K: k}
+	}
+	inet := oneOf(2, []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6},
+		retAllow, refuse(unix.EPROTONOSUPPORT))
+	route := oneOf(2, []uint32{unix.NETLINK_ROUTE}, retAllow, refuse(unix.EPROTONOSUPPORT))
+	p := []insn{
+		loadArg(0),
+		jeq(unix.AF_UNIX, 4, 0), // each jump is over what stands between it and its target
+		jeq(unix.AF_INET, 4, 0),
+		jeq(unix.AF_INET6, 3, 0),
+		jeq(unix.AF_NETLINK, uint8(2+len(inet)), 0),
+		ret(refuse(unix.EAFNOSUPPORT)),
+		ret(retAllow),
+	}
+	return append(append(p, inet...), route...)
+}
+
+// span is a run of call numbers with the same outcome.
+type span struct {
+	first uint32
+	code  []insn
+}
+
+// spans lays the lists out over all numbers, in order, without gaps.
+func spans() []span {
+	code := map[uintptr][]insn{}
+	for _, nr := range allowed {
+		code[nr] = []insn{ret(retAllow)}
+	}
+	for _, nr := range archAllowed {
+		code[nr] = []insn{ret(retAllow)}
+	}
+	for _, nr := range append(archRefused, refused...) {
+		code[nr] = []insn{ret(refuse(unix.EPERM))}
+	}
+	// Success without effect: they would make the whole machine write out.
+	code[unix.SYS_SYNC] = []insn{ret(refuse(0))}
+	for nr, c := range checked() {
+		code[nr] = c
+	}
+	numbers := make([]uintptr, 0, len(code))
+	for nr := range code {
+		numbers = append(numbers, nr)
+	}
+	slices.Sort(numbers)
+
+	unknown := []insn{ret(refuse(unix.ENOSYS))}
+	out := []span{{0, unknown}}
+	add := func(first uint32, c []insn) {
+		last := &out[len(out)-1]
+		switch {
+		case last.first == first:
+			last.code = c
+		case !slices.Equal(last.code, c):
+			out = append(out, span{first, c})
+		}
+	}
+	for i, nr := range numbers {
+		add(uint32(nr), code[nr])
+		if i+1 == len(numbers) || numbers[i+1] != nr+1 {
+			add(uint32(nr)+1, unknown)
+		}
+	}
+	return out
+}
+
+// search returns a program that finds a number's span by halving.
+func search(s []span) []insn {
+	if len(s) == 1 {
+		return s[0].code
+	}
+	mid := len(s) / 2
+	low, high := search(s[:mid]), search(s[mid:])
+	jump := insn{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, K: s[mid].first}
+	var p []insn
+	if len(low) <= 255 {
+		jump.Jt = uint8(len(low))
+		p = append(p, jump)
+	} else { // farther than a conditional jump reaches
+		jump.Jf = 1
+		p = append(p, jump, op(unix.BPF_JMP|unix.BPF_JA, uint32(len(low))))
+	}
+	return append(append(p, low...), high...)
+}
+
+// filter returns the whole program.
+func filter() []insn {
+	p := []insn{
+		op(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offArch),
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: auditArch},
+		ret(retKill),
+		op(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offNumber),
+	}
+	p = append(p, archPrologue...)
+	return append(p, search(spans())...)
+}
+
+// applySeccomp installs the filter on the calling thread, which has
+// no_new_privs set.
+func applySeccomp() error {
+	p := filter()
+	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package initproc
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// server answers the requests and reaps.
+type server struct {
+	cfg     *Config
+	spawner *spawner
+	missing []string
+	kick    chan struct{} // a process was started: there is something to wait for
+
+	// mu keeps a process's birth and its death in order: it is held from fork
+	// to answer, and while a death is reaped and told.
+	mu       sync.Mutex
+	children map[int]bool // started and not yet told dead
+}
+
+// serve answers requests until the socket closes; it returns the exit code.
+func (s *server) serve(buf []byte) int {
+	for {
+		p, fds, err := receive(buf)
+		if err != nil || len(p) == 0 {
+			return 0
+		}
+		var r Request
+		if err := r.Unmarshal(p); err != nil {
+			return 1
+		}
+		if !s.answer(&r, fds) {
+			return 1
+		}
+	}
+}
+
+// answer carries out r and reports whether the server could be told.
+func (s *server) answer(r *Request, fds []int) bool {
+	ans := Event{Kind: Answer, Seq: r.Seq}
+	give := -1
+	var err error
+	switch r.Kind {
+	case Start: // takes the descriptors with it and answers by itself
+		go s.start(r, fds)
+		return true
+	case KillAll:
+		go s.killAll(r.Seq)
+		closeAll(fds)
+		return true
+	case Signal:
+		err = s.signal(int(r.PID), unix.Signal(r.Signal))
+	case Attach:
+		err = attach(fds, r.Target)
+	case Listen:
+		give, err = listen(r.Net, r.IP, r.Port)
+	}
+	closeAll(fds)
+	if err != nil {
+		ans.Errno, ans.Op = errnoOf(err), err.Error()
+	}
+	sent := send(ans.Marshal(), give)
+	if give >= 0 {
+		unix.Close(give)
+	}
+	return sent == nil
+}
+
+// start runs a process on the spawner's thread.
+func (s *server) start(r *Request, fds []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pid, err := s.spawner.spawn(r, fds)
+	closeAll(fds)
+	ans := Event{Kind: Answer, Seq: r.Seq, PID: int32(pid)}
+	if err != nil {
+		ans.Errno, ans.Op, ans.PID = errnoOf(err), err.Error(), 0
+	} else {
+		s.children[pid] = true
+	}
+	send(ans.Marshal(), -1) // when it fails the server is gone, and serve ends this process
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// reap waits for every death in the sandbox: orphans become pid 1's children.
+func (s *server) reap() {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		switch err {
+		case nil:
+			s.reapDead()
+		case unix.ECHILD:
+			<-s.kick
+		}
+	}
+}
+
+// reapDead takes every dead child and tells of those that were started.
+func (s *server) reapDead() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || pid == 0 {
+			return
+		}
+		if !s.children[pid] {
+			continue
+		}
+		delete(s.children, pid)
+		e := Event{Kind: Exited, PID: int32(pid)}
+		if ws.Signaled() {
+			e.Signal = int32(ws.Signal())
+		} else {
+			e.Code = int32(ws.ExitStatus())
+		}
+		send(e.Marshal(), -1) // as in start
+	}
+}
+
+func (s *server) signal(pid int, sig unix.Signal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.children[pid] { // dead, and its pid perhaps another's
+		return unix.ESRCH
+	}
+	return unix.Kill(pid, sig)
+}
+
+// killAll ends every process but this one and answers once they are reaped.
+func (s *server) killAll(seq uint32) {
+	for {
+		err := unix.Kill(-1, unix.SIGKILL)
+		if err == unix.ESRCH {
+			break
+		}
+		// A child that dies wakes reap as well; whoever comes first reaps.
+		var info unix.Siginfo
+		if unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil) == nil {
+			s.reapDead()
+		}
+	}
+	s.reapDead()
+	ans := Event{Kind: Answer, Seq: seq}
+	send(ans.Marshal(), -1) // as in start
+}

@@ -1,0 +1,176 @@
+package initproc
+
+import (
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// oomScore makes the kernel end processes inside before anything else of the
+// machine, pid 1 included.
+const oomScore = "800"
+
+// oomFile is this process's oom_score_adj, which a new process inherits. It
+// has to be opened while the machine's /proc is in sight. Raising it is an
+// advantage and not a guarantee: its errors are let go.
+type oomFile struct {
+	fd   int
+	base []byte // as the server has it
+}
+
+func openOOM() *oomFile {
+	fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	buf := make([]byte, 8)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil
+	}
+	return &oomFile{fd, buf[:n]}
+}
+
+func (o *oomFile) raise() {
+	if o != nil {
+		unix.Pwrite(o.fd, []byte(oomScore), 0)
+	}
+}
+
+func (o *oomFile) lower() {
+	if o != nil {
+		unix.Pwrite(o.fd, o.base, 0)
+	}
+}
+
+// spawner is the thread that every process inside is forked from. It is locked
+// to its goroutine and given up to the sandbox's rules step by step: once
+// confined it can do no more than fork what is confined alike.
+type spawner struct {
+	cfg   *Config
+	tasks []int
+	work  chan func()
+	oom   *oomFile
+}
+
+func newSpawner(cfg *Config, tasks []int, oom *oomFile) *spawner {
+	s := &spawner{cfg: cfg, tasks: tasks, work: make(chan func()), oom: oom}
+	go func() {
+		runtime.LockOSThread()
+		for f := range s.work { // ends with the process
+			f()
+		}
+	}()
+	return s
+}
+
+// on runs f on the spawner's thread.
+func (s *spawner) on(f func() error) (err error) {
+	done := make(chan struct{})
+	s.work <- func() {
+		defer close(done)
+		err = f()
+	}
+	<-done
+	return err
+}
+
+// enter moves the thread, and so all that it forks, into the sandbox's
+// cgroups, which a cgroup namespace then makes the root of what is visible.
+func (s *spawner) enter() error {
+	return s.on(func() error {
+		for _, fd := range s.tasks {
+			if _, err := unix.Write(fd, []byte("0")); err != nil {
+				return failed("enter cgroup", err)
+			}
+		}
+		err := unix.Unshare(unix.CLONE_NEWCGROUP)
+		if err == unix.EINVAL { // a kernel without cgroups has none to hide
+			err = nil
+		}
+		return failed("cgroup namespace", err)
+	})
+}
+
+// confine makes the thread's restrictions final and returns what this kernel
+// does not have.
+func (s *spawner) confine() (missing []string, err error) {
+	err = s.on(func() error {
+		if err := dropBounds(); err != nil {
+			return err
+		}
+		if s.cfg.Rootless { // else the change of uid drops them
+			if err := setCaps(0); err != nil {
+				return err
+			}
+		}
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return failed("no_new_privs", err)
+		}
+		switch err := applyLandlock(); err {
+		case nil:
+		case unix.ENOSYS, unix.EOPNOTSUPP:
+			missing = append(missing, "landlock")
+		default:
+			return failed("landlock", err)
+		}
+		return failed("seccomp", applySeccomp())
+	})
+	return missing, err
+}
+
+// spawn forks and executes a process and returns its pid. fds are those of
+// the request, which the caller closes.
+func (s *spawner) spawn(r *Request, fds []int) (int, error) {
+	files, null, err := arrange(r.Std, fds)
+	if err != nil {
+		return 0, err
+	}
+	if null >= 0 {
+		defer unix.Close(null)
+	}
+	attr := &syscall.ProcAttr{
+		Dir:   r.Dir,
+		Env:   r.Env,
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	}
+	if !s.cfg.Rootless {
+		attr.Sys.Credential = &syscall.Credential{Uid: s.cfg.UID, Gid: s.cfg.GID}
+	}
+	var pid int
+	err = s.on(func() (err error) {
+		s.oom.raise()
+		defer s.oom.lower()
+		pid, err = syscall.ForkExec(r.Path, r.Args, attr)
+		return err
+	})
+	return pid, failed("exec", err)
+}
+
+// arrange returns the descriptors of the new process: the three standard ones,
+// /dev/null where not passed, then the rest. null, if not negative, is to be
+// closed after use.
+func arrange(std byte, fds []int) (files []uintptr, null int, err error) {
+	null = -1
+	for i := range 3 {
+		if std&(1<<i) != 0 {
+			if len(fds) == 0 {
+				return nil, null, failed("descriptors of the process", unix.EBADMSG)
+			}
+			files, fds = append(files, uintptr(fds[0])), fds[1:]
+			continue
+		}
+		if null < 0 {
+			if null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+				return nil, -1, failed("open /dev/null", err)
+			}
+		}
+		files = append(files, uintptr(null))
+	}
+	for _, fd := range fds {
+		files = append(files, uintptr(fd))
+	}
+	return files, null, nil
+}

@@ -1,0 +1,216 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox/initproc"
+)
+
+// defaultPids is the number of processes and threads where a Spec says none.
+const defaultPids = 1024
+
+func (s Spec) pids() int {
+	if s.Pids == 0 {
+		return defaultPids
+	}
+	return s.Pids
+}
+
+var validHostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`)
+
+// check refuses what cannot be meant.
+func (s Spec) check() error {
+	if s.Memory < 0 || s.CPU < 0 || s.Pids < 0 || s.Tmp <= 0 {
+		return errors.New("a limit of the sandbox is negative, or /tmp has no size")
+	}
+	if s.Hostname != "" && !validHostname.MatchString(s.Hostname) {
+		return fmt.Errorf("host name %q", s.Hostname)
+	}
+	for _, m := range s.Mounts {
+		if err := m.check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// New makes a sandbox with its first process waiting inside. ctx bounds the
+// making only. On error nothing is left behind.
+func (h *Host) New(ctx context.Context, spec Spec) (_ *Sandbox, err error) {
+	if err := spec.check(); err != nil {
+		return nil, err
+	}
+	if spec.Hostname == "" {
+		spec.Hostname = "sandbox"
+	}
+	s := &Sandbox{
+		host:      h,
+		id:        rand.Text()[:16],
+		done:      make(chan struct{}),
+		closing:   make(chan struct{}),
+		processes: map[int]*Process{},
+	}
+	if err := h.adopt(s); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("make sandbox: %w", errors.Join(err, s.Close()))
+		}
+	}()
+	var parts parts
+	defer parts.close()
+	if err := s.gather(ctx, spec, &parts); err != nil {
+		return nil, err
+	}
+	if err := s.startPID1(); err != nil {
+		return nil, err
+	}
+	if err := s.setUp(ctx, spec, &parts); err != nil {
+		return nil, err
+	}
+	if s.group != nil {
+		if err := s.group.limit(spec); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// parts is what pid 1 is given, in the order of initproc.Config.
+type parts struct {
+	root, tmp     *os.File
+	mounts, tasks []*os.File
+	targets       []string
+}
+
+func (p *parts) files() (all []*os.File) {
+	for _, f := range []*os.File{p.root, p.tmp} {
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	return append(append(all, p.mounts...), p.tasks...)
+}
+
+// close closes what pid 1 has got by now; /tmp is the sandbox's own.
+func (p *parts) close() {
+	p.tmp = nil
+	for _, f := range p.files() {
+		f.Close() // a mount that nobody holds is gone
+	}
+}
+
+// gather makes the sandbox's uid, cgroup, root, /tmp and mounts.
+func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
+	h := s.host
+	if h.uids != nil {
+		if s.uid, err = h.uids.take(); err != nil {
+			return err
+		}
+	}
+	if h.groups != nil {
+		if s.group, err = h.groups.create(s.id); err != nil {
+			return fmt.Errorf("make cgroup: %w", err)
+		}
+		if p.tasks, err = s.group.tasks(); err != nil {
+			return fmt.Errorf("open cgroup: %w", err)
+		}
+	}
+	if h.roots != nil {
+		if p.root, err = h.roots.clone(); err != nil {
+			return err
+		}
+	}
+	if h.disks != nil {
+		if s.disk, err = h.disks.make(ctx, spec.Tmp); err != nil {
+			return fmt.Errorf("make /tmp: %w", err)
+		}
+		p.tmp = s.disk.mount
+	}
+	for _, m := range spec.Mounts {
+		f, err := m.open()
+		if err != nil {
+			return err
+		}
+		p.mounts = append(p.mounts, f)
+		p.targets = append(p.targets, m.Target)
+	}
+	return nil
+}
+
+// startPID1 starts the first process in its namespaces.
+func (s *Sandbox) startPID1() (err error) {
+	var theirs *os.File
+	if s.control, theirs, err = newControl(s.processExited); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	defer theirs.Close()
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{}, // nil would be this process's own
+		Files: []*os.File{s.host.null, s.host.null, s.host.null, theirs},
+		Sys: &syscall.SysProcAttr{
+			Setsid: true, // a terminal's signals are not for it
+			Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
+				unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+		},
+	}
+	if s.host.rootless {
+		uid, gid := os.Geteuid(), os.Getegid()
+		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
+		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
+		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+	}
+	if s.group != nil {
+		dir, err := s.group.dir()
+		if err != nil {
+			return err
+		}
+		if dir != nil {
+			defer dir.Close()
+			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(dir.Fd())
+		}
+	}
+	if s.pid1, err = os.StartProcess(helperPath(s.host.helper), []string{initproc.Name}, attr); err != nil {
+		return fmt.Errorf("start pid 1: %w", err)
+	}
+	go s.control.read(s.processStarted)
+	go s.watch()
+	return nil
+}
+
+// setUp tells pid 1 what to be and waits until it is.
+func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
+	cfg := initproc.Config{
+		UID: uint32(s.uid), GID: uint32(s.uid),
+		Rootless: s.host.rootless,
+		Hostname: spec.Hostname,
+		HasRoot:  p.root != nil,
+		HasTmp:   p.tmp != nil,
+		TmpSize:  spec.Tmp,
+		Targets:  p.targets,
+		Tasks:    len(p.tasks),
+		Redirect: spec.Redirect,
+	}
+	if s.host.rootless {
+		cfg.UID, cfg.GID = uint32(os.Geteuid()), uint32(os.Getegid())
+	}
+	if err := s.control.send(cfg.Marshal(), p.files()); err != nil {
+		return fmt.Errorf("direct pid 1: %w", err)
+	}
+	ready, err := s.control.await(ctx, s.control.ready)
+	if err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	s.missing = ready.Missing
+	return nil
+}

@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox/initproc"
+)
+
+// A Sandbox isolates processes: PID, mount, network, IPC, UTS and cgroup
+// namespaces, a read-only root, a private /tmp, a uid of its own, no
+// capabilities, no_new_privs, seccomp, Landlock where present, and the limits
+// of its Spec. All methods are safe for concurrent use; any call after Close
+// is harmless.
+type Sandbox struct {
+	host    *Host
+	id      string
+	uid     int   // zero when rootless
+	group   group // nil without cgroups
+	disk    *disk // nil when /tmp is a tmpfs
+	control *control
+	pid1    *os.Process
+	missing []string
+	done    chan struct{} // closed when pid 1 has ended; never when it was never started
+
+	state  sync.Mutex // held while the sandbox is frozen, thawed or emptied
+	frozen bool
+
+	mu        sync.Mutex
+	processes map[int]*Process // by pid inside
+
+	closing   chan struct{} // closed when Close begins
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// askTimeout bounds what pid 1 is asked to do while the sandbox runs.
+const askTimeout = 30 * time.Second
+
+// ask sends r to pid 1 and waits for the answer.
+func (s *Sandbox) ask(r initproc.Request, files ...*os.File) (answer, error) {
+	select {
+	case <-s.closing:
+		return answer{}, errEnded
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	return s.control.ask(ctx, r, files...)
+}
+
+// KillAll kills every process in the sandbox but the first and returns once
+// they are gone, so that Start can begin afresh in the same /tmp. It thaws a
+// frozen sandbox.
+func (s *Sandbox) KillAll() error {
+	s.state.Lock()
+	defer s.state.Unlock()
+	if err := s.thaw(); err != nil { // what is frozen does not die
+		return err
+	}
+	_, err := s.ask(initproc.Request{Kind: initproc.KillAll})
+	return err
+}
+
+// Attach adds a mount to a running sandbox.
+func (s *Sandbox) Attach(m Mount) error {
+	f, err := m.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = s.ask(initproc.Request{Kind: initproc.Attach, Target: m.Target}, f)
+	return err
+}
+
+// Stats reads the sandbox's counters.
+func (s *Sandbox) Stats() (Stats, error) {
+	if s.group == nil {
+		return Stats{}, nil
+	}
+	return s.group.stats()
+}
+
+// ResetPeak restarts the measurement of PeakMemory.
+func (s *Sandbox) ResetPeak() error {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.resetPeak()
+}
+
+// SetCPU changes the CPU limit, in cores; zero lifts it.
+func (s *Sandbox) SetCPU(cores float64) error {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setCPU(cores)
+}
+
+// Freeze stops every process of the sandbox where it stands, until Thaw.
+func (s *Sandbox) Freeze() error {
+	s.state.Lock()
+	defer s.state.Unlock()
+	select {
+	case <-s.closing:
+		return errEnded
+	default:
+	}
+	if s.group == nil {
+		return errors.New("freeze: no cgroups on this machine")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	s.frozen = true // whatever comes of it, there is something to thaw
+	if err := s.group.freeze(ctx); err != nil {
+		return errors.Join(fmt.Errorf("freeze: %w", err), s.thaw())
+	}
+	return nil
+}
+
+// Thaw undoes Freeze.
+func (s *Sandbox) Thaw() error {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.thaw()
+}
+
+// thaw is Thaw with s.state held.
+func (s *Sandbox) thaw() error {
+	if !s.frozen {
+		return nil
+	}
+	if err := s.group.thaw(); err != nil {
+		return fmt.Errorf("thaw: %w", err)
+	}
+	s.frozen = false
+	return nil
+}
+
+// Done is closed when the sandbox's first process has ended, and everything
+// in it with it.
+func (s *Sandbox) Done() <-chan struct{} { return s.done }
+
+// Close kills everything inside and frees all that the sandbox used. It
+// returns once nothing is left, and is idempotent.
+func (s *Sandbox) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.state.Lock()
+		defer s.state.Unlock()
+		s.closeErr = s.free()
+		s.host.forget(s)
+	})
+	return s.closeErr
+}
+
+// free undoes what New did, as far as New came. The uid stays taken when
+// something may be left that runs under it.
+func (s *Sandbox) free() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var errs []error
+	if s.pid1 != nil {
+		errs = append(errs, s.thaw(), s.endPID1(ctx))
+	}
+	if s.control != nil {
+		errs = append(errs, s.control.conn.Close())
+	}
+	if s.group != nil {
+		errs = append(errs, s.group.kill(ctx), s.group.remove(ctx))
+	}
+	if s.disk != nil {
+		errs = append(errs, s.disk.close(ctx, true))
+	}
+	err := errors.Join(errs...)
+	if err == nil && s.uid != 0 {
+		s.host.uids.give(s.uid)
+	}
+	return err
+}
+
+// endPID1 kills pid 1, and with it everything inside, and waits for its end.
+func (s *Sandbox) endPID1(ctx context.Context) error {
+	if err := s.pid1.Signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("pid 1 of sandbox %s does not end: %w", s.id, ctx.Err())
+	}
+}
+
+// watch waits for pid 1 and then tells that everything inside has ended.
+func (s *Sandbox) watch() {
+	_, _ = s.pid1.Wait() // how it ended tells nothing
+	<-s.control.done     // what it had told before is known
+	s.mu.Lock()
+	for pid, p := range s.processes {
+		delete(s.processes, pid)
+		p.end(ExitStatus{Signal: syscall.SIGKILL})
+	}
+	s.mu.Unlock()
+	close(s.done)
+}

@@ -1,0 +1,137 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	Main()
+	os.Exit(m.Run())
+}
+
+// requireRoot skips where sandboxes cannot be made in full.
+func requireRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: namespaces, cgroups and loop devices of the machine")
+	}
+}
+
+// openHost opens a Host for one test.
+func openHost(t testing.TB) *Host {
+	t.Helper()
+	requireRoot(t)
+	name := fmt.Sprintf("test-%d-%s", os.Getpid(), strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, t.Name()))
+	h, err := Open(Config{Name: name[:min(len(name), 60)], Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Errorf("close host: %v", err)
+		}
+	})
+	return h
+}
+
+const mib = 1 << 20
+
+// newSandbox makes a sandbox for one test.
+func newSandbox(t testing.TB, h *Host, spec Spec) *Sandbox {
+	t.Helper()
+	if spec.Tmp == 0 {
+		spec.Tmp = 16 * mib
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := h.New(ctx, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close sandbox: %v", err)
+		}
+	})
+	return s
+}
+
+// result is what a process left.
+type result struct {
+	ExitStatus
+	out string
+}
+
+// run runs a program to its end.
+func run(t testing.TB, s *Sandbox, args ...string) result {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := s.Start(Cmd{Path: args[0], Args: args, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/tmp", Stdout: w, Stderr: w})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, p.Done(), "the process's end")
+	return result{p.Status(), string(out)}
+}
+
+// sh runs a shell script to its end.
+func sh(t testing.TB, s *Sandbox, script string) result {
+	t.Helper()
+	return run(t, s, "/bin/sh", "-c", script)
+}
+
+// waitFor waits for c, but not for ever.
+func waitFor(t testing.TB, c <-chan struct{}, what string) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+		t.Fatalf("waited a minute for %s", what)
+	}
+}
+
+func TestRun(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Memory: 128 * mib, CPU: 1, Hostname: "here"})
+	if got := sh(t, s, "echo out; echo err >&2; exit 7"); got != (result{ExitStatus{Code: 7}, "out\nerr\n"}) {
+		t.Errorf("got %+v", got)
+	}
+	if got := sh(t, s, "kill -9 $$"); got.Signal != syscall.SIGKILL {
+		t.Errorf("got %+v, want the end by signal 9", got)
+	}
+	for _, c := range []struct {
+		path string
+		want error
+	}{
+		{"/bin/missing", os.ErrNotExist},
+		{"/etc/passwd", os.ErrPermission},
+		{"/tmp/text", syscall.ENOEXEC},
+		{"bin/sh", syscall.EINVAL},
+	} {
+		sh(t, s, "echo 'just text' > /tmp/text; chmod 755 /tmp/text")
+		if _, err := s.Start(Cmd{Path: c.path, Args: []string{"x"}}); !errors.Is(err, c.want) {
+			t.Errorf("Start(%s): got %v, want %v", c.path, err, c.want)
+		}
+	}
+}
