@@ -1,0 +1,158 @@
+package telemetry
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/millicent-run/millicent"
+)
+
+// maxFunctionLabels bounds how many functions have series of their own; the
+// others share otherFunctions, which is no function's name.
+const (
+	maxFunctionLabels = 2000
+	otherFunctions    = "(other)"
+)
+
+// Outcomes of an invocation, as label values.
+const (
+	outcomeSuccess       = "success"
+	outcomeFunctionError = "function_error"
+	outcomeTimeout       = "timeout"
+	outcomeOutOfMemory   = "out_of_memory"
+	outcomeThrottled     = "throttled"
+	outcomePlatformError = "platform_error"
+)
+
+// Metrics counts what the platform does, for Prometheus. It is safe for
+// concurrent use.
+type Metrics struct {
+	registry    *prometheus.Registry
+	invocations *prometheus.CounterVec
+	throttles   *prometheus.CounterVec
+	coldStarts  *prometheus.CounterVec
+	duration    *prometheus.HistogramVec
+	init        *prometheus.HistogramVec
+
+	mu     sync.RWMutex
+	labels map[string]struct{} // functions that have their own
+}
+
+// NewMetrics returns Metrics that ask load, which may be nil, at each scrape.
+func NewMetrics(load func() Load) *Metrics {
+	function := []string{"function"}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		invocations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millicent_invocations_total",
+			Help: "Invocations by function and outcome.",
+		}, []string{"function", "outcome"}),
+		throttles: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millicent_throttles_total",
+			Help: "Throttled invocations by function and reason.",
+		}, []string{"function", "reason"}),
+		coldStarts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millicent_cold_starts_total",
+			Help: "Invocations that started their environment.",
+		}, function),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "millicent_invocation_duration_seconds",
+			Help:    "Time from handing over the event to the result.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .1, .25, 1, 5, 30, 300},
+		}, function),
+		init: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "millicent_init_duration_seconds",
+			Help:    "Time of the Init phase that an invocation waited for.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+		}, function),
+		labels: make(map[string]struct{}),
+	}
+	m.registry.MustRegister(m.invocations, m.throttles, m.coldStarts, m.duration, m.init,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if load != nil {
+		m.registry.MustRegister(loadCollector(load))
+	}
+	return m
+}
+
+// Invoked counts an invocation at its end; res is nil when the platform
+// refused or failed, and err then says why. It satisfies invoke.Observer.
+func (m *Metrics) Invoked(inv *millicent.Invocation, res *millicent.Result, err error) {
+	function := m.label(inv.Function)
+	m.invocations.WithLabelValues(function, outcome(res, err)).Inc()
+	if res == nil {
+		if reason, ok := throttle(err); ok {
+			m.throttles.WithLabelValues(function, reason).Inc()
+		}
+		return
+	}
+	m.duration.WithLabelValues(function).Observe(res.Usage.Duration.Seconds())
+	if res.Usage.Cold {
+		m.coldStarts.WithLabelValues(function).Inc()
+		m.init.WithLabelValues(function).Observe(res.Usage.Init.Seconds())
+	}
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// label returns the label value of a function.
+func (m *Metrics) label(function string) string {
+	m.mu.RLock()
+	_, ok := m.labels[function]
+	full := len(m.labels) >= maxFunctionLabels
+	m.mu.RUnlock()
+	switch {
+	case ok:
+		return function
+	case full:
+		return otherFunctions
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.labels) >= maxFunctionLabels {
+		return otherFunctions
+	}
+	m.labels[function] = struct{}{}
+	return function
+}
+
+// outcome returns how an invocation ended, as a label value.
+func outcome(res *millicent.Result, err error) string {
+	if res == nil {
+		if _, ok := throttle(err); ok {
+			return outcomeThrottled
+		}
+		return outcomePlatformError
+	}
+	if res.FunctionError == "" {
+		return outcomeSuccess
+	}
+	switch res.ErrorType {
+	case "Sandbox.Timedout":
+		return outcomeTimeout
+	case "Runtime.OutOfMemory":
+		return outcomeOutOfMemory
+	}
+	return outcomeFunctionError
+}
+
+// throttle returns the reason if err is a throttle.
+func throttle(err error) (reason string, ok bool) {
+	var e *millicent.Error
+	if !errors.As(err, &e) || e.Code != millicent.CodeThrottled {
+		return "", false
+	}
+	switch reason = e.Detail["Reason"]; reason {
+	case millicent.ReasonConcurrency, millicent.ReasonReservedConcurrency:
+		return reason, true
+	}
+	return "Other", true
+}
