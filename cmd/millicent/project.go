@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// A project is what a folder turned out to hold.
+type project struct {
+	dir     string
+	entry   string // the file that tells, like app.py
+	family  string // python, nodejs or provided
+	handler string
+	build   bool // a Go main package, to be built to bootstrap
+}
+
+// entries are the files that make a folder a function, in the order in which
+// they are looked for.
+var entries = []struct{ file, family string }{
+	{"index.mjs", "nodejs"}, {"index.js", "nodejs"}, {"index.cjs", "nodejs"},
+	{"app.py", "python"}, {"lambda_function.py", "python"}, {"main.py", "python"}, {"handler.py", "python"},
+	{"bootstrap", "provided"},
+	{"main.go", "go"},
+}
+
+// maxSource bounds how much of a source file is searched for its handler.
+const maxSource = 1 << 20
+
+// findProject looks for a function in dir. runtime and handler are what the
+// user said, and win over what the files say.
+func findProject(dir, runtime, handler string) (*project, error) {
+	if info, err := os.Stat(dir); err != nil {
+		return nil, err
+	} else if !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file: deploy takes the folder that holds the function", dir)
+	}
+	p, err := findEntry(dir, familyOf(runtime), handler)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case handler != "":
+		p.handler = handler
+	case p.family == "python":
+		p.handler, err = pythonHandler(dir, p.entry)
+	case p.family == "nodejs":
+		p.handler = strings.TrimSuffix(p.entry, filepath.Ext(p.entry)) + ".handler"
+	default:
+		p.handler = "bootstrap"
+	}
+	return p, err
+}
+
+// findEntry returns the project of the first entry that dir holds. Entries of
+// two languages are an error, as only the user can tell which is meant.
+func findEntry(dir, family, handler string) (*project, error) {
+	var found *project
+	for _, e := range entries {
+		p := &project{dir: dir, entry: e.file, family: e.family}
+		if p.family == "go" {
+			p.family, p.build = "provided", true
+		}
+		if family != "" && p.family != family {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(dir, e.file)); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		switch {
+		case found == nil:
+			found = p
+		case found.family != p.family:
+			return nil, fmt.Errorf("%s holds both %s and %s: say with --runtime which is the function", dir, found.entry, p.entry)
+		case found.family == "python" && handler == "" && !hasPythonHandler(dir, found.entry):
+			found = p // the next name may have it
+		}
+	}
+	if found != nil {
+		return found, nil
+	}
+	if family != "" && handler != "" { // the user knows better than we do
+		return &project{dir: dir, family: family}, nil
+	}
+	return nil, fmt.Errorf("no function found in %s: looked for %s%s", dir, entryNames(family), entryHint(dir))
+}
+
+// entryNames lists the entries of a family, or of all.
+func entryNames(family string) string {
+	var names []string
+	for _, e := range entries {
+		if family == "" || e.family == family || family == "provided" && e.family == "go" {
+			names = append(names, e.file)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// entryHint says what is likely wrong with a folder without an entry.
+func entryHint(dir string) string {
+	for file, hint := range map[string]string{
+		"index.ts":   "\nindex.ts has to be compiled to JavaScript first",
+		"Cargo.toml": "\na Rust function has to be built to a file named bootstrap first",
+	} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			return hint
+		}
+	}
+	return ""
+}
+
+// familyOf returns the family of a runtime's name: python of python3.13.
+func familyOf(runtime string) string {
+	for _, f := range []string{"python", "nodejs", "provided"} {
+		if strings.HasPrefix(runtime, f) {
+			return f
+		}
+	}
+	return ""
+}
+
+// A handler of Python at the top level of its module: a function, or a name
+// that is bound to one.
+var pythonHandlers = []*regexp.Regexp{
+	regexp.MustCompile(`(?m)^(?:async +)?def +(lambda_handler)\b`),
+	regexp.MustCompile(`(?m)^(?:async +)?def +(handler)\b`),
+	regexp.MustCompile(`(?m)^(lambda_handler|handler) *=`),
+	regexp.MustCompile(`(?m)^from +\S+ +import +.*\b(lambda_handler|handler)\b`),
+}
+
+// pythonHandler returns the handler of a module, like app.handler.
+func pythonHandler(dir, entry string) (string, error) {
+	src, err := readSource(filepath.Join(dir, entry))
+	if err != nil {
+		return "", err
+	}
+	module := strings.TrimSuffix(entry, ".py")
+	for _, re := range pythonHandlers {
+		if m := re.FindSubmatch(src); m != nil {
+			return module + "." + string(m[1]), nil
+		}
+	}
+	return "", fmt.Errorf("%s defines no handler or lambda_handler: name its function with --handler %s.FUNCTION", entry, module)
+}
+
+func hasPythonHandler(dir, entry string) bool {
+	_, err := pythonHandler(dir, entry)
+	return err == nil
+}
+
+func readSource(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSource))
+}
+
+var nameGaps = regexp.MustCompile(`[^a-zA-Z0-9_-]+`)
+
+// functionName makes a function's name of a folder's.
+func functionName(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	name := strings.Trim(nameGaps.ReplaceAllString(filepath.Base(abs), "-"), "-")
+	if name == "" {
+		return "", fmt.Errorf("no function's name can be made of %s: give one with --name", abs)
+	}
+	return name[:min(len(name), 64)], nil
+}

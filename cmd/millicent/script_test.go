@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/millicent-run/millicent/internal/server"
+)
+
+func TestMain(m *testing.M) {
+	server.Main() // the test binary is the first process of sandboxes, too
+	os.Exit(testscript.RunMain(m, map[string]func() int{
+		"millicent": func() int { main(); return 0 },
+	}))
+}
+
+// TestScripts runs the command line as its users do. Scripts that start a
+// server have these commands besides the usual ones:
+//
+//	up [FLAG...]     starts a server on a free port, and sets MILLICENT_ENDPOINT
+//	down             stops it, and wants a clean end
+//	fetch URL        prints what a GET of URL answers, to standard output
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MILLICENT_ENDPOINT", "http://127.0.0.1:1") // nobody listens there
+			env.Setenv("HOME", env.WorkDir)
+			if cache, err := os.UserCacheDir(); err == nil {
+				env.Setenv("GOCACHE", cache+"/go-build")
+			}
+			env.Values[scriptServer{}] = new(running)
+			return nil
+		},
+		Condition: func(cond string) (bool, error) { return cond == "root" && os.Geteuid() == 0, nil },
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"up": scriptUp, "down": scriptDown, "fetch": scriptFetch},
+	})
+}
+
+// scriptServer is the key of a script's server.
+type scriptServer struct{}
+
+type running struct {
+	cmd *exec.Cmd
+	log strings.Builder
+}
+
+// readyLine is what `millicent up` prints once it serves.
+var readyLine = regexp.MustCompile(`ready on (http://\S+)`)
+
+func scriptUp(ts *testscript.TestScript, neg bool, args []string) {
+	r := ts.Value(scriptServer{}).(*running)
+	if neg || r.cmd != nil {
+		ts.Fatalf("up: usage: up [FLAG...], once before down")
+	}
+	cmd := exec.Command("millicent", append([]string{"up", "--listen", "127.0.0.1:0", "--data", ts.MkAbs("data")}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"))
+	cmd.Stderr = &r.log
+	stdout, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	r.cmd = cmd
+	ts.Defer(func() { r.stop(ts) })
+	timer := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	lines := bufio.NewScanner(stdout)
+	for lines.Scan() {
+		if m := readyLine.FindStringSubmatch(lines.Text()); m != nil {
+			ts.Setenv("MILLICENT_ENDPOINT", m[1])
+			go io.Copy(io.Discard, stdout) // ends with the process
+			return
+		}
+	}
+	ts.Fatalf("up: the server did not get ready:\n%s", &r.log)
+}
+
+func scriptDown(ts *testscript.TestScript, neg bool, args []string) {
+	r := ts.Value(scriptServer{}).(*running)
+	if neg || len(args) > 0 || r.cmd == nil {
+		ts.Fatalf("down: usage: down, after up")
+	}
+	if err := r.stop(ts); err != nil {
+		ts.Fatalf("down: %v", err)
+	}
+}
+
+// stop stops the server, if it runs.
+func (r *running) stop(ts *testscript.TestScript) error {
+	if r.cmd == nil {
+		return nil
+	}
+	cmd := r.cmd
+	r.cmd = nil
+	cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer timer.Stop()
+	err := cmd.Wait()
+	ts.Logf("[server]\n%s", &r.log)
+	r.log.Reset()
+	return err
+}
+
+func scriptFetch(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("fetch: usage: fetch URL")
+	}
+	resp, err := http.Get(args[0])
+	ts.Check(err)
+	defer resp.Body.Close()
+	_, err = io.Copy(ts.Stdout(), resp.Body)
+	ts.Check(err)
+	if (resp.StatusCode >= 400) != neg {
+		ts.Fatalf("fetch: %s", resp.Status)
+	}
+}
