@@ -1,0 +1,35 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/process"
+)
+
+// search looks for the machine's runtimes while the server starts.
+type search struct {
+	done     chan struct{}
+	runtimes *process.Runtimes
+	err      error
+}
+
+func findRuntimes(ctx context.Context) *search {
+	s := &search{done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		s.runtimes, s.err = process.FindRuntimes(ctx)
+	}()
+	return s
+}
+
+func (s *search) wait() { <-s.done }
+
+func (s *search) get() (*process.Runtimes, error) {
+	s.wait()
+	return s.runtimes, s.err
+}
+
+// tenantOf returns whom the listener found a request to come from.
+func tenantOf(r *http.Request) string { return millicent.IdentityFrom(r.Context()).Tenant }
