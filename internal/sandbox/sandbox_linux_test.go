@@ -14,6 +14,7 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	probing()
 	os.Exit(m.Run())
 }
 
