@@ -126,12 +126,12 @@ func (h *Handler) refuse(a *answer, r *http.Request, err error) {
 		return // the client left: nobody reads an answer
 	}
 	status, header, body := answerOf(err)
-	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented {
-		h.cfg.Log.Error("request failed", "id", millicent.RequestIDFrom(r.Context()),
-			"method", r.Method, "path", r.URL.Path, "status", status, "error", err)
-	} else {
-		h.cfg.Log.Debug("request refused", "id", millicent.RequestIDFrom(r.Context()), "error", err)
+	level, message := slog.LevelDebug, "request refused"
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable {
+		level, message = slog.LevelError, "request failed"
 	}
+	h.cfg.Log.Log(r.Context(), level, message, "id", millicent.RequestIDFrom(r.Context()),
+		"method", r.Method, "path", r.URL.Path, "status", status, "error", err)
 	a.send(status, header, body)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 )
 
@@ -20,11 +21,16 @@ func (s *stack) push(name string, close func(context.Context) error) {
 }
 
 // close closes all parts, the last built first. ctx bounds the waiting for
-// what runs; each part is closed even when another failed to.
-func (s *stack) close(ctx context.Context) error {
+// what runs: that some of it was cut off is no failure, and goes to the log.
+// Each part is closed even when another failed to.
+func (s *stack) close(ctx context.Context, log *slog.Logger) error {
 	var errs []error
 	for _, p := range slices.Backward(*s) {
-		if err := p.close(ctx); err != nil {
+		switch err := p.close(ctx); {
+		case err == nil:
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+			log.Warn("not waited for", "part", p.name, "error", err)
+		default:
 			errs = append(errs, fmt.Errorf("stop %s: %w", p.name, err))
 		}
 	}
@@ -58,10 +64,7 @@ func (s *server) stop(reason error) error {
 			}
 		}()
 	}
-	err := s.built.close(ctx)
-	if ctx.Err() != nil {
-		s.log.Warn("stopped before all invocations had ended")
-	}
+	err := s.built.close(ctx, s.log)
 	s.log.Info("stopped")
 	return errors.Join(reason, err)
 }
@@ -71,7 +74,7 @@ func (s *server) stop(reason error) error {
 func (s *server) abandon(reason error) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // nothing runs yet that could be waited for
-	err := s.built.close(ctx)
+	err := s.built.close(ctx, s.log)
 	if errors.Is(reason, context.Canceled) {
 		reason = nil
 	}
