@@ -165,7 +165,7 @@ func checkRouting(a *millicent.Alias) error {
 		return invalid("Invalid function version %s. Function version %s is already included in routing configuration.", a.Version, a.Version)
 	}
 	if a.Version == millicent.Latest && len(a.Weights) > 0 {
-		return invalid("$LATEST is not supported for an alias pointing to more than 1 version")
+		return typeless(invalid("$LATEST is not supported for an alias pointing to more than 1 version"))
 	}
 	return nil
 }

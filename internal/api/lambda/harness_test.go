@@ -56,12 +56,14 @@ func newPlatform(t testing.TB, change func(*Config)) *platform {
 		}
 	})
 	cfg := Config{
-		Region:     testRegion,
-		Store:      st,
-		Invoker:    inv,
-		Tenant:     func(*http.Request) string { return testTenant },
-		URL:        func(id string) string { return "http://" + id + ".lambda-url.us-east-1.localhost:4566/" },
-		PackageURL: func(tenant string, p millicent.Package) string { return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256 },
+		Region:  testRegion,
+		Store:   st,
+		Invoker: inv,
+		Tenant:  func(*http.Request) string { return testTenant },
+		URL:     func(id string) string { return "http://" + id + ".lambda-url.us-east-1.localhost:4566/" },
+		PackageURL: func(tenant string, p millicent.Package) string {
+			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
+		},
 	}
 	if change != nil {
 		change(&cfg)

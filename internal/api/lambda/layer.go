@@ -19,7 +19,7 @@ func (h *Handler) checkLayers(layers []string) error {
 		layer := arn[:strings.LastIndexByte(arn, ':')]
 		if other, twice := seen[layer]; twice {
 			return invalid("Two different versions of the same layer are not allowed to be referenced in the same function. "+
-				"%s and %s are versions of the same layer.", arn, other)
+				"%s and %s are versions of the same layer.", other, arn)
 		}
 		seen[layer] = arn
 	}

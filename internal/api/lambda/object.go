@@ -57,10 +57,7 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
 	}
-	t, err := dec.Token()
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
+	t, err := token(dec)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +73,7 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 			}
 			list = append(list, v)
 		}
-		_, err := dec.Token()
+		_, err := token(dec)
 		return list, err
 	}
 	return t, nil
@@ -85,7 +82,7 @@ func parseValue(dec *json.Decoder, depth int) (any, error) {
 func parseMembers(dec *json.Decoder, depth int) (*object, error) {
 	o := newObject()
 	for dec.More() {
-		t, err := dec.Token()
+		t, err := token(dec)
 		if err != nil {
 			return nil, err
 		}
@@ -99,8 +96,17 @@ func parseMembers(dec *json.Decoder, depth int) (*object, error) {
 		}
 		o.set(key, v)
 	}
-	_, err := dec.Token()
+	_, err := token(dec)
 	return o, err
+}
+
+// token returns the next token of a value that has not ended yet.
+func token(dec *json.Decoder) (json.Token, error) {
+	t, err := dec.Token()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return t, err
 }
 
 // convert checks that v has the type of s and returns it as check and assign

@@ -39,7 +39,9 @@ func (h *Handler) updateFunctionCode(ctx context.Context, req *request, in *Upda
 		if in.Architectures != nil {
 			f.Draft.Arch = in.Architectures[0]
 		}
-		h.startUpdate(f.Draft)
+		if !value(in.DryRun) {
+			h.startUpdate(f.Draft)
+		}
 		return nil
 	}
 	if value(in.DryRun) {
