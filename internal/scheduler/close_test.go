@@ -88,3 +88,22 @@ func TestCloseBreaksOffAtItsDeadline(t *testing.T) {
 		checkEmpty(t, s, l)
 	})
 }
+
+func TestLaunchThatEndsAfterTheDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{launchTime: time.Minute, stubborn: true}
+		s := start(t, l, Config{})
+		late := acquireLater(t.Context(), s, fakeVersion("a", 128))
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Close returned %v", err)
+		}
+		<-late.done
+		if millicent.ErrorCode(late.err) != millicent.CodeServerUnavailable {
+			t.Errorf("got %v, want %s", late.err, millicent.CodeServerUnavailable)
+		}
+		checkEmpty(t, s, l)
+	})
+}

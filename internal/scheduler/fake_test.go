@@ -16,6 +16,7 @@ type fakeLauncher struct {
 	launchTime time.Duration
 	closeTime  time.Duration
 	fail       func(v *millicent.Version) error // nil: never
+	stubborn   bool                             // Launch ignores its context
 
 	mu        sync.Mutex
 	launches  int
@@ -39,6 +40,9 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	l.maxMemory = max(l.maxMemory, l.memory)
 	l.mu.Unlock()
 
+	if l.stubborn {
+		ctx = context.WithoutCancel(ctx)
+	}
 	err := pause(ctx, l.launchTime)
 	if err == nil && l.fail != nil {
 		err = l.fail(v)

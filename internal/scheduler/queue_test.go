@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,19 +49,21 @@ func TestRoomGoesOutInOrder(t *testing.T) {
 		s := start(t, &fakeLauncher{closeTime: time.Millisecond}, Config{MaxEnvironments: 1, QueueWait: time.Hour})
 		lease := acquire(t, s, fakeVersion("x", 128))
 		order := make(chan int, 10)
+		var wg sync.WaitGroup
 		for i := range 10 {
 			// Two functions by turns: reuse must not overtake.
 			v := fakeVersion("f"+strconv.Itoa(i%2), 128)
 			a := acquireLater(t.Context(), s, v)
 			synctest.Wait()
-			go func() {
+			wg.Go(func() {
 				<-a.done
 				order <- i
 				time.Sleep(time.Second)
 				a.lease.Release(false)
-			}()
+			})
 		}
 		lease.Release(false)
+		wg.Wait()
 		var got []int
 		for range 10 {
 			got = append(got, <-order)
@@ -148,6 +151,46 @@ func TestEvictionIsNotRepeated(t *testing.T) {
 				t.Errorf("took %v, want the evictions side by side", a.took)
 			}
 			a.lease.Release(false)
+		}
+	})
+}
+
+func TestWhoGivesUpHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxMemoryMB: 1000, QueueWait: 3 * time.Second})
+		lease := acquire(t, s, fakeVersion("a", 500))
+		big := acquireLater(t.Context(), s, fakeVersion("big", 900))
+		time.Sleep(time.Second)
+		small := acquireLater(t.Context(), s, fakeVersion("small", 100))
+		<-big.done
+		<-small.done
+		wantThrottle(t, big.err, millicent.ReasonConcurrency)
+		if small.err != nil || small.took != 2*time.Second {
+			t.Fatalf("got %v after %v, want room after 2s", small.err, small.took)
+		}
+		small.lease.Release(false)
+		lease.Release(false)
+	})
+}
+
+// TestLeavesAsItIsServed has the two events at once, which no schedule does
+// reliably.
+func TestLeavesAsItIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1, Concurrency: 2})
+		v := fakeVersion("a", 128)
+		lease := acquire(t, s, v)
+		_, q, err := s.admit(v, nil, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Release(false) // serves q
+		why := errors.New("hung up")
+		if err := s.leave(q, why); err != why {
+			t.Errorf("got %v, want %v", err, why)
+		}
+		if load := s.Snapshot(); load.Idle != 1 || load.Busy != 0 {
+			t.Errorf("the lease was not given back: %+v", load)
 		}
 	})
 }
