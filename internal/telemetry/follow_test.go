@@ -31,7 +31,7 @@ func TestFollowHasNoGapAndNoDouble(t *testing.T) {
 		}
 	}()
 	enough := errors.New("enough")
-	for range 300 {
+	for range 150 {
 		last, n := 0, 0
 		err := l.Follow(t.Context(), Query{Tenant: tenant, Function: "a", Limit: 5}, func(rec millicent.LogRecord) error {
 			number, err := strconv.Atoi(rec.Message)
