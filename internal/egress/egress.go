@@ -117,8 +117,9 @@ type Port struct {
 	// Traffic, when not nil, counts what the sandbox sends and receives.
 	Traffic *Traffic
 
-	// OnRefuse, when not nil, is told of refused connections, at most one a
-	// second, so that the function's log can say why. It must not block.
+	// OnRefuse, when not nil, is told of refused connections so that the
+	// function's log can say why: of the first ten, and then of one a second
+	// at most. It must not block.
 	OnRefuse func(dst netip.AddrPort, reason string)
 }
 

@@ -18,7 +18,7 @@ type proxy struct {
 	allow   allowList
 	learned *learnedNames
 
-	lastRefusal atomic.Int64 // Unix nanoseconds of the last OnRefuse
+	telling budget // of OnRefuse
 }
 
 // serve carries connections until the listener closes.
@@ -85,8 +85,7 @@ func (p *proxy) decide(dst netip.AddrPort) string {
 func (p *proxy) refuse(inside *net.TCPConn, dst netip.AddrPort, reason string) {
 	p.port.Traffic.Refused.Add(1)
 	reset(inside)
-	now, last := time.Now().UnixNano(), p.lastRefusal.Load()
-	if now-last < int64(time.Second) || !p.lastRefusal.CompareAndSwap(last, now) {
+	if !p.telling.spend(time.Now()) {
 		return
 	}
 	p.gw.log.Debug("outbound connection refused", "destination", dst, "reason", reason)
