@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -36,7 +37,7 @@ type fakeAPI struct {
 	events   chan event
 	next     chan struct{}
 	outcomes chan outcome
-	status   int // answer to posts; zero is 202
+	status   atomic.Int32 // answer to posts
 }
 
 func newFakeAPI(t testing.TB) *fakeAPI {
@@ -46,6 +47,7 @@ func newFakeAPI(t testing.TB) *fakeAPI {
 		next:     make(chan struct{}, 100),
 		outcomes: make(chan outcome, 100),
 	}
+	f.setStatus(http.StatusAccepted)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", f.serveNext)
 	mux.HandleFunc("POST /2018-06-01/runtime/", f.servePost)
@@ -55,7 +57,10 @@ func newFakeAPI(t testing.TB) *fakeAPI {
 }
 
 func (f *fakeAPI) serveNext(w http.ResponseWriter, r *http.Request) {
-	f.next <- struct{}{}
+	select {
+	case f.next <- struct{}{}:
+	default: // nobody counts
+	}
 	select {
 	case <-r.Context().Done():
 	case e := <-f.events:
@@ -83,14 +88,12 @@ func (f *fakeAPI) servePost(w http.ResponseWriter, r *http.Request) {
 		trailer: r.Trailer,
 		chunked: len(r.TransferEncoding) > 0,
 	}
-	status := f.status
-	if status == 0 {
-		status = http.StatusAccepted
-	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
+	w.WriteHeader(int(f.status.Load()))
 	io.WriteString(w, `{"status":"OK"}`)
 }
 
 // address is what AWS_LAMBDA_RUNTIME_API says.
 func (f *fakeAPI) address() string { return strings.TrimPrefix(f.URL, "http://") }
+
+func (f *fakeAPI) setStatus(status int) { f.status.Store(int32(status)) }

@@ -3,7 +3,6 @@
 Loaded only once something has gone wrong.
 """
 
-import traceback
 from os.path import dirname
 from time import gmtime, strftime
 
@@ -58,6 +57,10 @@ def _message(error):
 
 def _trace(tb):
     """Format a traceback from the function's first frame on."""
+    try:
+        import traceback
+    except ImportError:  # the function has taken the library off sys.path
+        return []
     frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(tb)]
     first = 0
     while first < len(frames) - 1 and _ours(frames[first][0]):

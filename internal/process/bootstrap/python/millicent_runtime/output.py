@@ -16,6 +16,7 @@ TEXT, JSON = 0xA55A0003, 0xA55A0002
 
 _FRAME = Struct(">IIQ")
 _write = os.write
+_fstat = os.fstat
 _sleep = time.sleep
 _now = time.time_ns
 
@@ -41,6 +42,7 @@ class Output:
                 self._fd = os.dup(1)  # a function may close its own
             except OSError:
                 self._fd = 1
+        self._file = _identity(self._fd)
         os.register_at_fork(after_in_child=self._forked)
 
     def write(self, text, level=0, kind=TEXT):
@@ -54,12 +56,23 @@ class Output:
             data = (text.replace("\n", "\r") + "\n").encode("utf-8", "backslashreplace")
         try:
             with self._lock:
-                write_all(self._fd, data)
+                # A function that closes what is not its own may have a file
+                # of its own at this number now.
+                if _identity(self._fd) == self._file:
+                    write_all(self._fd, data)
         except OSError:
             pass  # nobody reads the log; the function goes on
 
     def _forked(self):
         self._lock = RLock()
+
+
+def _identity(fd):
+    try:
+        stat = _fstat(fd)
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 class _Unbuffered(io.FileIO):
