@@ -162,9 +162,13 @@ func runtimeNote(ctx context.Context, api *client.Client, name string) string {
 		return ""
 	}
 	for _, r := range runtimes {
-		if r.Name == name && r.Interpreter != "" && !r.Exact {
+		if r.Name != name || r.Interpreter == "" || r.Exact {
+			continue
+		}
+		if r.Note == "" {
 			return fmt.Sprintf("%s is not installed; %s (%s) serves it", name, r.Interpreter, r.Version)
 		}
+		return r.Note
 	}
 	return ""
 }

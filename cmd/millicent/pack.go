@@ -137,7 +137,11 @@ func (c *collector) collect(dir, name string, above []fs.FileInfo) error {
 				return err
 			}
 		case info.Mode().IsRegular():
-			c.files = append(c.files, packedFile{name: sub, path: file, mode: info.Mode(), size: info.Size()})
+			mode := info.Mode()
+			if sub == "bootstrap" {
+				mode |= 0o111 // it can be nothing but a program
+			}
+			c.files = append(c.files, packedFile{name: sub, path: file, mode: mode, size: info.Size()})
 			c.total += info.Size()
 			if len(c.files) > maxFiles {
 				return fmt.Errorf("more than %d files", maxFiles)

@@ -41,7 +41,7 @@ func nobody(int64, int64) {}
 func TestPackDir(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"app.py": "a", "lib/x.py": "x", "lib/__pycache__/x.pyc": "", "lib/y.pyc": "", ".git/HEAD": "", ".venv/bin/python": "",
-		"node_modules/a/index.js": "n", "node_modules/.cache/z": "", "empty/": "", "run.sh": "#!", "notes.md": "", "keep.md": "k",
+		"node_modules/a/index.js": "n", "node_modules/.cache/z": "", "empty/": "", "run.sh": "#!", "bootstrap": "#!", "sub/bootstrap": "", "notes.md": "", "keep.md": "k",
 		"build/out": "", "sub/build/in": "b", ".DS_Store": "",
 		ignoreFile: "# docs\n*.md\n!keep.md\n\n/build/\n",
 	})
@@ -60,7 +60,8 @@ func TestPackDir(t *testing.T) {
 	}
 	want := map[string]string{
 		"app.py": "-rw-r--r-- a", "link.py": "-rw-r--r-- a", "lib/x.py": "-rw-r--r-- x", "linked/x.py": "-rw-r--r-- x",
-		"node_modules/a/index.js": "-rw-r--r-- n", "run.sh": "-rwxr-xr-x #!", "keep.md": "-rw-r--r-- k", "sub/build/in": "-rw-r--r-- b",
+		"node_modules/a/index.js": "-rw-r--r-- n", "run.sh": "-rwxr-xr-x #!",
+		"bootstrap": "-rwxr-xr-x #!", "sub/bootstrap": "-rw-r--r-- ", "keep.md": "-rw-r--r-- k", "sub/build/in": "-rw-r--r-- b",
 	}
 	if diff := cmp.Diff(want, contents(t, pack)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -34,7 +34,10 @@ nearest one of the same language, unless the server runs with
 				if note == "" && r.Interpreter != "" && !r.Exact {
 					note = fmt.Sprintf("served by %s", r.Version)
 				}
-				if r.Interpreter == "" {
+				switch {
+				case familyOf(r.Name) == "provided":
+					r.Interpreter = "the package's bootstrap"
+				case r.Interpreter == "":
 					r.Interpreter = "-"
 				}
 				rows = append(rows, []string{r.Name, r.Interpreter, r.Version, note})

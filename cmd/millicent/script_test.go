@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -29,22 +30,35 @@ func TestMain(m *testing.M) {
 //
 //	up [FLAG...]     starts a server on a free port, and sets MILLICENT_ENDPOINT
 //	down             stops it, and wants a clean end
-//	fetch URL        prints what a GET of URL answers, to standard output
+//	fetch NAME PATH  prints what a function answers to a GET of its URL
+//	usekey FILE      signs from now on with the key that FILE, or stdout, holds
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MILLICENT_ENDPOINT", "http://127.0.0.1:1") // nobody listens there
 			env.Setenv("HOME", env.WorkDir)
-			if cache, err := os.UserCacheDir(); err == nil {
-				env.Setenv("GOCACHE", cache+"/go-build")
-			}
+			env.Setenv("GOCACHE", goCache())
 			env.Values[scriptServer{}] = new(running)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) { return cond == "root" && os.Geteuid() == 0, nil },
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"up": scriptUp, "down": scriptDown, "fetch": scriptFetch},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"up": scriptUp, "down": scriptDown, "fetch": scriptFetch, "usekey": scriptUseKey,
+		},
 	})
+}
+
+// goCache returns where this machine's Go keeps what it built.
+func goCache() string {
+	if dir := os.Getenv("GOCACHE"); dir != "" {
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return filepath.Join(os.TempDir(), "go-build")
+	}
+	return filepath.Join(dir, "go-build")
 }
 
 // scriptServer is the key of a script's server.
@@ -112,15 +126,32 @@ func (r *running) stop(ts *testscript.TestScript) error {
 }
 
 func scriptFetch(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 1 {
-		ts.Fatalf("fetch: usage: fetch URL")
+	if len(args) != 2 {
+		ts.Fatalf("fetch: usage: fetch FUNCTION PATH")
 	}
-	resp, err := http.Get(args[0])
+	ts.Check(ts.Exec("millicent", "url", args[0], "--path"))
+	resp, err := http.Get(strings.TrimSpace(ts.ReadFile("stdout")) + args[1])
 	ts.Check(err)
 	defer resp.Body.Close()
 	_, err = io.Copy(ts.Stdout(), resp.Body)
 	ts.Check(err)
 	if (resp.StatusCode >= 400) != neg {
 		ts.Fatalf("fetch: %s", resp.Status)
+	}
+}
+
+// keyLine is one line of what `millicent keys create` prints.
+var keyLine = regexp.MustCompile(`(?m)^export (AWS_\w+)=(\S+)$`)
+
+func scriptUseKey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usekey: usage: usekey FILE")
+	}
+	lines := keyLine.FindAllStringSubmatch(ts.ReadFile(args[0]), -1)
+	if len(lines) != 2 {
+		ts.Fatalf("usekey: no key in %s", args[0])
+	}
+	for _, m := range lines {
+		ts.Setenv(m[1], m[2])
 	}
 }
