@@ -20,6 +20,7 @@ const (
 	maxPath      = 2048     // bytes of a name
 	maxDepth     = 128      // elements of a name
 	maxElement   = 255      // bytes of one
+	maxLink      = 4095     // bytes of a link's target
 )
 
 // zipError says what is wrong with a zip file.
@@ -183,6 +184,9 @@ func (a *archive) count(f *zip.File) error {
 	}
 	if f.Method != zip.Store && f.Method != zip.Deflate {
 		return badZip("%q is compressed by method %d", f.Name, f.Method)
+	}
+	if f.Mode().Type() == linkMode && f.UncompressedSize64 > maxLink {
+		return badZip("%q is a link with a target of %d bytes", f.Name, f.UncompressedSize64)
 	}
 	if f.UncompressedSize64 >= maxUnpacked || a.size+int64(f.UncompressedSize64) >= maxUnpacked {
 		return &zipError{reason: "its files are too large", tooLarge: true}
