@@ -84,15 +84,22 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// TestRuntimeRefused hands on what the machine says of a runtime.
-func TestRuntimeRefused(t *testing.T) {
+// TestRuntime hands on what the machine says of a runtime.
+func TestRuntime(t *testing.T) {
 	p := newPlatform(t, func(cfg *Config) {
 		cfg.Runtime = func(name string) (string, error) {
+			if name == "python3.13" {
+				return "python3.11 serves\nit", nil
+			}
 			return "", invalid("There is no %s on this machine.", name)
 		}
 	})
 	a := p.call("POST", functionsPath, createRequest("f"))
-	if a.status != 400 || !strings.Contains(string(a.body), "There is no python3.13") {
+	if a.status != 201 || a.header.Get(WarningHeader) != "python3.11 serves it" {
+		t.Errorf("%d %v %s", a.status, a.header, a.body)
+	}
+	a = p.call("POST", functionsPath, with(createRequest("g"), M{"Runtime": "java21"}))
+	if a.status != 400 || !strings.Contains(string(a.body), "There is no java21") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -77,7 +77,7 @@ func (h *Handler) checkCreate(req *request, in *CreateFunctionRequest) error {
 	case in.Runtime == nil || in.Handler == nil:
 		return invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
 	}
-	if err := h.checkRuntime(*in.Runtime); err != nil {
+	if err := h.checkRuntime(req, *in.Runtime); err != nil {
 		return err
 	}
 	if err := checkTags(in.Tags); err != nil {

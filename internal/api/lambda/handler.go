@@ -86,6 +86,8 @@ type request struct {
 	tenant string
 	header http.Header
 	fields *object // the input's members as they were sent
+
+	warning string // for the caller, beside a success
 }
 
 // An endpoint decodes one operation's request, carries it out, and returns
@@ -109,6 +111,10 @@ func typed[In, Out any](f func(context.Context, *request, *In) (*Out, error)) en
 	}
 }
 
+// WarningHeader of a successful answer says what the caller should know: that
+// the runtime asked for is served by another version of it.
+const WarningHeader = "X-Millicent-Warning"
+
 // Match reports whether a request is for this API, by its path.
 func (h *Handler) Match(r *http.Request) bool { return isVersioned(r.URL.Path) }
 
@@ -131,6 +137,9 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	out, err := op.endpoint(r.Context(), op.operation, r, labels, body, req)
 	if err != nil {
 		return err
+	}
+	if req.warning != "" {
+		w.Header().Set(WarningHeader, req.warning)
 	}
 	// The client may be gone; nobody is left to tell.
 	_ = encode(w, op.operation, out)

@@ -26,8 +26,8 @@ var retiredRuntimes = []string{
 }
 
 // checkRuntime refuses a runtime that is unknown, retired, or not to be had
-// on this machine.
-func (h *Handler) checkRuntime(name string) error {
+// on this machine, and notes what the machine has to say of any other.
+func (h *Handler) checkRuntime(req *request, name string) error {
 	switch {
 	case slices.Contains(retiredRuntimes, name):
 		return invalid("The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. "+
@@ -36,6 +36,7 @@ func (h *Handler) checkRuntime(name string) error {
 		return invalid("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN",
 			name, strings.Join(runtimes, ", "))
 	}
-	_, err := h.cfg.Runtime(name)
+	note, err := h.cfg.Runtime(name)
+	req.warning = strings.Join(strings.Fields(note), " ") // a header has one line
 	return err
 }

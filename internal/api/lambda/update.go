@@ -108,7 +108,7 @@ func (h *Handler) checkUpdate(req *request, in *UpdateFunctionConfigurationReque
 		return unsupported("DurableConfig is not built yet.")
 	}
 	if in.Runtime != nil {
-		if err := h.checkRuntime(*in.Runtime); err != nil {
+		if err := h.checkRuntime(req, *in.Runtime); err != nil {
 			return err
 		}
 	}
