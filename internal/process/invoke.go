@@ -205,16 +205,18 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 		}
 		e.run.deadline = deadline
 		end, delivered := e.await(ctx, t, late.C)
-		if !delivered && end.err != nil {
-			end.err = notDelivered(ctx)
+		switch {
+		case delivered || end.outcome != nil || end.failure != nil && end.failure.timeout:
+			return end
+		case end.err != nil:
+			return ending{err: notDelivered(ctx)}
+		case !isClosed(e.box.Done()) && !again:
+			return end
 		}
-		if !delivered && end.failure != nil && !end.failure.timeout && again && !isClosed(e.box.Done()) {
-			e.discard()
-			if e.broken == nil {
-				continue
-			}
+		e.discard()
+		if e.broken != nil || isClosed(e.box.Done()) {
+			return ending{err: dead(e.broken)}
 		}
-		return end
 	}
 }
 

@@ -9,21 +9,25 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
+// short is a timeout to run into that leaves a busy machine time to start a
+// runtime within it.
+const short = 3 * time.Second
+
 func timeoutEndsTheInvocation(h *harness) {
-	env := h.launch(timeout(time.Second))
+	env := h.launch(timeout(short))
 	res, inv := h.invoke(env, event("sleep", "ms", 60_000))
-	h.fails(res, "Sandbox.Timedout", platformDocument("Sandbox.Timedout", inv.ID, "Task timed out after 1.00 seconds"))
-	if got := res.Usage.Duration; got != time.Second {
+	h.fails(res, "Sandbox.Timedout", platformDocument("Sandbox.Timedout", inv.ID, "Task timed out after 3.00 seconds"))
+	if got := res.Usage.Duration; got != short {
 		h.Errorf("got a duration of %v, want exactly the timeout", got)
 	}
-	if tail := string(res.LogTail); !strings.Contains(tail, inv.ID+" Task timed out after 1.00 seconds\n\n") || !strings.Contains(tail, "\tStatus: timeout\n") {
+	if tail := string(res.LogTail); !strings.Contains(tail, inv.ID+" Task timed out after 3.00 seconds\n\n") || !strings.Contains(tail, "\tStatus: timeout\n") {
 		h.Errorf("the tail does not tell of a timeout: %s", tail)
 	}
 	h.answers(env, event("echo", "value", 1), "1")
 }
 
 func timeoutKeepsTmp(h *harness) {
-	env := h.launch(timeout(time.Second))
+	env := h.launch(timeout(short))
 	h.answers(env, event("write", "path", "/tmp/kept", "value", "still here"), "null")
 	h.answers(env, event("count"), "1")
 	h.answers(env, event("count"), "2")
@@ -100,10 +104,13 @@ func cancelStopsTheFunction(h *harness) {
 	h.answers(env, event("count"), "1")
 	ctx, cancel := context.WithCancel(h.Context())
 	inv := h.invocation(event("sleep", "ms", 60_000))
-	stop := time.AfterFunc(soon, cancel)
-	defer stop.Stop()
+	defer cancel()
+	started := h.logs.Started(inv.ID)
 	go func() {
-		h.awaitStart(inv.ID)
+		select {
+		case <-started:
+		case <-time.After(soon): // the test fails by what it finds then
+		}
 		cancel()
 	}()
 	if res, err := env.Invoke(ctx, inv); !errors.Is(err, context.Canceled) {
@@ -136,12 +143,13 @@ func closeIsIdempotent(h *harness) {
 func closeEndsAnInvocation(h *harness) {
 	env := h.launch()
 	inv := h.invocation(event("sleep", "ms", 60_000))
+	started := h.logs.Started(inv.ID)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := env.Invoke(h.Context(), inv)
 		ended <- err
 	}()
-	h.awaitStart(inv.ID)
+	h.await(started)
 	if err := env.Close(); err != nil {
 		h.Errorf("close: %v", err)
 	}

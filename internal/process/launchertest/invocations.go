@@ -40,12 +40,13 @@ func oneInvocationAtATime(h *harness) {
 	inv := h.invocation(event("sleep", "ms", 60_000))
 	ctx, cancel := context.WithCancel(h.Context())
 	defer cancel()
+	started := h.logs.Started(inv.ID)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := env.Invoke(ctx, inv)
 		ended <- err
 	}()
-	h.awaitStart(inv.ID)
+	h.await(started)
 	_, err := env.Invoke(h.Context(), h.invocation(event("echo")))
 	if got := millicent.ErrorCode(err); got != millicent.CodeInternal {
 		h.Errorf("second invocation: got error %v, want one of code %s", err, millicent.CodeInternal)
@@ -56,13 +57,13 @@ func oneInvocationAtATime(h *harness) {
 	}
 }
 
-// awaitStart waits until the log of an invocation has begun.
-func (h *harness) awaitStart(id string) {
+// await waits for what must happen.
+func (h *harness) await(c <-chan struct{}) {
 	h.Helper()
-	for deadline := time.Now().Add(soon); len(h.logs.Of(id)) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.Fatalf("invocation %s did not start", id)
-		}
+	select {
+	case <-c:
+	case <-time.After(soon):
+		h.Fatal("waited in vain")
 	}
 }
 

@@ -102,6 +102,7 @@ func Run(t *testing.T, newLauncher func(t *testing.T, logs millicent.LogSink) Su
 type Log struct {
 	mu      sync.Mutex
 	records []millicent.LogRecord
+	waiting map[string]chan struct{} // closed with the first record of an invocation
 }
 
 // Write implements millicent.LogSink.
@@ -109,6 +110,23 @@ func (l *Log) Write(rec millicent.LogRecord) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.records = append(l.records, rec)
+	if c := l.waiting[rec.Invocation]; c != nil {
+		close(c)
+		delete(l.waiting, rec.Invocation)
+	}
+}
+
+// Started returns a channel that is closed once an invocation's log has
+// begun. It is called once for each invocation, before it begins.
+func (l *Log) Started(invocation string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == nil {
+		l.waiting = map[string]chan struct{}{}
+	}
+	c := make(chan struct{})
+	l.waiting[invocation] = c
+	return c
 }
 
 // Of returns the messages about an invocation, in their order.

@@ -47,6 +47,9 @@ func main() {
 	case "hang":
 		time.Sleep(time.Hour)
 	}
+	if os.Getenv("PROBE_RUNTIME") == "dawdle" {
+		dawdle()
+	}
 	var options []lambda.Option
 	if path := os.Getenv("PROBE_SIGTERM"); path != "" {
 		options = append(options, lambda.WithEnableSIGTERM(func() {
@@ -119,17 +122,58 @@ func handle(_ context.Context, e event) (any, error) {
 		return strings.Repeat("x", e.N-2), nil
 	case "getenv":
 		return os.Getenv(e.Name), nil
+	case "log and sleep":
+		fmt.Println(e.Message)
+		time.Sleep(time.Duration(e.Ms) * time.Millisecond)
+		return nil, nil
+	case "panic":
+		panic(e.Message)
 	case "spawn":
 		return spawn()
+	case "alive":
+		return syscall.Kill(e.N, 0) == nil, nil
+	case "flood":
+		line := strings.Repeat("x", 99) + "\n"
+		for range e.N / len(line) {
+			fmt.Print(line)
+		}
+		return nil, nil
+	case "spin":
+		for end := time.Now().Add(time.Duration(e.Ms) * time.Millisecond); time.Now().Before(end); {
+		}
+		return nil, nil
 	case "get":
 		return get(e.Path)
 	}
 	return nil, fmt.Errorf("cannot do %q", e.Do)
 }
 
+// dawdle is a runtime that answers at once and works on before it asks for
+// the next event: as many milliseconds as the event says.
+func dawdle() {
+	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	for n := 1; ; n++ {
+		res, err := http.Get(base + "next")
+		if err != nil {
+			panic(err)
+		}
+		var ms int
+		if err := json.NewDecoder(res.Body).Decode(&ms); err != nil {
+			panic(err)
+		}
+		res.Body.Close()
+		url := base + res.Header.Get("Lambda-Runtime-Aws-Request-Id") + "/response"
+		if res, err = http.Post(url, "application/json", strings.NewReader(fmt.Sprint(n))); err != nil {
+			panic(err)
+		}
+		res.Body.Close()
+		time.Sleep(time.Duration(ms) * time.Millisecond)
+	}
+}
+
 // spawn leaves a child process behind and returns its id.
 func spawn() (int, error) {
-	p, err := os.StartProcess("/bin/sleep", []string{"sleep", "3600"}, &os.ProcAttr{})
+	p, err := os.StartProcess("/usr/bin/sleep", []string{"sleep", "3600"}, &os.ProcAttr{})
 	if err != nil {
 		return 0, err
 	}
