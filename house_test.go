@@ -115,7 +115,7 @@ func check(files tree, policy, tests map[string][]string) []string {
 		}
 		dir, isTest := path.Dir(name), strings.HasSuffix(name, "_test.go")
 		if !isTest {
-			commented[dir] = commented[dir] || saysSomething(f.Doc.Text())
+			commented[dir] = commented[dir] || saysSomething(f.Name.Name, f.Doc.Text())
 		}
 		if slices.Contains(emptyNames, strings.TrimSuffix(f.Name.Name, "_test")) {
 			problems = append(problems, fmt.Sprintf("%s: package %s: the name says nothing of what it provides", name, f.Name.Name))
@@ -184,9 +184,10 @@ func checkText(name string, content []byte) []string {
 	return problems
 }
 
-// saysSomething tells a package comment from a directive.
-func saysSomething(doc string) bool {
-	return strings.HasPrefix(doc, "Package ") || strings.HasPrefix(doc, "Command ")
+// saysSomething tells a package comment from none. A program's begins as it
+// likes.
+func saysSomething(pkg, doc string) bool {
+	return pkg == "main" && doc != "" || strings.HasPrefix(doc, "Package "+pkg+" ")
 }
 
 func inTestdata(name string) bool { return slices.Contains(strings.Split(name, "/"), "testdata") }
@@ -301,6 +302,9 @@ func TestCheck(t *testing.T) {
 		"no comment":          {tree{"a/a.go": []byte("package a\n")}, "a: no package comment"},
 		"a directive":         {tree{"a/a.go": []byte("//go:build linux\n\npackage a\n")}, "a: no package comment"},
 		"comment elsewhere":   {tree{"a/a.go": []byte("package a\n"), "a/doc.go": source("a")}, ""},
+		"a program":           {tree{"a/a.go": []byte("// The program a runs.\npackage main\n")}, ""},
+		"a program, no word":  {tree{"a/a.go": []byte("package main\n")}, "a: no package comment"},
+		"another's comment":   {tree{"a/a.go": []byte("// Package b is another.\npackage a\n")}, "a: no package comment"},
 		"only in the test":    {tree{"a/a.go": []byte("package a\n"), "a/a_test.go": source("a")}, "a: no package comment"},
 		"tests alone":         {tree{"a/a_test.go": []byte("package a\n")}, ""},
 		"empty name":          {tree{"a/a.go": source("helpers")}, "package helpers: the name says nothing"},

@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 // instance is a running server.
 type instance struct {
 	addr   string
+	data   string
 	log    *lockedBuffer
 	cancel context.CancelFunc
 	done   chan error
@@ -60,7 +61,7 @@ func start(t testing.TB, cfg Config) *instance {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: sandboxes with limits")
 	}
-	s := &instance{log: &lockedBuffer{}, done: make(chan error, 1)}
+	s := &instance{data: cfg.Data, log: &lockedBuffer{}, done: make(chan error, 1)}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(context.Background())
 	if cfg.Listen == "" {
@@ -141,12 +142,12 @@ func zipped(t testing.TB, script string) []byte {
 }
 
 // deploy creates a function and waits until it is Active.
-func deploy(t testing.TB, c *lambda.Client, name string) {
+func deploy(t testing.TB, c *lambda.Client, name, script string) {
 	t.Helper()
 	_, err := c.CreateFunction(context.Background(), &lambda.CreateFunctionInput{
 		FunctionName: &name, Runtime: types.RuntimeProvidedal2023, Handler: aws.String("bootstrap"),
 		Role: aws.String("arn:aws:iam::000000000000:role/r"), Timeout: aws.Int32(60),
-		Code: &types.FunctionCode{ZipFile: zipped(t, echo)},
+		Code: &types.FunctionCode{ZipFile: zipped(t, script)},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +195,7 @@ func TestLife(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	s := start(t, Config{Data: data})
 	c := s.client()
-	deploy(t, c, "fn")
+	deploy(t, c, "fn", echo)
 	if got := call(t, c, "fn", `{"n":1}`); got != `{"n":1}` {
 		t.Errorf("invoke: got %s", got)
 	}
@@ -249,7 +250,7 @@ func TestLife(t *testing.T) {
 func TestDrain(t *testing.T) {
 	s := start(t, Config{Data: t.TempDir()})
 	c := s.client()
-	deploy(t, c, "fn")
+	deploy(t, c, "fn", echo)
 	call(t, c, "fn", `"warm"`)
 	answer := make(chan string, 1)
 	go func() { answer <- call(t, c, "fn", `"slow"`) }()
@@ -265,7 +266,7 @@ func TestAbort(t *testing.T) {
 	abort := make(chan struct{})
 	s := start(t, Config{Data: t.TempDir(), Abort: abort})
 	c := s.client()
-	deploy(t, c, "fn")
+	deploy(t, c, "fn", echo)
 	failed := make(chan error, 1)
 	go func() {
 		_, err := c.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: aws.String("fn"), Payload: []byte(`"endless"`)},
@@ -339,7 +340,7 @@ func TestNothingOutlivesRun(t *testing.T) {
 		s := start(t, Config{Data: data})
 		c := s.client()
 		if _, err := c.GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String("fn")}); err != nil {
-			deploy(t, c, "fn")
+			deploy(t, c, "fn", echo)
 		}
 		call(t, c, "fn", "1")
 		resp, err := http.Get("http://" + s.addr + "/_millicent/logs?function=fn&follow=1")
@@ -373,6 +374,16 @@ func descriptors(t testing.TB) int {
 	return len(entries)
 }
 
+// admin returns an HTTP client on the admin socket.
+func (s *instance) admin() *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.data, "admin.sock"))
+		},
+	}}
+}
+
 func TestAdminSocket(t *testing.T) {
 	data := t.TempDir()
 	s := start(t, Config{Data: data, Auth: AuthSigV4})
@@ -383,11 +394,7 @@ func TestAdminSocket(t *testing.T) {
 	if status, body := get(t, "http://"+s.addr+"/_millicent/keys", ""); status != 403 {
 		t.Errorf("unsigned by TCP: %d %s", status, body)
 	}
-	admin := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", sock)
-	}}}
-	defer admin.CloseIdleConnections()
-	resp, err := admin.Post("http://admin/_millicent/keys", "application/json", strings.NewReader(`{"tenant":"123456789012"}`))
+	resp, err := s.admin().Post("http://admin/_millicent/keys", "application/json", strings.NewReader(`{"tenant":"123456789012"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

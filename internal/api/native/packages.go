@@ -32,6 +32,9 @@ const (
 	linkToken = linkBody + sha256.Size
 )
 
+// linkEncoding is strict, so that a token has one form.
+var linkEncoding = base64.RawURLEncoding.Strict()
+
 // Path returns the path of a link to a package, to follow a server's address.
 func (l *Links) Path(p millicent.Package) (string, error) {
 	digest, err := hex.DecodeString(p.SHA256)
@@ -41,16 +44,16 @@ func (l *Links) Path(p millicent.Package) (string, error) {
 	token := binary.BigEndian.AppendUint64(digest, uint64(p.Size))
 	token = binary.BigEndian.AppendUint64(token, uint64(l.now().Add(linkLife).Unix()))
 	token = append(token, l.mac(token)...)
-	return Prefix + "packages/" + base64.RawURLEncoding.EncodeToString(token), nil
+	return Prefix + "packages/" + linkEncoding.EncodeToString(token), nil
 }
 
 // open returns the package that a token names; ok is false for a forged or
 // expired one.
 func (l *Links) open(token string) (p millicent.Package, ok bool) {
-	if len(token) != base64.RawURLEncoding.EncodedLen(linkToken) {
+	if len(token) != linkEncoding.EncodedLen(linkToken) {
 		return p, false
 	}
-	b, err := base64.RawURLEncoding.DecodeString(token)
+	b, err := linkEncoding.DecodeString(token)
 	if err != nil || !hmac.Equal(b[linkBody:], l.mac(b[:linkBody])) {
 		return p, false
 	}
