@@ -117,7 +117,10 @@ func (s *Server) Connect() (*nats.Conn, error) {
 		return nil, errors.New("connect to the state server: it is closed")
 	}
 	nc, err := nats.Connect("", nats.InProcessServer(s.nats), nats.Name("millicent"),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.log.Error("connection to the state server", "error", err)
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the state server: %w", err)
 	}

@@ -2,6 +2,7 @@ package natsd
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -203,6 +204,16 @@ func TestDecideFormat(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzDecideFormat(f *testing.F) {
+	f.Add([]byte(`{"format":1,"mode":"standalone"}`))
+	f.Add([]byte(`{"format":2,"mode":"cluster"}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if decideFormat("/data", content) == nil && !bytes.Contains(content, []byte("1")) {
+			t.Errorf("%q passed", content)
+		}
+	})
 }
 
 // A refused directory is let go of and not changed.

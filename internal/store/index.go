@@ -138,21 +138,18 @@ func (x *index) list(name string) []*millicent.Function {
 	return t.sorted
 }
 
-// refersTo reports whether a function or version has a package.
-func (x *index) refersTo(digest string) bool {
+// packages returns the digests of the packages of all functions and versions.
+func (x *index) packages() map[string]bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	digests := make(map[string]bool)
 	for _, f := range x.functions {
-		if f.value.Draft.Package.SHA256 == digest {
-			return true
-		}
+		digests[f.value.Draft.Package.SHA256] = true
 	}
 	for _, v := range x.versions {
-		if v.Version.Package.SHA256 == digest {
-			return true
-		}
+		digests[v.Version.Package.SHA256] = true
 	}
-	return false
+	return digests
 }
 
 // orphans returns the version records that no function refers to and that

@@ -220,7 +220,11 @@ func (p *packages) elsewhere(pkg millicent.Package) bool {
 // OpenPackage opens a stored zip file. CodeNotFound when this node does not
 // hold it.
 func (s *Store) OpenPackage(p millicent.Package) (io.ReadCloser, error) {
-	return s.packages.open(p)
+	f, err := s.packages.open(p)
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 func (p *packages) open(pkg millicent.Package) (*os.File, error) {

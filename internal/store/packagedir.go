@@ -236,10 +236,10 @@ func (s *Store) Sweep(ctx context.Context, inUse func(sha string) bool) (int, er
 	if err != nil {
 		return 0, fmt.Errorf("sweep packages: %w", err)
 	}
-	removed := 0
+	removed, referred := 0, s.index.packages()
 	for _, file := range files {
 		digest, ok := strings.CutSuffix(file.Name(), ".zip")
-		if !ok || !validDigest(digest) || inUse(digest) {
+		if !ok || !validDigest(digest) || referred[digest] || inUse(digest) {
 			continue
 		}
 		gone, err := s.sweepPackage(ctx, digest)
@@ -264,7 +264,7 @@ func (s *Store) sweepPackage(ctx context.Context, digest string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if fi.ModTime().After(young) || s.index.refersTo(digest) || !p.release(digest, young) {
+	if fi.ModTime().After(young) || s.index.packages()[digest] || !p.release(digest, young) {
 		return false, nil
 	}
 	// The record goes first: a file without one is swept again, a record
