@@ -10,6 +10,7 @@ import net from 'node:net';
 const BASE = '/2018-06-01/runtime/';
 const { connect } = net;
 const { byteLength, concat } = Buffer;
+const { Promise } = globalThis;
 
 export class Client {
   #host;

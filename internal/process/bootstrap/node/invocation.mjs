@@ -11,6 +11,7 @@ import { newContext } from './context.mjs';
 import { errorType, NodeJsExit, toDocument } from './errors.mjs';
 
 const { AsyncResource } = async_hooks;
+const { Promise } = globalThis;
 const { parse, stringify } = JSON;
 const immediately = setImmediate;
 

@@ -14,6 +14,7 @@ const TEXT = 0xa55a0003;
 const JSON_ = 0xa55a0002;
 
 const { writeSync } = fs;
+const { Promise } = globalThis;
 const { format } = util;
 const { stringify } = JSON;
 const { allocUnsafe } = Buffer;
@@ -60,6 +61,10 @@ export class Output {
   error(what, error) {
     const cause = toError(error);
     this.#entry('ERROR', this.#json ? [what, cause] : [what, '\t' + toText(cause)]);
+  }
+
+  warn(text) {
+    if (LEVELS.WARN >= this.#least) this.#entry('WARN', [text]);
   }
 
   // flushed resolves once what went through process.stdout is written too.

@@ -69,7 +69,7 @@ export async function serveStream(invocation, handler, options, outcome) {
 async function call(invocation, handler, response) {
   const result = handler(invocation.event(), response, invocation.context());
   if (!isPromise(result)) throw failure(invocation, 'Streaming does not support non-async handlers.');
-  if ((await result) !== undefined) console.warn('Streaming handlers ignore return values.');
+  if ((await result) !== undefined) invocation.output.warn('Streaming handlers ignore return values.');
   // What was piped into the stream may go on after the handler.
   if (response.writableFinished) {
     invocation.succeed();
