@@ -81,10 +81,11 @@ func (p *proxy) decide(dst netip.AddrPort) string {
 	}, dst)
 }
 
-// refuse resets a connection that the policy does not allow.
+// refuse resets a connection that the policy does not allow. The telling
+// comes first, so that it is in the log when the function reads the reset.
 func (p *proxy) refuse(inside *net.TCPConn, dst netip.AddrPort, reason string) {
+	defer reset(inside)
 	p.port.Traffic.Refused.Add(1)
-	reset(inside)
 	if !p.telling.spend(time.Now()) {
 		return
 	}
@@ -131,8 +132,7 @@ const chunk = 256 << 10
 // failed, or nothing moved for as long as idle. The end of one direction is
 // passed on and leaves the other open.
 func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
-	var moved atomic.Int64 // Unix nanoseconds of the last byte either way
-	moved.Store(time.Now().UnixNano())
+	var moved atomic.Int64 // bytes, both ways
 	one := func(dst, src *net.TCPConn, count *atomic.Int64) {
 		if copyAll(dst, src, idle, &moved, count) != nil {
 			// A broken or idle connection ends both ways, and says so.
@@ -154,29 +154,34 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 
 // copyAll copies src to dst until src ends. The kernel moves the bytes
 // (splice), so the clock is kept with deadlines, chunk by chunk: each direction
-// says at least every half of idle whether it moved, and ends when neither has
-// for all of it; a write may wait for twice that.
+// tells at least every half of idle what it moved, and gives up when it has
+// seen two halves in a row in which neither moved anything. Halves are counted
+// rather than time compared, so that a machine that stood still for a while
+// does not find all its connections idle. A write may wait for twice idle.
 func copyAll(dst, src *net.TCPConn, idle time.Duration, moved, count *atomic.Int64) error {
+	seen, quiet := int64(0), 0
 	for {
 		now := time.Now()
-		if err := errors.Join(src.SetReadDeadline(now.Add(idle/2)), dst.SetWriteDeadline(now.Add(2*idle))); err != nil {
+		latest := now.Add(2 * idle)
+		if err := errors.Join(src.SetReadDeadline(now.Add(idle/2)), dst.SetWriteDeadline(latest)); err != nil {
 			return err
 		}
 		n, err := io.CopyN(dst, src, chunk)
-		if n > 0 {
-			count.Add(n)
-			moved.Store(time.Now().UnixNano())
-		}
+		count.Add(n)
+		total := moved.Add(n)
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			if time.Since(time.Unix(0, moved.Load())) >= idle {
-				return err
-			}
-		default:
-			return err
+		case !errors.Is(err, os.ErrDeadlineExceeded), !time.Now().Before(latest):
+			return err // of a write that waited too long, too: bytes are lost then
+		}
+		if total != seen {
+			seen, quiet = total, 0
+			continue
+		}
+		if quiet++; quiet == 2 {
+			return os.ErrDeadlineExceeded
 		}
 	}
 }

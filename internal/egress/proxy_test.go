@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -161,8 +163,13 @@ func TestRefusedIsReset(t *testing.T) {
 		wantReset(t, connect(dst))
 	}
 	wantReset(t, connect("93.184.215.14:81")) // allowed, but nobody listens
-	if got, want := <-reasons, "127.0.0.1:80 a loopback address"; got != want {
-		t.Errorf("told of %q, want %q", got, want)
+	for _, want := range []string{
+		"127.0.0.1:80 a loopback address", "169.254.169.254:80 a link-local address", "10.0.0.1:80 a private address",
+		"203.0.114.7:80 an address of the host", "10.0.0.1:80 a private address",
+	} {
+		if got := <-reasons; got != want {
+			t.Errorf("told of %q, want %q", got, want)
+		}
 	}
 	if got := traffic.Refused.Load(); got != int64(len(refused)) {
 		t.Errorf("%d refusals counted, want %d", got, len(refused))
@@ -191,9 +198,9 @@ func TestIdleConnectionEnds(t *testing.T) {
 }
 
 func TestOneWayTrafficIsNotIdle(t *testing.T) {
-	const idle, period, ticks = 500 * time.Millisecond, 50 * time.Millisecond, 30
+	const idle, period, ticks = time.Second, 50 * time.Millisecond, 50
 	server := outside(t, func(c *net.TCPConn) {
-		for range ticks { // 1.5 s of download with nothing sent
+		for range ticks { // 2.5 s of download with nothing sent
 			time.Sleep(period)
 			if _, err := c.Write([]byte{1}); err != nil {
 				return
@@ -277,5 +284,66 @@ func TestBadPorts(t *testing.T) {
 	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the listener of a bad Port is not closed: %v", err)
+	}
+}
+
+// TestSlowReaderLosesNothing: bytes arrive in order and without a gap, or the
+// connection ends, when the receiver stalls for longer than a write may wait
+// while the other direction is busy.
+func TestSlowReaderLosesNothing(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	const period, total = 241, 64 << 20 // of the bytes sent
+	checked := make(chan error, 1)
+	server := outside(t, func(c *net.TCPConn) {
+		stop := make(chan struct{})
+		var ticking sync.WaitGroup
+		var reset atomic.Bool // a reset is told once: to the writer or to the reader
+		ticking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(idle / 6):
+					if _, err := c.Write([]byte{1}); err != nil {
+						reset.Store(true)
+						return
+					}
+				}
+			}
+		})
+		defer ticking.Wait()
+		defer close(stop)
+		time.Sleep(4 * idle)
+		buf := make([]byte, 64<<10)
+		for at := 0; ; {
+			n, err := c.Read(buf)
+			for _, b := range buf[:n] {
+				if int(b) != at%period {
+					checked <- fmt.Errorf("byte %d is %d, want %d", at, b, at%period)
+					return
+				}
+				at++
+			}
+			if err != nil {
+				if err == io.EOF && at != total && !reset.Load() {
+					checked <- fmt.Errorf("a clean end after %d bytes, want %d", at, total)
+				} else {
+					checked <- nil
+				}
+				return
+			}
+		}
+	})
+	connect, _ := serve(t, world(Config{IdleTimeout: idle}, map[string]netip.AddrPort{"93.184.215.14:80": server}), Port{})
+	c := connect("93.184.215.14:80")
+	go io.Copy(io.Discard, c)
+	data := make([]byte, total)
+	for i := range data {
+		data[i] = byte(i % period)
+	}
+	_, _ = c.Write(data) // the connection may end meanwhile
+	c.CloseWrite()
+	if err := <-checked; err != nil {
+		t.Error(err)
 	}
 }
