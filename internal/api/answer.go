@@ -1,19 +1,15 @@
 package api
 
 import (
-	"io"
 	"net/http"
 	"strconv"
 	"time"
 )
 
-const (
-	// bodyTime is how long a client may take to send its body, writeTime how
-	// long it may take to accept one write. Between the two an invocation
-	// runs for as long as its function may.
-	bodyTime  = 5 * time.Minute
-	writeTime = 2 * time.Minute
-)
+// writeTime is how long a client may take to accept one write. Between the
+// end of the body and the first write an invocation runs for as long as its
+// function may.
+const writeTime = 2 * time.Minute
 
 // answer is a response on its way: it knows whether it has begun, and gives
 // slow clients their deadlines.
@@ -24,17 +20,8 @@ type answer struct {
 	bytes   int64
 }
 
-// newAnswer returns the answer to r, and bounds r's body in size and time.
-func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
-	a := &answer{ResponseWriter: w, control: http.NewResponseController(w)}
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	if r.ContentLength != 0 && a.control.SetReadDeadline(time.Now().Add(bodyTime)) == nil {
-		r.Body = &timedBody{ReadCloser: r.Body, control: a.control}
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
-	return a
+func newAnswer(w http.ResponseWriter) *answer {
+	return &answer{ResponseWriter: w, control: http.NewResponseController(w)}
 }
 
 // Unwrap lets http.ResponseController through.
@@ -80,19 +67,4 @@ func (a *answer) send(status int, header http.Header, body []byte) {
 	a.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	a.WriteHeader(status)
 	_, _ = a.Write(body) // a client that left misses nothing
-}
-
-// timedBody lifts the deadline once the body has been read: what follows may
-// take long, and the server goes on reading to see whether the client leaves.
-type timedBody struct {
-	io.ReadCloser
-	control *http.ResponseController
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{}) // it was settable when the body began
-	}
-	return n, err
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/millicent-run/millicent"
 )
@@ -32,9 +31,6 @@ type AuthConfig struct {
 type Auth struct {
 	cfg    AuthConfig
 	signer *v4.Signer
-
-	// bodies bounds the memory of the bodies that are read to be checked.
-	bodies *semaphore.Weighted
 }
 
 // NewAuth returns an Auth.
@@ -45,7 +41,6 @@ func NewAuth(cfg AuthConfig) *Auth {
 	return &Auth{
 		cfg:    cfg,
 		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableHeaderHoisting = true }),
-		bodies: semaphore.NewWeighted(bodyBudget),
 	}
 }
 

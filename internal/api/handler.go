@@ -39,10 +39,13 @@ type Config struct {
 type Handler struct {
 	cfg     Config
 	foreign foreign
+	bodies  budget // of the requests being served
 }
 
 // New returns a Handler.
-func New(cfg Config) *Handler { return &Handler{cfg: cfg, foreign: newForeign()} }
+func New(cfg Config) *Handler {
+	return &Handler{cfg: cfg, foreign: newForeign(), bodies: budget{limit: maxBodies}}
+}
 
 // Operator returns the handler for the admin socket: who can open it owns the
 // server, and need not sign.
@@ -57,10 +60,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	id := uuid.NewString()
 	r = r.WithContext(millicent.WithRequestID(r.Context(), id))
-	a := newAnswer(w, r)
+	in, a := boundBody(w, r, &h.bodies), newAnswer(w)
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
-		_ = r.Body.Close() // it was only read
+		in.release()
 		h.cfg.Log.Debug("request", "id", id, "method", r.Method, "path", r.URL.Path, "host", r.Host,
 			"status", a.status, "bytes", a.bytes, "duration", time.Since(begin))
 	}()
@@ -70,6 +73,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if err := h.serve(a, r); err != nil {
+		if in.refused != nil {
+			err = in.refused // whatever the reader made of it
+		}
 		h.refuse(a, r, err)
 	}
 }

@@ -262,10 +262,11 @@ func TestBodyDeadlineIsLifted(t *testing.T) {
 	var deadlines []time.Time
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a := newAnswer(&deadlineRecorder{w, &deadlines}, r)
+		w = &deadlineRecorder{w, &deadlines}
+		boundBody(w, r, &budget{limit: maxBodies})
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(release)
-		a.send(200, nil, []byte("done"))
+		newAnswer(w).send(200, nil, []byte("done"))
 	}))
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -295,4 +296,54 @@ func (d *deadlineRecorder) Unwrap() http.ResponseWriter { return d.ResponseWrite
 func (d *deadlineRecorder) SetReadDeadline(at time.Time) error {
 	*d.reads = append(*d.reads, at)
 	return http.NewResponseController(d.ResponseWriter).SetReadDeadline(at)
+}
+
+// TestBodyBudget serves, refuses, and lets panic, and finds the memory of the
+// bodies given back each time.
+func TestBodyBudget(t *testing.T) {
+	for _, verified := range []bool{false, true} {
+		f := newFixture(verified)
+		f.bodies.limit = 10
+		for _, c := range []struct {
+			body   string
+			panics any
+			status int
+		}{
+			{"0123456789", nil, 200},
+			{"0123456789+", nil, 429},
+			{"0123456789", "boom", 500},
+			{"0123456789", nil, 200},
+		} {
+			f.lambda.panics = c.panics
+			resp, body := f.do(t, f, signed(t, "POST", invokePath, c.body, nil))
+			if resp.StatusCode != c.status {
+				t.Errorf("verified %v, %d bytes: got %d %s", verified, len(c.body), resp.StatusCode, body)
+			}
+			if used := f.bodies.used.Load(); used != 0 {
+				t.Errorf("verified %v, %d bytes: %d still held", verified, len(c.body), used)
+			}
+		}
+	}
+}
+
+// TestBodiesShareTheBudget has one body wait in the handler while another
+// comes.
+func TestBodiesShareTheBudget(t *testing.T) {
+	b := &budget{limit: 10}
+	first := newRequest("POST", "/", "12345678")
+	in := boundBody(httptest.NewRecorder(), first, b)
+	if _, err := io.ReadAll(first.Body); err != nil {
+		t.Fatal(err)
+	}
+	second := newRequest("POST", "/", "123")
+	boundBody(httptest.NewRecorder(), second, b)
+	if _, err := io.ReadAll(second.Body); millicent.ErrorCode(err) != millicent.CodeThrottled {
+		t.Errorf("beyond the budget: %v", err)
+	}
+	in.release()
+	third := newRequest("POST", "/", "123")
+	boundBody(httptest.NewRecorder(), third, b)
+	if _, err := io.ReadAll(third.Body); err != nil {
+		t.Errorf("after the release: %v", err)
+	}
 }

@@ -12,26 +12,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/millicent-run/millicent"
 )
 
-const (
-	// maxRequest is the largest body of any operation, CreateFunction's.
-	maxRequest = 70167211
-
-	// bodyBudget bounds the bodies in memory while their signatures are
-	// checked: a stranger who knows the id of a key can make us read one.
-	bodyBudget = 4 * maxRequest
-)
-
 // checkSignature signs the request again, with the secret that the signer
 // should have had, and compares.
 func (a *Auth) checkSignature(r *http.Request, s *signature, secret string) error {
-	digest, err := a.hashBody(r)
+	digest, err := hashBody(r)
 	if err != nil {
 		return err
 	}
@@ -105,49 +95,23 @@ func unsigned(r *http.Request, s *signature) (*http.Request, error) {
 	return again, nil
 }
 
-// hashBody reads the body, bounded, and returns its SHA-256 in hex; the body
-// can be read again until it is closed.
-func (a *Auth) hashBody(r *http.Request) (string, error) {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		sum := sha256.Sum256(nil)
-		return hex.EncodeToString(sum[:]), nil
-	}
+// hashBody reads the body and returns its SHA-256 in hex; the body can be
+// read again.
+func hashBody(r *http.Request) (string, error) {
 	if r.ContentLength > maxRequest {
 		return "", errTooLarge(maxRequest)
 	}
-	weight := r.ContentLength
-	if weight < 0 {
-		weight = maxRequest
-	}
-	if err := a.bodies.Acquire(r.Context(), weight); err != nil {
-		return "", err
-	}
-	body, err := readBody(r, weight)
-	if err != nil {
-		a.bodies.Release(weight)
-		return "", err
-	}
-	r.Body = &heldBody{Reader: bytes.NewReader(body), release: sync.OnceFunc(func() { a.bodies.Release(weight) })}
-	sum := sha256.Sum256(body)
-	return hex.EncodeToString(sum[:]), nil
-}
-
-func readBody(r *http.Request, limit int64) ([]byte, error) {
-	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		buf.Grow(int(min(r.ContentLength, 1<<20)))
-	}
-	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
+	content, err := io.ReadAll(r.Body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge(tooLarge.Limit)
-	case n > limit:
-		return nil, errTooLarge(limit)
+		return "", errTooLarge(tooLarge.Limit)
 	case err != nil:
-		return nil, &millicent.Error{Code: "SerializationException", Message: "Could not read the request body.", Err: err}
+		return "", &millicent.Error{Code: "SerializationException", Message: "Could not read the request body.", Err: err}
 	}
-	return buf.Bytes(), nil
+	r.Body = io.NopCloser(bytes.NewReader(content))
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 func errTooLarge(limit int64) error {
@@ -156,15 +120,4 @@ func errTooLarge(limit int64) error {
 		operation = "InvokeFunction"
 	}
 	return millicent.Errorf(codeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, operation)
-}
-
-// heldBody is a body that was read into memory; Close gives the memory back.
-type heldBody struct {
-	io.Reader
-	release func()
-}
-
-func (b *heldBody) Close() error {
-	b.release()
-	return nil
 }

@@ -22,7 +22,8 @@ func makeData(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read the data directory: %w", err)
 	}
-	if len(entries) > 0 {
+	fresh := len(entries) == 0 || len(entries) == 1 && entries[0].Name() == "lost+found" // a file system of its own
+	if !fresh {
 		if _, err := os.Stat(filepath.Join(dir, "standalone")); err != nil {
 			return fmt.Errorf("%s is not a data directory of millicent, and it is not empty", dir)
 		}

@@ -320,6 +320,19 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestInterruptedStart stops before the start is over: no failure.
+func TestInterruptedStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cfg := Config{
+		Data: t.TempDir(), Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
+		Ready: func(string) { t.Error("ready all the same") },
+	}
+	if err := Run(ctx, cfg); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSecondOnData(t *testing.T) {
 	data := t.TempDir()
 	s := start(t, Config{Data: data})

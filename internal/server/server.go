@@ -119,10 +119,7 @@ func (s *server) build(ctx context.Context) error {
 }
 
 func (s *server) openData(context.Context) error {
-	if err := makeData(s.cfg.Data); err != nil {
-		return err
-	}
-	return nil
+	return makeData(s.cfg.Data)
 }
 
 func (s *server) startNATS(context.Context) (err error) {

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+const (
+	// maxRequest is the largest body of any operation, CreateFunction's.
+	maxRequest = 70167211
+
+	// maxBodies bounds the bodies of all requests that are being served: each
+	// is in memory, and strangers may call a function URL.
+	maxBodies = 512 << 20
+
+	// bodyTime is how long a client may take to send its body.
+	bodyTime = 5 * time.Minute
+)
+
+// budget is memory that requests share.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take takes n bytes, if they are there.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.limit {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+// body is a request's body on its way in: bounded in size, in time, and
+// together with all others in memory, which is charged as the bytes arrive.
+type body struct {
+	io.ReadCloser
+	control *http.ResponseController
+	budget  *budget
+	taken   int64
+	refused error // why no more is read
+}
+
+// boundBody puts bounds on r's body. The caller gives the memory back.
+func boundBody(w http.ResponseWriter, r *http.Request, b *budget) *body {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	in := &body{ReadCloser: r.Body, control: http.NewResponseController(w), budget: b}
+	if r.ContentLength != 0 {
+		// Where there are no deadlines (in tests) there are no slow clients.
+		_ = in.control.SetReadDeadline(time.Now().Add(bodyTime))
+	}
+	r.Body = http.MaxBytesReader(w, in, maxRequest)
+	return in
+}
+
+// Read implements io.Reader. With the end of the body its deadline is lifted:
+// what follows may take long, and the server goes on reading to see whether
+// the client leaves.
+func (b *body) Read(p []byte) (int, error) {
+	if b.refused != nil {
+		return 0, b.refused
+	}
+	n, err := b.ReadCloser.Read(p)
+	if !b.budget.take(int64(n)) {
+		b.refused = millicent.Throttled("CallerRateLimitExceeded")
+		return 0, b.refused
+	}
+	b.taken += int64(n)
+	if err == io.EOF {
+		_ = b.control.SetReadDeadline(time.Time{}) // as in boundBody
+	}
+	return n, err
+}
+
+// release gives back the memory. Nothing may use the body's bytes after it.
+func (b *body) release() {
+	b.budget.used.Add(-b.taken)
+	b.taken = 0
+}
