@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -131,7 +132,7 @@ func TestBootstrapThatCannotBeExecutedIsAnInvalidEntrypoint(t *testing.T) {
 	t.Parallel()
 	machine.need(t)
 	dir := machine.script(t, "#!/bin/sh\nexit 0\n")
-	if err := os.Chmod(filepath.Join(dir, "bootstrap"), 0o644); err != nil { //nolint:gosec // the test's point
+	if err := os.Chmod(filepath.Join(dir, "bootstrap"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	e := startEnv(t, machine.launcher(t, dir, &launchertest.Log{}, nil), probeVersion())
@@ -227,6 +228,14 @@ func TestRuntimeThatWorksOnForTooLongIsReplaced(t *testing.T) {
 	}, nil)
 	e.answers("60000", "1")
 	e.answers("0", "1")
+}
+
+func TestTruncatedAnswerIsAFailureAndAnExitSaysMore(t *testing.T) {
+	e := probe(t, func(v *millicent.Version) {
+		v.Environment = map[string]string{"PROBE_RUNTIME": "truncate"}
+	}, nil)
+	e.failsWith(`"stay"`, "Runtime.TruncatedResponse", "HTTP request detected as truncated")
+	e.failsWith(`"exit"`, "Runtime.ExitError", "Runtime exited with error: exit status 7")
 }
 
 func TestEndOfTheSandboxIsACrashThenDeath(t *testing.T) {
@@ -420,7 +429,7 @@ func openFiles(t *testing.T) int {
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 	return len(names)

@@ -69,7 +69,7 @@ func (d *frameDecoder) header(p []byte) []byte {
 		return p
 	}
 	d.left = binary.BigEndian.Uint32(d.buf[4:])
-	d.at = time.UnixMicro(int64(binary.BigEndian.Uint64(d.buf[8:]))) //nolint:gosec // journal refuses what is out of range
+	d.at = time.UnixMicro(int64(binary.BigEndian.Uint64(d.buf[8:])))
 	d.buf = d.buf[:0]
 	d.in = d.left > 0
 	return p

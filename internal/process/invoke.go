@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -18,7 +19,7 @@ const (
 
 	// exitGrace is how long a process may take to end after a sign of its
 	// end was seen elsewhere.
-	exitGrace = 200 * time.Millisecond
+	exitGrace = time.Second
 )
 
 var errClosed = &millicent.Error{
@@ -66,7 +67,7 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 
 // ended returns why the wait for an invocation ended, once ctx has.
 func ended(ctx context.Context) error {
-	if context.Cause(ctx) == errClosed { //nolint:errorlint // the very value
+	if errors.Is(context.Cause(ctx), errClosed) {
 		return errClosed
 	}
 	return ctx.Err()
@@ -74,7 +75,7 @@ func ended(ctx context.Context) error {
 
 // notDelivered is ended for an invocation that the function did not see.
 func notDelivered(ctx context.Context) error {
-	if err := ended(ctx); err != errClosed { //nolint:errorlint // the very value
+	if err := ended(ctx); !errors.Is(err, errClosed) {
 		return err
 	}
 	return dead(errClosed)

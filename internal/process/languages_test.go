@@ -20,7 +20,7 @@ func language(t *testing.T, name, file, text string, change func(*millicent.Vers
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil { //nolint:gosec // functions read it
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	l := machine.launcher(t, dir, &launchertest.Log{}, nil)

@@ -98,7 +98,7 @@ func (l *Launcher) layOut() error {
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, data, 0o644) //nolint:gosec // functions read it
+		return os.WriteFile(target, data, 0o644)
 	})
 }
 
@@ -172,7 +172,7 @@ func (l *Launcher) compile(ctx context.Context, rt Runtime) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), compileTimeout)
 		defer cancel()
 		args := append(append([]string{}, bootstrap.PythonCompile...), filepath.Join(l.runtimes, "python"))
-		cmd := exec.CommandContext(ctx, rt.Interpreter, args...) //nolint:gosec // an interpreter found by FindRuntimes
+		cmd := exec.CommandContext(ctx, rt.Interpreter, args...)
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 		if err := cmd.Run(); err != nil {
 			l.cfg.Log.Warn("bootstrap not compiled, cold starts are slower", "runtime", rt.Name, "error", err)

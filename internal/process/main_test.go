@@ -92,7 +92,7 @@ func (m *testMachine) script(t testing.TB, text string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(text), 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir

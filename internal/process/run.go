@@ -73,7 +73,7 @@ func (e *environment) prepare() (r *run, err error) {
 		r.frames.close(0)
 		return nil, fmt.Errorf("listen for the Runtime API: %w", err)
 	}
-	r.api = serveRuntimeAPI(r.session, l, e.log)
+	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}

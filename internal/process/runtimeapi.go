@@ -98,6 +98,9 @@ func (s *session) next(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		}
+		if r.Context().Err() != nil {
+			return // an event given to a runtime that hung up would be lost
+		}
 		s.mu.Lock()
 	}
 }

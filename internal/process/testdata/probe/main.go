@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -47,8 +48,11 @@ func main() {
 	case "hang":
 		time.Sleep(time.Hour)
 	}
-	if os.Getenv("PROBE_RUNTIME") == "dawdle" {
+	switch os.Getenv("PROBE_RUNTIME") {
+	case "dawdle":
 		dawdle()
+	case "truncate":
+		truncate()
 	}
 	var options []lambda.Option
 	if path := os.Getenv("PROBE_SIGTERM"); path != "" {
@@ -169,6 +173,31 @@ func dawdle() {
 		res.Body.Close()
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 	}
+}
+
+// truncate is a runtime whose answer ends early. For the event "exit" it ends
+// itself then.
+func truncate() {
+	base := "http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"
+	res, err := http.Get(base + "next")
+	if err != nil {
+		panic(err)
+	}
+	var event string
+	if err := json.NewDecoder(res.Body).Decode(&event); err != nil {
+		panic(err)
+	}
+	conn, err := net.Dial("tcp", os.Getenv("AWS_LAMBDA_RUNTIME_API"))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(conn, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort",
+		res.Header.Get("Lambda-Runtime-Aws-Request-Id"))
+	if event == "exit" {
+		os.Exit(7)
+	}
+	conn.Close()
+	select {}
 }
 
 // spawn leaves a child process behind and returns its id.
