@@ -56,6 +56,9 @@ func (c Cmd) check() error {
 		return fmt.Errorf("start %q in %q: not absolute, or without arguments: %w", c.Path, c.Dir, syscall.EINVAL)
 	}
 	for _, l := range [][]string{c.Args, c.Env, {c.Path, c.Dir}} {
+		if len(l) > initproc.MaxStrings {
+			return fmt.Errorf("start %q: %w", c.Path, syscall.E2BIG)
+		}
 		for _, v := range l {
 			if strings.ContainsRune(v, 0) {
 				return fmt.Errorf("start %q: a zero byte in its arguments or environment: %w", c.Path, syscall.EINVAL)

@@ -15,6 +15,12 @@ import (
 func TestMain(m *testing.M) {
 	Main()
 	probing()
+	if len(os.Args) == 4 && os.Args[1] == "own" {
+		if err := owning(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
 }
 
@@ -79,22 +85,36 @@ type result struct {
 // run runs a program to its end.
 func run(t testing.TB, s *Sandbox, args ...string) result {
 	t.Helper()
-	r, w, err := os.Pipe()
+	got, err := s.runToEnd(args...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return got
+}
+
+// runToEnd is run for goroutines that are not the test's own.
+func (s *Sandbox) runToEnd(args ...string) (result, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return result{}, err
 	}
 	defer r.Close()
 	p, err := s.Start(Cmd{Path: args[0], Args: args, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/tmp", Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
-		t.Fatal(err)
+		return result{}, err
 	}
+	r.SetReadDeadline(time.Now().Add(time.Minute))
 	out, err := io.ReadAll(r)
 	if err != nil {
-		t.Fatal(err)
+		return result{}, err
 	}
-	waitFor(t, p.Done(), "the process's end")
-	return result{p.Status(), string(out)}
+	select {
+	case <-p.Done():
+		return result{p.Status(), string(out)}, nil
+	case <-time.After(time.Minute):
+		return result{}, errors.New("waited a minute for the process's end")
+	}
 }
 
 // sh runs a shell script to its end.

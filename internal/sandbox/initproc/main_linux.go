@@ -20,6 +20,10 @@ func Main() {
 
 // run sets up and serves until the server closes the socket.
 func run() int {
+	// What the server was given by whoever started it is not for the sandbox.
+	if err := unix.CloseRange(controlFD+1, 1<<31-1, 0); err != nil {
+		return 1
+	}
 	oom := openOOM()
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
 	unix.CloseOnExec(controlFD)

@@ -9,7 +9,7 @@ import (
 const (
 	MaxMessage = 128 << 10 // bytes of one packet
 	MaxFiles   = 128       // descriptors passed with one packet
-	maxStrings = 4096      // arguments, or environment variables
+	MaxStrings = 4096      // arguments, or environment variables
 )
 
 // version is that of these messages: it changes with them, so that a server
@@ -262,7 +262,7 @@ func (d *parser) str() string {
 }
 
 func (d *parser) strs() []string {
-	n := d.num(maxStrings)
+	n := d.num(MaxStrings)
 	if d.bad || n > uint64(len(d.p)) { // each string takes a byte at least
 		d.bad = true
 		return nil

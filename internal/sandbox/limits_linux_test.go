@@ -1,0 +1,171 @@
+package sandbox
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestMemoryLimit(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Memory: 128 * mib, Mounts: []Mount{probeMount(t)}})
+	before, err := s.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.OOMKills != 0 {
+		t.Errorf("kills before anything ran: %d", before.OOMKills)
+	}
+	if got := run(t, s, "/var/task/probe", "probe", "eat"); got.Signal != syscall.SIGKILL {
+		t.Errorf("a process beyond the limit: %+v, want the end by signal 9", got)
+	}
+	st, err := s.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.OOMKills != 1 || st.PeakMemory < 120*mib || st.PeakMemory > 129*mib || st.CPU <= 0 {
+		t.Errorf("stats %+v", st)
+	}
+	// Pid 1 lives, and the next process has all the memory again.
+	if got := sh(t, s, "echo alive"); got.out != "alive\n" {
+		t.Errorf("after it: %+v", got)
+	}
+	if err := s.ResetPeak(); err != nil {
+		t.Fatal(err)
+	}
+	if st, err = s.Stats(); err != nil || st.PeakMemory > 64*mib {
+		t.Errorf("after ResetPeak: %+v, %v", st, err)
+	}
+}
+
+// A fork bomb of small processes is ended before pid 1 is.
+func TestMemoryLimitOfMany(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Memory: 64 * mib})
+	sh(t, s, "for i in 1 2 3 4 5 6 7 8; do (a=$(head -c 20000000 /dev/zero | tr '\\0' x); sleep 5) & done; wait")
+	st, err := s.Stats()
+	if err != nil || st.OOMKills == 0 {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+	if err := s.KillAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := sh(t, s, "echo alive"); got.out != "alive\n" {
+		t.Errorf("after it: %+v", got)
+	}
+}
+
+func TestPidsLimit(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Pids: 40, Mounts: []Mount{probeMount(t)}})
+	var got filled
+	probe(t, s, &got, "forks")
+	if got.Err != "EAGAIN" || got.Bytes < 20 || got.Bytes > 39 {
+		t.Errorf("got %+v, want some 30 processes and EAGAIN", got)
+	}
+	if err := s.KillAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := sh(t, s, "echo alive"); got.out != "alive\n" {
+		t.Errorf("after it: %+v", got)
+	}
+}
+
+func TestCPULimit(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{CPU: 0.2, Mounts: []Mount{probeMount(t)}})
+	spin := func() (cores float64) {
+		before, err := s.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var used float64
+		probe(t, s, &used, "spin")
+		after, err := s.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counted := (after.CPU - before.CPU).Seconds(); counted < used {
+			t.Errorf("counted %.3f s of CPU, the process itself %.3f", counted, used)
+		}
+		return used
+	}
+	limited := spin()
+	if limited > 0.3 { // a fifth, and the last period begun
+		t.Errorf("a fifth of a core gave %.2f s in a second", limited)
+	}
+	if err := s.SetCPU(0); err != nil {
+		t.Fatal(err)
+	}
+	var free float64
+	for range 10 { // the machine may be busy
+		if free = spin(); free > 2*limited {
+			return
+		}
+	}
+	t.Errorf("without a limit: %.2f s in a second, with it %.2f", free, limited)
+}
+
+func TestTmp(t *testing.T) {
+	h := openHost(t)
+	if h.disks == nil {
+		t.Skip("no loop devices: ", strings.Join(h.Limitations(), "; "))
+	}
+	// Twice the memory goes into /tmp, and nobody is killed.
+	s := newSandbox(t, h, Spec{Memory: 48 * mib, Tmp: 96 * mib, Mounts: []Mount{probeMount(t)}})
+	var got filled
+	probe(t, s, &got, "fill", "/tmp/a", "96")
+	if got.Err != "ok" || got.Bytes != 96*mib {
+		t.Errorf("96 MiB into a /tmp of 96 MiB: %+v", got)
+	}
+	probe(t, s, &got, "fill", "/tmp/b", "96")
+	if got.Err != "ENOSPC" || got.Bytes > 8*mib {
+		t.Errorf("more than that: %+v", got)
+	}
+	st, err := s.Stats()
+	if err != nil || st.OOMKills != 0 {
+		t.Errorf("stats %+v, %v", st, err)
+	}
+	if r := sh(t, s, "rm /tmp/a /tmp/b && stat -c '%a %U' /tmp && ls -A /tmp | wc -l"); r.out != "1777 root\n0\n" {
+		t.Errorf("got %+v", r)
+	}
+	// Nobody else has it.
+	other := newSandbox(t, h, Spec{Tmp: 96 * mib})
+	sh(t, s, "echo mine > /tmp/mine")
+	if r := sh(t, other, "ls -A /tmp"); r.out != "" {
+		t.Errorf("another sandbox sees %q", r.out)
+	}
+}
+
+func TestTmpWithoutDisks(t *testing.T) {
+	h := openHost(t)
+	h.disks.close()
+	h.disks = nil
+	s := newSandbox(t, h, Spec{Tmp: 4 * mib, Mounts: []Mount{probeMount(t)}})
+	var got filled
+	probe(t, s, &got, "fill", "/tmp/a", "8")
+	if got.Err != "ENOSPC" || got.Bytes != 4*mib {
+		t.Errorf("8 MiB into a /tmp of 4 MiB: %+v", got)
+	}
+}
+
+// TestTmpSizes holds imageSize to its word for the sizes that functions have.
+func TestTmpSizes(t *testing.T) {
+	h := openHost(t)
+	for _, size := range []int64{1 * mib, 512 * mib, 10240 * mib} {
+		d, err := h.disks.make(t.Context(), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st syscall.Statfs_t
+		if err := syscall.Fstatfs(int(d.mount.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		if free := int64(st.Bavail) * st.Bsize; free < size {
+			t.Errorf("%d MiB: %d bytes short", size/mib, size-free)
+		}
+		if err := d.close(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(h.cfg.Dir); err != nil || len(left) != 0 {
+		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+}
