@@ -106,12 +106,16 @@ func TestKillNine(t *testing.T) {
 			})
 		}
 		time.Sleep(time.Duration(100+rand.IntN(900)) * time.Millisecond)
+		before := s.descendants()
 		s.kill()
 		cancel()
 		wg.Wait()
 		s.start()
-		if left := orphans(t, 10*time.Second); len(left) > 0 {
+		if left := orphans(t, before, 10*time.Second); len(left) > 0 {
 			t.Fatalf("round %d: orphans after restart: %v", round, describe(left))
+		}
+		if n := s.cgroups() + s.loops(); n > 0 {
+			t.Fatalf("round %d: %d cgroups and loop devices after restart, before any invocation", round, n)
 		}
 		l.check(t, s)
 	}
@@ -126,8 +130,8 @@ func TestKillNine(t *testing.T) {
 		break
 	}
 	s.stop()
-	if f := machine(t); f.Processes > 0 || f.Cgroups > 0 || f.Loops > 0 {
-		t.Errorf("left behind: %v", f)
+	if n := s.cgroups() + s.loops(); n > 0 {
+		t.Errorf("%d cgroups and loop devices left behind", n)
 	}
 }
 
@@ -161,13 +165,13 @@ func (l *ledger) check(t *testing.T, s *server) {
 	clear(l.open)
 }
 
-// orphans returns the sandbox processes that are still there after a while
-// although the server that owned them was killed.
-func orphans(t *testing.T, within time.Duration) []int {
+// orphans returns those of a killed server's processes that are still there
+// after a while.
+func orphans(t *testing.T, before []process, within time.Duration) []process {
 	t.Helper()
 	deadline := time.Now().Add(within)
 	for {
-		left := sandboxPids(t)
+		left := alive(t, before)
 		if len(left) == 0 || time.Now().After(deadline) {
 			return left
 		}

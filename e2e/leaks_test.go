@@ -1,10 +1,10 @@
 package e2e
 
 import (
-	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,40 +14,25 @@ import (
 	"time"
 )
 
-// uidBase is the first uid that sandboxes get, uidCount how many there are.
-const (
-	uidBase  = 1_900_000_000
-	uidCount = 10_000
-)
-
 // A footprint is what a server holds of the machine.
 type footprint struct {
-	Processes  int // of the sandboxes' uids, plus the server's children
-	Mounts     int // in the machine's mount table
-	Cgroups    int // directories below any */millicent
-	Loops      int // loop devices with a backing file
+	Processes  int // descendants of the server
+	Mounts     int // in the server's mount table
+	Cgroups    int // directories of its environments, in all hierarchies
+	Loops      int // loop devices with a backing file in its data directory
 	FDs        int // of the server
 	Goroutines int // of the server
-}
-
-func (f footprint) String() string { return fmt.Sprintf("%+v", struct{ footprint }{f}) }
-
-// machine counts what is there without looking into a server.
-func machine(t testing.TB) footprint {
-	t.Helper()
-	return footprint{
-		Processes: len(sandboxPids(t)),
-		Mounts:    lines(t, "/proc/self/mountinfo"),
-		Cgroups:   cgroups(t),
-		Loops:     loops(t),
-	}
 }
 
 // footprint counts what is there with the server.
 func (s *server) footprint() footprint {
 	s.t.Helper()
-	f := machine(s.t)
-	f.Processes += len(children(s.t, s.pid()))
+	f := footprint{
+		Processes: len(s.descendants()),
+		Mounts:    lines(s.t, fmt.Sprintf("/proc/%d/mountinfo", s.pid())),
+		Cgroups:   s.cgroups(),
+		Loops:     s.loops(),
+	}
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid()))
 	if err != nil {
 		s.t.Fatal(err)
@@ -67,74 +52,89 @@ func (s *server) settle(base footprint, within time.Duration) {
 		ok := now.Processes <= base.Processes && now.Mounts <= base.Mounts && now.Cgroups <= base.Cgroups &&
 			now.Loops <= base.Loops && now.FDs <= base.FDs+8 && now.Goroutines <= base.Goroutines+10
 		if ok {
-			s.t.Logf("footprint before %v, after %v", base, now)
+			s.t.Logf("footprint before %+v, after %+v", base, now)
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Errorf("leak: before %v, after %v; processes %v", base, now, describe(sandboxPids(s.t)))
+			s.t.Errorf("leak: before %+v, after %+v; processes %v", base, now, describe(s.descendants()))
 			return
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 }
 
-// sandboxPids lists the processes that run under a sandbox's uid.
-func sandboxPids(t testing.TB) []int {
-	t.Helper()
-	var pids []int
-	eachProcess(t, func(pid int, status map[string]string) {
-		uid, err := strconv.Atoi(strings.Fields(status["Uid"] + " -1")[0])
-		if err == nil && uid >= uidBase && uid < uidBase+uidCount {
-			pids = append(pids, pid)
-		}
-	})
-	return pids
+// A process is one of this machine's at a moment.
+type process struct {
+	pid, parent int
+	started     string // ticks since boot: with pid, who it is
+	command     string
 }
 
-func children(t testing.TB, parent int) []int {
-	t.Helper()
-	var pids []int
-	eachProcess(t, func(pid int, status map[string]string) {
-		if strings.TrimSpace(status["PPid"]) == strconv.Itoa(parent) {
-			pids = append(pids, pid)
-		}
-	})
-	return pids
-}
-
-func eachProcess(t testing.TB, visit func(pid int, status map[string]string)) {
+// processes lists all processes of the machine.
+func processes(t testing.TB) []process {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all []process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
 			continue
 		}
-		f, err := os.Open(filepath.Join("/proc", e.Name(), "status"))
+		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
 		if err != nil {
 			continue // ended meanwhile
 		}
-		status := map[string]string{}
-		for sc := bufio.NewScanner(f); sc.Scan(); {
-			if k, v, ok := strings.Cut(sc.Text(), ":"); ok {
-				status[k] = v
-			}
+		// The command, in parentheses, may hold anything; see proc(5).
+		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+		fields := strings.Fields(rest)
+		if len(fields) < 20 {
+			continue
 		}
-		f.Close()
-		visit(pid, status)
+		parent, err := strconv.Atoi(fields[1])
+		if err != nil {
+			continue
+		}
+		cmd, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline")) // empty when it ended meanwhile
+		all = append(all, process{pid, parent, fields[19], strings.ReplaceAll(string(cmd), "\x00", " ")})
 	}
+	return all
 }
 
-func describe(pids []int) []string {
-	var out []string
-	for _, pid := range pids {
-		cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err == nil {
-			out = append(out, strings.ReplaceAll(string(cmd), "\x00", " "))
+// descendants lists the processes below the server.
+func (s *server) descendants() []process {
+	s.t.Helper()
+	all := processes(s.t)
+	below := map[int]bool{s.pid(): true}
+	var found []process
+	for grown := true; grown; {
+		grown = false
+		for _, p := range all {
+			if below[p.parent] && !below[p.pid] {
+				below[p.pid], grown = true, true
+				found = append(found, p)
+			}
 		}
+	}
+	return found
+}
+
+// alive returns those of ps that still are there.
+func alive(t testing.TB, ps []process) []process {
+	t.Helper()
+	now := map[int]string{}
+	for _, p := range processes(t) {
+		now[p.pid] = p.started
+	}
+	return slices.DeleteFunc(slices.Clone(ps), func(p process) bool { return now[p.pid] != p.started })
+}
+
+func describe(ps []process) []string {
+	var out []string
+	for _, p := range ps {
+		out = append(out, fmt.Sprintf("%d %s", p.pid, p.command))
 	}
 	return out
 }
@@ -148,27 +148,35 @@ func lines(t testing.TB, path string) int {
 	return strings.Count(string(b), "\n")
 }
 
-// cgroups counts the environments' cgroup directories, once per hierarchy.
-func cgroups(t testing.TB) int {
-	t.Helper()
-	seen := map[string]bool{}
+// cgroups counts the cgroup directories of the server's environments. They
+// lie in millicent/<name>, where the name is made of the data directory's.
+func (s *server) cgroups() int {
+	s.t.Helper()
+	sum := sha256.Sum256([]byte(s.data))
+	own := "/millicent/millicent-" + hex.EncodeToString(sum[:6]) + "/"
+	n := 0
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // removed meanwhile
+		if err == nil && d.IsDir() && strings.Contains(path, own) {
+			n++
 		}
-		if d.IsDir() && strings.Contains(path, "/millicent/") && strings.Count(path[strings.Index(path, "/millicent/"):], "/") == 3 {
-			seen[path] = true
-		}
-		return nil
+		return nil // what was removed meanwhile does not count
 	})
-	return len(slices.Collect(maps.Keys(seen)))
+	return n
 }
 
-func loops(t testing.TB) int {
-	t.Helper()
+// loops counts the loop devices on files of the server's data directory.
+func (s *server) loops() int {
+	s.t.Helper()
 	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	return len(files)
+	n := 0
+	for _, f := range files {
+		backing, err := os.ReadFile(f)
+		if err == nil && strings.HasPrefix(string(backing), s.data) {
+			n++
+		}
+	}
+	return n
 }

@@ -16,7 +16,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	s.create(&lambda.CreateFunctionInput{
 		FunctionName: aws.String("kept"), Runtime: types.RuntimePython311, Handler: aws.String("app.handler"),
 		Code:        &types.FunctionCode{ZipFile: zipOf(t, map[string]string{"app.py": pythonEcho})},
-		Environment: &types.Environment{Variables: map[string]string{"A": "b"}},
+		Environment: &types.Environment{Variables: map[string]string{"STAGE": "b"}},
 		Tags:        map[string]string{"team": "x"},
 	})
 	ctx := t.Context()

@@ -144,13 +144,13 @@ func checkAnswer(t *testing.T, f loadFunction, nonce string, out *lambda.InvokeO
 	}
 }
 
-// waitIdle waits until no sandbox runs.
+// waitIdle waits until the server runs no sandbox.
 func waitIdle(t *testing.T, s *server, within time.Duration) {
 	t.Helper()
 	deadline := time.Now().Add(within)
-	for len(sandboxPids(t)) > 0 || len(children(t, s.pid())) > 0 {
+	for left := s.descendants(); len(left) > 0; left = s.descendants() {
 		if time.Now().After(deadline) {
-			t.Fatalf("environments still there after %v: %v", within, describe(sandboxPids(t)))
+			t.Fatalf("environments still there after %v: %v", within, describe(left))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
