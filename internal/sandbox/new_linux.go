@@ -87,9 +87,9 @@ func (h *Host) New(ctx context.Context, spec Spec) (_ *Sandbox, err error) {
 
 // parts is what pid 1 is given, in the order of initproc.Config.
 type parts struct {
-	root, tmp     *os.File
-	mounts, tasks []*os.File
-	targets       []string
+	root, tmp        *os.File
+	mounts, tasks    []*os.File
+	targets, sources []string
 }
 
 func (p *parts) files() (all []*os.File) {
@@ -137,14 +137,24 @@ func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
 		p.tmp = s.disk.mount
 	}
 	for _, m := range spec.Mounts {
+		p.targets = append(p.targets, m.Target)
+		if h.rootless { // only pid 1 may mount
+			p.sources = append(p.sources, m.Source)
+			continue
+		}
 		f, err := m.open()
 		if err != nil {
 			return err
 		}
 		p.mounts = append(p.mounts, f)
-		p.targets = append(p.targets, m.Target)
 	}
 	return nil
+}
+
+// rootlessCaps are what pid 1 needs, in its user namespace, to set up. Not
+// being root there, it would lose them as it is executed.
+var rootlessCaps = []uintptr{
+	unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_SETPCAP, unix.CAP_KILL,
 }
 
 // startPID1 starts the first process in its namespaces.
@@ -169,6 +179,7 @@ func (s *Sandbox) startPID1() (err error) {
 		attr.Sys.Cloneflags |= unix.CLONE_NEWUSER
 		attr.Sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}}
 		attr.Sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}}
+		attr.Sys.AmbientCaps = rootlessCaps
 	}
 	if s.group != nil {
 		dir, err := s.group.dir()
@@ -198,6 +209,7 @@ func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
 		HasTmp:   p.tmp != nil,
 		TmpSize:  spec.Tmp,
 		Targets:  p.targets,
+		Sources:  p.sources,
 		Tasks:    len(p.tasks),
 		Redirect: spec.Redirect,
 	}

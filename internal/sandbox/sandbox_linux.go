@@ -69,8 +69,11 @@ func (s *Sandbox) KillAll() error {
 	return err
 }
 
-// Attach adds a mount to a running sandbox.
+// Attach adds a mount to a running sandbox. An ordinary user cannot.
 func (s *Sandbox) Attach(m Mount) error {
+	if s.host.rootless {
+		return fmt.Errorf("attach %s: run as an ordinary user: %w", m.Source, syscall.EPERM)
+	}
 	f, err := m.open()
 	if err != nil {
 		return err

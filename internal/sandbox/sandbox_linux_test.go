@@ -15,6 +15,13 @@ import (
 func TestMain(m *testing.M) {
 	Main()
 	probing()
+	if len(os.Args) == 3 && os.Args[1] == "user" {
+		if err := asUser(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if len(os.Args) == 4 && os.Args[1] == "own" {
 		if err := owning(os.Args[2], os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -60,7 +60,11 @@ type passed struct {
 }
 
 func split(cfg *Config, fds []int) (p passed, err error) {
-	want := len(cfg.Targets) + cfg.Tasks
+	mounts := len(cfg.Targets)
+	if len(cfg.Sources) > 0 {
+		mounts = 0
+	}
+	want := mounts + cfg.Tasks
 	for _, has := range []bool{cfg.HasRoot, cfg.HasTmp} {
 		if has {
 			want++
@@ -76,7 +80,7 @@ func split(cfg *Config, fds []int) (p passed, err error) {
 	if cfg.HasTmp {
 		p.tmp, fds = fds[0], fds[1:]
 	}
-	p.targets, p.tasks = fds[:len(cfg.Targets)], fds[len(cfg.Targets):]
+	p.targets, p.tasks = fds[:mounts], fds[mounts:]
 	return p, nil
 }
 

@@ -11,6 +11,9 @@ import (
 // roMount is how everything but /tmp and /dev/shm is mounted.
 const roMount = rootfs.ReadOnly | rootfs.NoSuid | rootfs.NoDev
 
+// procMount is how /proc is mounted.
+const procMount = rootfs.NoSuid | rootfs.NoDev | rootfs.NoExec
+
 // masked are the files of /proc that tell of the machine or act on it. All of
 // them are root's alone already, or harmless without capabilities: this is
 // the second lock.
@@ -30,8 +33,21 @@ func buildRoot(cfg *Config, p passed) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return failed("make mounts private", err)
 	}
+	// While the machine's /proc is in sight: else a user namespace gets none.
+	proc, err := rootfs.New("proc", procMount, "hidepid=2")
+	if err != nil {
+		return failed("make /proc", err)
+	}
+	defer unix.Close(proc)
+	for _, source := range cfg.Sources {
+		fd, err := rootfs.Clone(unix.AT_FDCWD, source, roMount)
+		if err != nil {
+			return failed("show "+source, err)
+		}
+		defer unix.Close(fd)
+		p.targets = append(p.targets, fd)
+	}
 	if p.tree < 0 {
-		var err error
 		if p.tree, err = rootfs.Build(); err != nil {
 			return failed("build root", err)
 		}
@@ -51,7 +67,7 @@ func buildRoot(cfg *Config, p passed) error {
 	if err := unix.Chdir("/"); err != nil {
 		return failed("chdir", err)
 	}
-	if err := mountProc(); err != nil {
+	if err := mountProc(proc); err != nil {
 		return err
 	}
 	if err := mountTmp(cfg, p.tmp); err != nil {
@@ -89,18 +105,17 @@ func mountNew(path, typ string, attr int, options ...string) error {
 	return failed("mount "+path, place(fd, path))
 }
 
-func mountProc() error {
-	const attr = rootfs.NoSuid | rootfs.NoDev | rootfs.NoExec
-	if err := mountNew("/proc", "proc", attr, "hidepid=2"); err != nil {
-		return err
+func mountProc(fd int) error {
+	if err := place(fd, "/proc"); err != nil {
+		return failed("mount /proc", err)
 	}
 	for _, name := range masked {
-		if err := cover("/dev/null", "/proc/"+name, roMount|attr); err != nil {
+		if err := cover("/dev/null", "/proc/"+name, roMount|procMount); err != nil {
 			return err
 		}
 	}
 	for _, name := range readonly {
-		if err := cover("/proc/"+name, "/proc/"+name, roMount|attr); err != nil {
+		if err := cover("/proc/"+name, "/proc/"+name, roMount|procMount); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 1
+const version = 2
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -45,8 +45,8 @@ const (
 var ErrMessage = errors.New("malformed sandbox message")
 
 // Config is the first packet. With it come, in this order, the descriptors of
-// the root when HasRoot, of /tmp when HasTmp, of each of Targets, and of Tasks
-// files.
+// the root when HasRoot, of /tmp when HasTmp, of each of Targets unless there
+// are Sources, and of Tasks files.
 type Config struct {
 	UID, GID uint32
 	Rootless bool // pid 1 is not the machine's root: the ids are its own
@@ -55,6 +55,7 @@ type Config struct {
 	HasTmp   bool     // a detached mount for /tmp is passed
 	TmpSize  int64    // else the size of the tmpfs to make
 	Targets  []string // where the passed mounts go
+	Sources  []string // instead of passed mounts, when Rootless: what pid 1 mounts there itself
 	Tasks    int      // cgroup v1 "tasks" files for the spawner to enter
 	Redirect uint16   // see sandbox.Spec
 }
@@ -99,6 +100,7 @@ func (c *Config) Marshal() []byte {
 	b.flag(c.HasTmp)
 	b.num(uint64(c.TmpSize))
 	b.strs(c.Targets)
+	b.strs(c.Sources)
 	b.num(uint64(c.Tasks))
 	b.num(uint64(c.Redirect))
 	return b.p
@@ -117,6 +119,10 @@ func (c *Config) Unmarshal(p []byte) error {
 	c.HasTmp = d.flag()
 	c.TmpSize = int64(d.num(1 << 62))
 	c.Targets = d.strs()
+	c.Sources = d.strs()
+	if len(c.Sources) != 0 && len(c.Sources) != len(c.Targets) {
+		d.bad = true
+	}
 	c.Tasks = int(d.num(MaxFiles))
 	c.Redirect = uint16(d.num(1<<16 - 1))
 	return d.end()
