@@ -132,6 +132,7 @@ func (h *Host) openParts() (err error) {
 	if h.rootless {
 		h.limited("run as an ordinary user: all sandboxes share this user's uid")
 		h.limited("run as an ordinary user: /tmp is kept in memory and counts as such")
+		h.limited("run as an ordinary user: mounts cannot be added to a running sandbox")
 		return nil
 	}
 	h.uids = newUIDs(h.cfg.UIDBase, h.cfg.UIDCount)

@@ -140,7 +140,7 @@ func (s *Sandbox) thaw() error {
 	if !s.frozen {
 		return nil
 	}
-	if err := s.group.thaw(); err != nil {
+	if err := s.group.thaw(); err != nil && !errors.Is(err, os.ErrNotExist) { // swept: nothing is frozen
 		return fmt.Errorf("thaw: %w", err)
 	}
 	s.frozen = false

@@ -163,3 +163,17 @@ func TestRun(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutHelper runs this program itself as pid 1, as one that was built
+// without the small program does.
+func TestWithoutHelper(t *testing.T) {
+	h := openHost(t)
+	if h.helper == nil {
+		t.Log("the other tests do so as well: helper/init is not built")
+	}
+	h.helper = nil
+	s := newSandbox(t, h, Spec{Memory: 64 * mib})
+	if got := sh(t, s, "echo out"); got.out != "out\n" {
+		t.Errorf("got %+v", got)
+	}
+}
