@@ -22,7 +22,7 @@ type program struct {
 	files   map[string]string // of the function, below its root
 	env     map[string]string // in addition; an empty value takes a variable away
 	plain   bool              // no log channel: entries go to standard output
-	keep    *fakeAPI          // serve from this one; nil makes a new one
+	args    []string          // of the interpreter, in addition
 }
 
 // A function is a running bootstrap.
@@ -47,15 +47,12 @@ func start(t testing.TB, p program) *function {
 	if _, err := os.Stat(interpreter); err != nil {
 		t.Skipf("no interpreter: %v", err)
 	}
-	f := &function{t: t, api: p.keep, root: t.TempDir(), exited: make(chan error, 1)}
-	if f.api == nil {
-		f.api = newFakeAPI(t)
-	}
+	f := &function{t: t, api: newFakeAPI(t), root: t.TempDir(), exited: make(chan error, 1)}
 	for name, text := range p.files {
 		writeFile(t, filepath.Join(f.root, name), text)
 	}
 	runtimeDir := layOut(t, interpreter)
-	f.cmd = exec.Command(interpreter, append(slices.Clone(args), filepath.Join(runtimeDir, entry))...)
+	f.cmd = exec.Command(interpreter, slices.Concat(p.args, args, []string{filepath.Join(runtimeDir, entry)})...)
 	f.cmd.Dir = f.root
 	var stdoutW, logsW *os.File
 	f.stdout, stdoutW = pipe(t)
@@ -300,6 +297,23 @@ func (f *function) idle(n int) {
 		case <-f.api.next:
 		case <-time.After(patience):
 			f.t.Fatalf("never asked for event %d\n%s", n, f.output())
+		}
+	}
+}
+
+func TestNodeHeapArgs(t *testing.T) {
+	tests := []struct {
+		major, memoryMB int
+		want            string
+	}{
+		{20, 128, "[]"},
+		{24, 128, "[--max-semi-space-size=6 --max-old-space-size=115]"},
+		{26, 10240, "[--max-semi-space-size=32 --max-old-space-size=9216]"},
+		{24, 0, "[]"},
+	}
+	for _, tt := range tests {
+		if got := fmt.Sprint(NodeHeapArgs(tt.major, tt.memoryMB)); got != tt.want {
+			t.Errorf("NodeHeapArgs(%d, %d) = %s, want %s", tt.major, tt.memoryMB, got, tt.want)
 		}
 	}
 }
