@@ -33,6 +33,9 @@ func openCgroups1(mounts map[string]string, name string) (*cgroups1, error) {
 		}
 		c.dirs[ctl] = dir
 	}
+	if len(c.dirs) == 0 {
+		return nil, errors.New("no controller of use is mounted")
+	}
 	return c, nil
 }
 
@@ -44,6 +47,15 @@ func (c *cgroups1) missing() []string {
 		}
 	}
 	return none
+}
+
+func (c *cgroups1) home() string {
+	for _, ctl := range used1 {
+		if dir := c.dirs[ctl]; dir != "" {
+			return dir
+		}
+	}
+	return ""
 }
 
 // at returns the group of an id.

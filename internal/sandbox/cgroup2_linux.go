@@ -41,6 +41,8 @@ func openCgroups2(mount, name string) (*cgroups2, error) {
 
 func (c *cgroups2) missing() []string { return c.none }
 
+func (c *cgroups2) home() string { return c.dir }
+
 func (c *cgroups2) create(id string) (group, error) {
 	g := &group2{path: filepath.Join(c.dir, id)}
 	if err := os.Mkdir(g.path, 0o755); err != nil {

@@ -27,6 +27,9 @@ type cgroups interface {
 	// missing names the controllers that this machine does not offer.
 	missing() []string
 
+	// home is a directory that is this Host's alone.
+	home() string
+
 	// remove takes the Host's own directories away. They are empty.
 	remove() error
 }

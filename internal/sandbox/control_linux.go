@@ -17,8 +17,9 @@ import (
 // control is the server's end of the socket to a sandbox's pid 1. One
 // goroutine reads it, until pid 1 ends.
 type control struct {
-	conn *net.UnixConn
-	done chan struct{} // closed when nothing more is read
+	conn    *net.UnixConn
+	done    chan struct{}   // closed when nothing more is read
+	closing <-chan struct{} // closed when no answer is awaited any more
 
 	mu     sync.Mutex
 	seq    uint32
@@ -36,7 +37,7 @@ type answer struct {
 
 // newControl returns the server's end and pid 1's. exited is called for each
 // process that ends, in the order of their starts and ends.
-func newControl(exited func(initproc.Event)) (*control, *os.File, error) {
+func newControl(closing <-chan struct{}, exited func(initproc.Event)) (*control, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -48,11 +49,12 @@ func newControl(exited func(initproc.Event)) (*control, *os.File, error) {
 		return nil, nil, errors.Join(err, theirs.Close())
 	}
 	c := &control{
-		conn:   conn.(*net.UnixConn),
-		done:   make(chan struct{}),
-		waits:  map[uint32]chan answer{},
-		ready:  make(chan answer, 1),
-		exited: exited,
+		conn:    conn.(*net.UnixConn),
+		done:    make(chan struct{}),
+		closing: closing,
+		waits:   map[uint32]chan answer{},
+		ready:   make(chan answer, 1),
+		exited:  exited,
 	}
 	return c, theirs, nil
 }
@@ -164,6 +166,8 @@ func (c *control) await(ctx context.Context, wait chan answer) (answer, error) {
 		default:
 			return answer{}, errEnded
 		}
+	case <-c.closing:
+		return answer{}, errEnded
 	case <-ctx.Done():
 		return answer{}, ctx.Err()
 	}

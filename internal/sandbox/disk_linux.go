@@ -93,7 +93,12 @@ func (d *disks) template(ctx context.Context, size int64) (*os.File, error) {
 		d.templates[size] = t
 	}
 	d.mu.Unlock()
-	t.once.Do(func() { t.file, t.err = d.format(context.WithoutCancel(ctx), size) })
+	t.once.Do(func() {
+		// Others may wait for it: it is not this caller's alone to end.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		t.file, t.err = d.format(ctx, size)
+	})
 	if t.err != nil { // the next sandbox tries again
 		d.mu.Lock()
 		if d.templates[size] == t {
@@ -123,11 +128,11 @@ func (d *disks) format(ctx context.Context, size int64) (f *os.File, err error) 
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mkfs.ext4: %w: %s", err, out)
 	}
-	return f, d.prepare(f)
+	return f, prepare(ctx, f)
 }
 
 // prepare gives the template's root directory its mode and empties it.
-func (d *disks) prepare(f *os.File) error {
+func prepare(ctx context.Context, f *os.File) error {
 	t, err := mountImage(f)
 	if err != nil {
 		return err
@@ -140,7 +145,7 @@ func (d *disks) prepare(f *os.File) error {
 	if err := unix.Unlinkat(fd, "lost+found", unix.AT_REMOVEDIR); err != nil {
 		return fmt.Errorf("rmdir lost+found: %w", err)
 	}
-	return t.close(context.WithoutCancel(context.Background()), false)
+	return t.close(ctx, false)
 }
 
 // newImage returns an empty sparse file without a name.

@@ -19,8 +19,8 @@ type Host struct {
 	cfg      Config
 	log      *slog.Logger
 	rootless bool
-	lock     *os.File
-	helper   *os.File // nil: this program itself
+	locks    []*os.File // of Dir and of the cgroups
+	helper   *os.File   // nil: this program itself
 	null     *os.File
 	uids     *uids   // nil when rootless
 	groups   cgroups // nil without
@@ -60,7 +60,7 @@ func Open(cfg Config) (_ *Host, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	if h.lock, err = lockDir(cfg.Dir); err != nil {
+	if err := h.lock(cfg.Dir); err != nil {
 		return nil, err
 	}
 	if h.helper, err = openHelper(); err != nil {
@@ -69,7 +69,9 @@ func Open(cfg Config) (_ *Host, err error) {
 	if h.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
-	h.openGroups()
+	if err := h.openGroups(); err != nil {
+		return nil, err
+	}
 	if err := h.sweep(); err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
@@ -79,29 +81,34 @@ func Open(cfg Config) (_ *Host, err error) {
 	return h, h.probe()
 }
 
-// lockDir makes sure that no other Host works in dir.
-func lockDir(dir string) (*os.File, error) {
+// lock makes sure that no other Host works in dir, until release.
+func (h *Host) lock(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another server uses %s: %w", dir, err), f.Close())
+		return errors.Join(fmt.Errorf("another server uses %s: %w", dir, err), f.Close())
 	}
-	return f, nil
+	h.locks = append(h.locks, f)
+	return nil
 }
 
 // openGroups finds the cgroups, or tells what is missing.
-func (h *Host) openGroups() {
+func (h *Host) openGroups() error {
 	groups, err := openCgroups(h.cfg.Name)
 	if err != nil {
 		h.limited("memory, CPU and the number of processes are not limited: no cgroups (%v)", err)
-		return
+		return nil
+	}
+	if err := h.lock(groups.home()); err != nil {
+		return err
 	}
 	h.groups = groups
 	for _, c := range groups.missing() {
 		h.limited("no cgroup controller %q on this machine: its limit is not enforced", c)
 	}
+	return nil
 }
 
 // sweep ends what an earlier Host of the same Name left. Its disks and
@@ -208,7 +215,7 @@ func (h *Host) release() error {
 	if h.groups != nil {
 		errs = append(errs, h.groups.remove())
 	}
-	for _, f := range []*os.File{h.helper, h.null, h.lock} {
+	for _, f := range append(h.locks, h.helper, h.null) {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

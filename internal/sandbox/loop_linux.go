@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -13,21 +14,18 @@ import (
 type loop struct {
 	path  string
 	dev   *os.File // held until the file system is mounted
-	inode uint64   // of the image, to recognise it
+	label [64]byte // by which to recognise it: numbers and inodes are soon another's
 }
 
 // attachLoop makes f a block device.
 func attachLoop(f *os.File) (*loop, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, err
-	}
 	ctl, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer ctl.Close()
 	cfg := unix.LoopConfig{Fd: uint32(f.Fd()), Size: 4096}
+	copy(cfg.Info.File_name[:], "millicent-"+rand.Text())
 	cfg.Info.Flags = unix.LO_FLAGS_AUTOCLEAR | unix.LO_FLAGS_DIRECT_IO
 	for range 256 { // others take devices at the same time
 		n, err := unix.IoctlRetInt(int(ctl.Fd()), unix.LOOP_CTL_GET_FREE)
@@ -41,7 +39,7 @@ func attachLoop(f *os.File) (*loop, error) {
 		}
 		err = unix.IoctlLoopConfigure(int(dev.Fd()), &cfg)
 		if err == nil {
-			return &loop{path: path, dev: dev, inode: st.Ino}, nil
+			return &loop{path: path, dev: dev, label: cfg.Info.File_name}, nil
 		}
 		dev.Close() // not ours
 		if !errors.Is(err, unix.EBUSY) {
@@ -65,5 +63,5 @@ func (l *loop) gone() (bool, error) {
 	if errors.Is(err, unix.ENXIO) {
 		return true, nil
 	}
-	return err == nil && info.Inode != l.inode, err
+	return err == nil && info.File_name != l.label, err
 }

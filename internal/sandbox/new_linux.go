@@ -44,7 +44,7 @@ func (s Spec) check() error {
 
 // New makes a sandbox with its first process waiting inside. ctx bounds the
 // making only. On error nothing is left behind.
-func (h *Host) New(ctx context.Context, spec Spec) (_ *Sandbox, err error) {
+func (h *Host) New(ctx context.Context, spec Spec) (made *Sandbox, err error) {
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
@@ -63,26 +63,37 @@ func (h *Host) New(ctx context.Context, spec Spec) (_ *Sandbox, err error) {
 	}
 	defer func() {
 		if err != nil {
+			made = nil
 			err = fmt.Errorf("make sandbox: %w", errors.Join(err, s.Close()))
 		}
 	}()
+	return s, s.build(ctx, spec)
+}
+
+// build makes what the sandbox is made of. The Host can be closed meanwhile:
+// then Close waits for it, and undoes it.
+func (s *Sandbox) build(ctx context.Context, spec Spec) error {
+	s.state.Lock()
+	defer s.state.Unlock()
 	var parts parts
 	defer parts.close()
-	if err := s.gather(ctx, spec, &parts); err != nil {
-		return nil, err
+	if err := s.claim(&parts); err != nil {
+		return err
 	}
 	if err := s.startPID1(); err != nil {
-		return nil, err
+		return err
+	}
+	// Pid 1 takes its time to start: meanwhile the rest is made.
+	if err := s.gather(ctx, spec, &parts); err != nil {
+		return err
 	}
 	if err := s.setUp(ctx, spec, &parts); err != nil {
-		return nil, err
+		return err
 	}
 	if s.group != nil {
-		if err := s.group.limit(spec); err != nil {
-			return nil, err
-		}
+		return s.group.limit(spec)
 	}
-	return s, nil
+	return nil
 }
 
 // parts is what pid 1 is given, in the order of initproc.Config.
@@ -109,8 +120,8 @@ func (p *parts) close() {
 	}
 }
 
-// gather makes the sandbox's uid, cgroup, root, /tmp and mounts.
-func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
+// claim takes the sandbox's uid and makes its cgroup.
+func (s *Sandbox) claim(p *parts) (err error) {
 	h := s.host
 	if h.uids != nil {
 		if s.uid, err = h.uids.take(); err != nil {
@@ -125,6 +136,12 @@ func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
 			return fmt.Errorf("open cgroup: %w", err)
 		}
 	}
+	return nil
+}
+
+// gather makes the sandbox's root, /tmp and mounts.
+func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
+	h := s.host
 	if h.roots != nil {
 		if p.root, err = h.roots.clone(); err != nil {
 			return err
@@ -160,7 +177,7 @@ var rootlessCaps = []uintptr{
 // startPID1 starts the first process in its namespaces.
 func (s *Sandbox) startPID1() (err error) {
 	var theirs *os.File
-	if s.control, theirs, err = newControl(s.processExited); err != nil {
+	if s.control, theirs, err = newControl(s.closing, s.processExited); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	defer theirs.Close()

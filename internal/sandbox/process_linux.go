@@ -27,12 +27,6 @@ func (s *Sandbox) Start(cmd Cmd) (*Process, error) {
 	if err := cmd.check(); err != nil {
 		return nil, err
 	}
-	s.state.Lock()
-	frozen := s.frozen
-	s.state.Unlock()
-	if frozen {
-		return nil, errors.New("the sandbox is frozen")
-	}
 	r := initproc.Request{Kind: initproc.Start, Path: cmd.Path, Dir: cmd.Dir, Args: cmd.Args, Env: cmd.Env}
 	if r.Dir == "" {
 		r.Dir = "/"
@@ -43,6 +37,11 @@ func (s *Sandbox) Start(cmd Cmd) (*Process, error) {
 			r.Std |= 1 << i
 			files = append(files, f)
 		}
+	}
+	s.state.Lock() // a thread that freezes while it forks would leave the answer out
+	defer s.state.Unlock()
+	if s.frozen {
+		return nil, errors.New("the sandbox is frozen")
 	}
 	a, err := s.ask(r, append(files, cmd.ExtraFiles...)...)
 	if err != nil {

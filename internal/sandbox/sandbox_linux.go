@@ -30,7 +30,7 @@ type Sandbox struct {
 	missing []string
 	done    chan struct{} // closed when pid 1 has ended; never when it was never started
 
-	state  sync.Mutex // held while the sandbox is frozen, thawed or emptied
+	state  sync.Mutex // held while the sandbox is made, frozen, thawed, emptied or starts a process
 	frozen bool
 
 	mu        sync.Mutex

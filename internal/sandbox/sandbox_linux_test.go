@@ -177,3 +177,48 @@ func TestWithoutHelper(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// TestInterpreters runs what functions are written in, with all that the
+// filter has to let through.
+func TestInterpreters(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Memory: 512 * mib, Pids: 200})
+	for _, c := range []struct{ program, code string }{
+		{"/usr/bin/python3", `
+import json, os, pwd, socket, sqlite3, ssl, subprocess, tempfile, threading, multiprocessing, ctypes, asyncio
+t = threading.Thread(target=lambda: None); t.start(); t.join()
+assert subprocess.check_output(["/bin/echo", "sub"]) == b"sub\n"
+assert socket.getaddrinfo("localhost", 80)[0][4][0] in ("127.0.0.1", "::1")
+ssl.create_default_context()
+assert len(ssl.create_default_context().get_ca_certs()) > 50
+with tempfile.NamedTemporaryFile() as f: f.write(b"x")
+q = multiprocessing.Queue()
+p = multiprocessing.Process(target=q.put, args=(1,)); p.start(); assert q.get() == 1; p.join()
+sqlite3.connect("/tmp/db").execute("create table t (a)")
+asyncio.run(asyncio.sleep(0))
+assert pwd.getpwuid(os.getuid()).pw_name == "sbx_user1051"
+print("fine")`},
+		{"/usr/bin/node", `
+const { Worker } = require("worker_threads"), cp = require("child_process"), http = require("http"), fs = require("fs");
+if (cp.execFileSync("/bin/echo", ["sub"]).toString() !== "sub\n") throw 1;
+fs.writeFileSync("/tmp/n", "x");
+const s = http.createServer((q, r) => r.end("x")).listen(8080, () => {
+  http.get("http://localhost:8080/", (r) => {
+    s.close();
+    const w = new Worker("require('worker_threads').parentPort.postMessage(1)", { eval: true });
+    w.on("message", () => require("dns").lookup("localhost", (e) => { if (e) throw e; console.log("fine"); }));
+  });
+});`},
+	} {
+		if _, err := os.Stat(c.program); err != nil {
+			t.Logf("%s is not installed", c.program)
+			continue
+		}
+		flag := "-c"
+		if strings.HasSuffix(c.program, "node") {
+			flag = "-e"
+		}
+		if got := run(t, s, c.program, flag, c.code); got.out != "fine\n" {
+			t.Errorf("%s: %+v", c.program, got)
+		}
+	}
+}

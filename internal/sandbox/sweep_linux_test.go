@@ -85,6 +85,9 @@ func TestSweep(t *testing.T) {
 	if _, err := Open(Config{Name: name, Dir: dir}); err == nil {
 		t.Error("a second server opened the same directory")
 	}
+	if _, err := Open(Config{Name: name, Dir: t.TempDir()}); err == nil {
+		t.Error("a second server of the same name opened")
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
