@@ -113,7 +113,7 @@ func TestIsolationSelf(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", key, got.Status[key], want)
 		}
 	}
-	for name, want := range map[string]uint64{"nofile": 1024, "nproc": 742, "core": 0, "stack": 8 * mib} {
+	for name, want := range map[string]uint64{"nofile": 1024, "nproc": 742, "core": 1, "stack": 8 * mib} {
 		if got.Limits[name] != want {
 			t.Errorf("limit %s: got %d, want %d", name, got.Limits[name], want)
 		}

@@ -13,9 +13,11 @@ import (
 const kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
 	1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
 
-// The limits of every process inside. Lambda's own, but for core dumps, which
-// nobody could collect.
+// The limits of every process inside: Lambda's own, but for core dumps, which
+// nobody could collect. One byte, and not none, keeps the kernel from handing
+// a dump to the machine's collector as well, a program that runs as root.
 const (
+	maxCore      = 1
 	maxFiles     = 1024
 	maxProcesses = 742
 	maxStack     = 8 << 20
@@ -24,7 +26,7 @@ const (
 // setLimits sets what every process inside inherits.
 func setLimits(rootless bool) error {
 	limits := []struct{ what, value int }{
-		{unix.RLIMIT_CORE, 0},
+		{unix.RLIMIT_CORE, maxCore},
 		{unix.RLIMIT_STACK, maxStack},
 		{unix.RLIMIT_NOFILE, maxFiles},
 	}

@@ -1,7 +1,6 @@
 package initproc
 
 import (
-	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +26,7 @@ const (
 	retAllow = unix.SECCOMP_RET_ALLOW
 	retErrno = unix.SECCOMP_RET_ERRNO
 	retKill  = unix.SECCOMP_RET_KILL_PROCESS
+	nothing  = retErrno // success, without the call being made
 )
 
 type insn = unix.SockFilter
@@ -70,6 +70,31 @@ func checked() map[uintptr][]insn {
 		// PER_LINUX, PER_LINUX32, each also with UNAME26; and the question.
 		unix.SYS_PERSONALITY: oneOf(0, []uint32{0, 0x0008, 0x20000, 0x20008, 0xffffffff},
 			retAllow, refuse(unix.EPERM)),
+		// Success without effect: it would make the whole machine write out.
+		unix.SYS_SYNC: {ret(nothing)},
+		// The limit on core dumps stays as it is; see setLimits.
+		unix.SYS_SETRLIMIT: oneOf(0, []uint32{unix.RLIMIT_CORE}, nothing, retAllow),
+		unix.SYS_PRLIMIT64: checkPrlimit(),
+	}
+}
+
+// checkPrlimit lets the limit on core dumps be read but not set.
+func checkPrlimit() []insn {
+	jeq := func(k uint32, jt, jf uint8) insn {
+		return insn{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: jt, Jf: jf, K: k}
+	}
+	const newLimit = 2 // a pointer: both halves are zero when nothing is to be set
+	high := loadArg(newLimit)
+	high.K += 4
+	return []insn{
+		loadArg(1),
+		jeq(unix.RLIMIT_CORE, 0, 5),
+		loadArg(newLimit),
+		jeq(0, 0, 2),
+		high,
+		jeq(0, 1, 0),
+		ret(nothing),
+		ret(retAllow),
 	}
 }
 
@@ -100,47 +125,40 @@ type span struct {
 	code  []insn
 }
 
+// calls is beyond every number that is listed.
+const calls = 512
+
 // spans lays the lists out over all numbers, in order, without gaps.
 func spans() []span {
-	code := map[uintptr][]insn{}
+	codes := [][]insn{
+		{ret(refuse(unix.ENOSYS))}, // whatever is not listed
+		{ret(retAllow)},
+		{ret(refuse(unix.EPERM))},
+	}
+	var which [calls]uint8 // of codes
 	for _, nr := range allowed {
-		code[nr] = []insn{ret(retAllow)}
+		which[nr] = 1
 	}
 	for _, nr := range archAllowed {
-		code[nr] = []insn{ret(retAllow)}
+		which[nr] = 1
 	}
-	for _, nr := range append(archRefused, refused...) {
-		code[nr] = []insn{ret(refuse(unix.EPERM))}
+	for _, nr := range refused {
+		which[nr] = 2
 	}
-	// Success without effect: they would make the whole machine write out.
-	code[unix.SYS_SYNC] = []insn{ret(refuse(0))}
+	for _, nr := range archRefused {
+		which[nr] = 2
+	}
 	for nr, c := range checked() {
-		code[nr] = c
+		which[nr] = uint8(len(codes))
+		codes = append(codes, c)
 	}
-	numbers := make([]uintptr, 0, len(code))
-	for nr := range code {
-		numbers = append(numbers, nr)
-	}
-	slices.Sort(numbers)
-
-	unknown := []insn{ret(refuse(unix.ENOSYS))}
-	out := []span{{0, unknown}}
-	add := func(first uint32, c []insn) {
-		last := &out[len(out)-1]
-		switch {
-		case last.first == first:
-			last.code = c
-		case !slices.Equal(last.code, c):
-			out = append(out, span{first, c})
+	out := []span{{0, codes[which[0]]}}
+	for nr := uint32(1); nr < calls; nr++ {
+		if which[nr] != which[nr-1] {
+			out = append(out, span{nr, codes[which[nr]]})
 		}
 	}
-	for i, nr := range numbers {
-		add(uint32(nr), code[nr])
-		if i+1 == len(numbers) || numbers[i+1] != nr+1 {
-			add(uint32(nr)+1, unknown)
-		}
-	}
-	return out
+	return append(out, span{calls, codes[0]})
 }
 
 // search returns a program that finds a number's span by halving.

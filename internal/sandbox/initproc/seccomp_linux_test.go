@@ -59,6 +59,12 @@ func TestFilter(t *testing.T) {
 		{"ptrace", unix.SYS_PTRACE, nil, perm},
 		{"io_uring_setup", unix.SYS_IO_URING_SETUP, nil, perm},
 		{"sync does nothing", unix.SYS_SYNC, nil, retErrno},
+		{"core limit set", unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_CORE, 1}, nothing},
+		{"file limit set", unix.SYS_SETRLIMIT, []uint64{unix.RLIMIT_NOFILE, 1}, retAllow},
+		{"core limit set anew", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 8, 0}, nothing},
+		{"core limit set, high address", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 1 << 32, 0}, nothing},
+		{"core limit asked", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_CORE, 0, 8}, retAllow},
+		{"file limit set anew", unix.SYS_PRLIMIT64, []uint64{0, unix.RLIMIT_NOFILE, 8, 0}, retAllow},
 		{"a call of the future", 4000, nil, nosys},
 		{"the last number", 0x3fffffff, nil, nosys},
 		{"clone3", unix.SYS_CLONE3, nil, nosys},
@@ -125,7 +131,7 @@ func TestFilterLists(t *testing.T) {
 		}
 	}
 	for nr := range uintptr(600) {
-		if seen[nr] || special[nr] != nil || nr == unix.SYS_SYNC {
+		if seen[nr] || special[nr] != nil {
 			continue
 		}
 		if got := outcome(t, auditArch, nr); got != refuse(unix.ENOSYS) {
