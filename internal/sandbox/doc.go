@@ -32,6 +32,8 @@
 //     descriptor of the sandbox is left, and only then is its uid given away
 //     again.
 //   - Nothing inside can reach the socket by which the server directs pid 1.
+//   - What is asked of a frozen sandbox either thaws it (KillAll, Close), is
+//     refused (Start), or may have to wait for Thaw (Listen, Attach).
 //   - Run as an ordinary user, a Host does what the kernel lets it, in a user
 //     namespace, and Limitations says what it does not.
 //
@@ -45,7 +47,7 @@
 //
 // # Locks
 //
-// Host.mu and Sandbox.mu are never held together, nor across a system call
-// that can block for long, but for Freeze and Thaw, which hold Sandbox.state.
-// Sandbox.state is taken before Sandbox.mu.
+// Sandbox.state is held while New, Start, KillAll, Freeze, Thaw and Close are
+// at work, and is taken before Sandbox.mu. Host.mu and Sandbox.mu are never
+// held together, nor across a system call that can block for long.
 package sandbox
