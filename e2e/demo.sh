@@ -64,7 +64,7 @@ done
 if command -v /usr/bin/aws >/dev/null 2>&1; then
 	say "The same through the AWS CLI"
 	export AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo AWS_DEFAULT_REGION=us-east-1
-	run /usr/bin/aws --endpoint-url "$MILLICENT_ENDPOINT" lambda list-functions --query 'Functions[].[FunctionName,Runtime,State]' --output text
+	run /usr/bin/aws --endpoint-url "$MILLICENT_ENDPOINT" lambda list-functions --query 'Functions[].[FunctionName,Runtime,Handler]' --output text
 	run /usr/bin/aws --endpoint-url "$MILLICENT_ENDPOINT" lambda invoke --function-name python-hello --cli-binary-format raw-in-base64-out --payload '{"name":"AWS CLI"}' "$data/answer.json" --query StatusCode
 	cat "$data/answer.json"
 	echo

@@ -16,7 +16,7 @@ type Config struct {
 	Name     string // names this server's cgroups and images; a Host sweeps only what bears its Name
 	Dir      string // scratch directory on a real disk, for /tmp images
 	UIDBase  int    // first of the uids given to sandboxes; zero means 1,900,000,000
-	UIDCount int    // zero means 10,000
+	UIDCount int    // zero means 200,000,000
 	Log      *slog.Logger
 }
 

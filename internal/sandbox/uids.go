@@ -6,10 +6,12 @@ import (
 	"sync"
 )
 
-// Defaults of Config: far above what machines give to people and services.
+// Defaults of Config: far above what machines give to people and services, and
+// so many that servers on one machine, each of which starts at a random place,
+// do not meet.
 const (
 	defaultUIDBase  = 1_900_000_000
-	defaultUIDCount = 10_000
+	defaultUIDCount = 200_000_000
 )
 
 // uids gives each sandbox a uid that no other has.
@@ -21,8 +23,7 @@ type uids struct {
 	next int
 }
 
-// newUIDs starts at a random place, so that two servers on a machine are
-// unlikely to use the same uids at a time.
+// newUIDs returns a range of uids that is given out from a random place on.
 func newUIDs(base, count int) *uids {
 	if base == 0 {
 		base = defaultUIDBase
