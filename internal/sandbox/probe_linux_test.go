@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -76,7 +77,7 @@ func failure(err error) string {
 	if err == nil {
 		return "ok"
 	}
-	if errno, ok := err.(syscall.Errno); ok {
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
 		return unix.ErrnoName(errno)
 	}
 	if inner, ok := err.(interface{ Unwrap() error }); ok {

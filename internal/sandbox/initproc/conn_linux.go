@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"errors"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func send(p []byte, fd int) error {
 	}
 	for {
 		err := unix.Sendmsg(controlFD, p, oob, nil, unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
@@ -30,7 +31,7 @@ func receive(buf []byte) (p []byte, fds []int, err error) {
 	var n, oobn, flags int
 	for {
 		n, oobn, flags, _, err = unix.Recvmsg(controlFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
@@ -89,15 +90,8 @@ func failed(op string, err error) error {
 
 // errnoOf returns the number to report for err, never zero.
 func errnoOf(err error) int32 {
-	for err != nil {
-		switch e := err.(type) {
-		case syscall.Errno:
-			return int32(e)
-		case *failure:
-			err = e.err
-		default:
-			return int32(unix.EIO)
-		}
+	if errno := syscall.Errno(0); errors.As(err, &errno) && errno != 0 {
+		return int32(errno)
 	}
 	return int32(unix.EIO)
 }

@@ -25,7 +25,7 @@ func run() int {
 		return 1
 	}
 	oom := openOOM()
-	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
 	unix.CloseOnExec(controlFD)
 	buf := make([]byte, MaxMessage)
 	p, fds, err := receive(buf)
@@ -35,7 +35,7 @@ func run() int {
 	var cfg Config
 	if err := cfg.Unmarshal(p); err != nil {
 		e := Event{Kind: Ready, Errno: int32(unix.EPROTO), Op: "the embedded first process is not of this build"}
-		send(e.Marshal(), -1) // the exit tells as well
+		_ = send(e.Marshal(), -1) // the exit tells as well
 		return 1
 	}
 	s, err := setUp(&cfg, fds, oom)

@@ -2,6 +2,7 @@ package initproc
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +42,7 @@ func (n *netlink) do(p []byte, acks int) error {
 	buf := make([]byte, 8192)
 	for acks > 0 {
 		size, _, err := unix.Recvfrom(n.fd, buf, 0)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -2,6 +2,7 @@ package initproc
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +20,10 @@ func TestAcknowledged(t *testing.T) {
 	if n, err := acknowledged(append(ack(0), ack(0)...)); n != 2 || err != nil {
 		t.Errorf("two acknowledgements: got %d, %v", n, err)
 	}
-	if _, err := acknowledged(append(ack(0), ack(-int32(unix.EPERM))...)); err != unix.EPERM {
+	if _, err := acknowledged(append(ack(0), ack(-int32(unix.EPERM))...)); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a refusal: got %v, want EPERM", err)
 	}
-	if _, err := acknowledged([]byte{8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err != unix.EBADMSG {
+	if _, err := acknowledged([]byte{8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); !errors.Is(err, unix.EBADMSG) {
 		t.Errorf("a message shorter than its header: got %v", err)
 	}
 }

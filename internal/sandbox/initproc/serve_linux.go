@@ -79,7 +79,7 @@ func (s *server) start(r *Request, fds []int) {
 	} else {
 		s.children[pid] = true
 	}
-	send(ans.Marshal(), -1) // when it fails the server is gone, and serve ends this process
+	_ = send(ans.Marshal(), -1) // when it fails the server is gone, and serve ends this process
 	select {
 	case s.kick <- struct{}{}:
 	default:
@@ -123,7 +123,7 @@ func (s *server) reapDead() {
 		} else {
 			e.Code = int32(ws.ExitStatus())
 		}
-		send(e.Marshal(), -1) // as in start
+		_ = send(e.Marshal(), -1) // as in start
 	}
 }
 
@@ -151,5 +151,5 @@ func (s *server) killAll(seq uint32) {
 	}
 	s.reapDead()
 	ans := Event{Kind: Answer, Seq: seq}
-	send(ans.Marshal(), -1) // as in start
+	_ = send(ans.Marshal(), -1) // as in start
 }

@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"errors"
 	"runtime"
 	"syscall"
 
@@ -34,13 +35,13 @@ func openOOM() *oomFile {
 
 func (o *oomFile) raise() {
 	if o != nil {
-		unix.Pwrite(o.fd, []byte(oomScore), 0)
+		_, _ = unix.Pwrite(o.fd, []byte(oomScore), 0) // then pid 1 is as likely a victim
 	}
 }
 
 func (o *oomFile) lower() {
 	if o != nil {
-		unix.Pwrite(o.fd, o.base, 0)
+		_, _ = unix.Pwrite(o.fd, o.base, 0) // as in raise
 	}
 }
 
@@ -108,9 +109,9 @@ func (s *spawner) confine() (missing []string, err error) {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return failed("no_new_privs", err)
 		}
-		switch err := applyLandlock(); err {
-		case nil:
-		case unix.ENOSYS, unix.EOPNOTSUPP:
+		switch err := applyLandlock(); {
+		case err == nil:
+		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP):
 			missing = append(missing, "landlock")
 		default:
 			return failed("landlock", err)
