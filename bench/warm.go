@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	warmUpCalls     = 100 // before the first round
+	throughputConns = 8
+)
+
+// A contestant answers events; contestants are measured in turns.
+type contestant struct {
+	name   string
+	addr   string
+	event  []byte
+	target *target
+	peer   bool // is not ours: its failures are a note
+}
+
+// A race is the rounds of several contestants.
+type race struct {
+	contestants []contestant
+	loaders     []*loader
+	results     []series // latencies in µs, or requests a second
+	failures    []error  // why a contestant is out
+}
+
+// newRace connects conns times to each contestant and warms it up.
+func newRace(ctx context.Context, contestants []contestant, conns int) (*race, error) {
+	r := &race{
+		contestants: contestants,
+		results:     make([]series, len(contestants)),
+		failures:    make([]error, len(contestants)),
+	}
+	for i, c := range contestants {
+		l, err := newLoader(c.addr, conns)
+		if err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+		r.loaders = append(r.loaders, l)
+		left := warmUpCalls * conns
+		_, err = r.rush(ctx, i, func() bool { left--; return left >= 0 })
+		if r.failures[i] = err; err != nil && !c.peer {
+			return nil, errors.Join(fmt.Errorf("%s: %w", c.name, err), r.close())
+		}
+	}
+	return r, nil
+}
+
+func (r *race) close() error {
+	var errs []error
+	for _, l := range r.loaders {
+		errs = append(errs, l.close())
+	}
+	return errors.Join(errs...)
+}
+
+// rush loads a contestant as long as more says, and returns the latencies in
+// microseconds. An answer that is not a success ends it with an error.
+func (r *race) rush(ctx context.Context, i int, more func() bool) (us []float64, err error) {
+	var failure error
+	err = r.loaders[i].run(ctx, func(int) []byte {
+		if failure != nil || !more() {
+			return nil
+		}
+		return r.contestants[i].event
+	}, func(_ int, a answer, took time.Duration) {
+		if err := a.succeeded(); err != nil {
+			failure = err
+		}
+		us = append(us, float64(took)/1e3)
+	})
+	return us, errors.Join(err, failure)
+}
+
+// run has rounds of the given length, with a different contestant first in
+// each; keep makes a round's result of its latencies.
+func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep func(i int, us []float64, took time.Duration) []float64) error {
+	for round := range rounds {
+		for k := range r.contestants {
+			i := (round + k) % len(r.contestants)
+			if r.failures[i] != nil {
+				continue
+			}
+			begin := time.Now()
+			us, err := r.rush(ctx, i, func() bool { return time.Since(begin) < length })
+			if err == nil {
+				r.results[i].add(keep(i, us, time.Since(begin)))
+				continue
+			}
+			if !r.contestants[i].peer || ctx.Err() != nil {
+				return fmt.Errorf("%s: %w", r.contestants[i].name, err)
+			}
+			r.failures[i] = err
+		}
+	}
+	return nil
+}
+
+// contestants starts a server with one function for each language, and the
+// peers. The bare handler is the first contestant. Call stop afterwards.
+func (b *bench) contestants(ctx context.Context, targets map[string]*target) (all []contestant, stop func() error, err error) {
+	s, err := b.startServer(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	running := []func() error{s.close}
+	stop = func() error {
+		var errs []error
+		for _, f := range running {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	all = []contestant{{name: "bare net/http", addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}}
+	for i, f := range b.functions.all() {
+		f.memoryMB = wholeCore
+		names, err := s.deploy(ctx, f, 1)
+		if err != nil {
+			return nil, nil, errors.Join(err, stop())
+		}
+		label := []string{"Python", "Node", "Go"}[i]
+		all = append(all, contestant{name: label, addr: s.addr, event: s.event(names[0], "", "{}"), target: targets[label]})
+	}
+	for _, p := range b.peers {
+		one, err := p.start(ctx, b)
+		if err != nil {
+			b.rec.peerFailed(p.name, err)
+			continue
+		}
+		running = append(running, one.stop)
+		all = append(all, contestant{name: p.name, addr: one.addr, event: post(one.addr, p.path, "{}"), peer: true})
+	}
+	return all, stop, nil
+}
+
+// warm measures the latency of one caller.
+func (b *bench) warm(ctx context.Context) (err error) {
+	all, stop, err := b.contestants(ctx, map[string]*target{"Python": atMost(110), "Node": atMost(110), "Go": atMost(180)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	r, err := newRace(ctx, all, 1)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	err = r.run(ctx, b.size.rounds, b.size.round, func(_ int, us []float64, _ time.Duration) []float64 { return us })
+	if err != nil {
+		return err
+	}
+	bare := summarise(r.results[0].all())
+	for i, c := range all {
+		if r.failures[i] != nil {
+			b.rec.peerFailed(c.name+": p50", r.failures[i])
+			continue
+		}
+		s, rounds := summarise(r.results[i].all()), summarise(r.results[i].medians())
+		b.rec.add(figure{
+			Name: c.name + ": p50", Unit: "µs", Value: number(rounds.p50), Spread: number(rounds.mad), N: s.n,
+			Bare: number(bare.p50), Note: fmt.Sprintf("p99 %s, min %s", digits(s.p99), digits(s.min)),
+		})
+		b.rec.keep(c.name, "µs", r.results[i].all())
+		if i == 0 || c.peer {
+			continue
+		}
+		over := summarise(r.results[i].over(&r.results[0]))
+		b.rec.add(figure{
+			Name: c.name + ": p50 over bare net/http", Unit: "µs", Value: number(over.p50), Spread: number(over.mad), N: over.n,
+			Target: c.target, Bare: number(bare.p50),
+		})
+	}
+	return nil
+}
+
+// throughput measures requests a second.
+func (b *bench) throughput(ctx context.Context) (err error) {
+	all, stop, err := b.contestants(ctx, map[string]*target{"Python": atLeast(18_000), "Node": atLeast(18_000)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	r, err := newRace(ctx, all, throughputConns)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	latency := make([]series, len(all))
+	err = r.run(ctx, b.size.rounds, b.size.round, func(i int, us []float64, took time.Duration) []float64 {
+		latency[i].add(us)
+		return []float64{float64(len(us)) / took.Seconds()}
+	})
+	if err != nil {
+		return err
+	}
+	bare := summarise(r.results[0].all())
+	for i, c := range all {
+		if r.failures[i] != nil {
+			b.rec.peerFailed(c.name, r.failures[i])
+			continue
+		}
+		s, took := summarise(r.results[i].all()), summarise(latency[i].all())
+		b.rec.add(figure{
+			Name: c.name, Unit: "/s", Value: number(s.p50), Spread: number(s.mad), N: s.n,
+			Target: c.target, Bare: number(bare.p50),
+			Note: fmt.Sprintf("latency p50 %s µs, p99 %s µs", digits(took.p50), digits(took.p99)),
+		})
+	}
+	return nil
+}
+
+// bareRate returns how many requests a second the bare handler answers.
+func (b *bench) bareRate(ctx context.Context, conns int, d time.Duration) (float64, error) {
+	r, err := newRace(ctx, []contestant{{name: "bare", addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}}, conns)
+	if err != nil {
+		return 0, err
+	}
+	defer r.close()
+	err = r.run(ctx, 1, d, func(_ int, us []float64, took time.Duration) []float64 {
+		return []float64{float64(len(us)) / took.Seconds()}
+	})
+	return median(r.results[0].all()), err
+}
