@@ -49,6 +49,7 @@ type environment struct {
 	ctx    context.Context // ends when Close is called
 	cancel context.CancelFunc
 	close  func() error // once
+	freed  func()       // tells that the sandbox and its mounts are gone
 
 	// slot is held by the one Invoke that runs, and by Close at the end; its
 	// holder alone uses what follows.
@@ -134,6 +135,7 @@ func (e *environment) shutDown() error {
 		e.run = nil
 	}
 	errs = append(errs, e.uplink.close(), e.box.Close())
+	e.freed()
 	return errors.Join(errs...)
 }
 

@@ -305,12 +305,12 @@ func TestFunctionsReachThePlatformAsThemselves(t *testing.T) {
 		})
 	})
 	inv := e.invocation(`{"do":"get","path":"http://169.254.100.1:4566/2015-03-31/functions"}`)
-	if got, want := string(e.serveInvocation(inv).Payload), `"200 000000000000 probe `+inv.ID+` 1 /2015-03-31/functions"`; got != want {
+	if got, want := string(e.serveInvocation(inv).Payload), `"200 000000000000 probe `+inv.ID+` 0 /2015-03-31/functions"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	inv = e.invocation(string(inv.Event))
 	inv.Root, inv.Hops = "the-root", 4
-	if got, want := string(e.serveInvocation(inv).Payload), `"200 000000000000 probe the-root 5 /2015-03-31/functions"`; got != want {
+	if got, want := string(e.serveInvocation(inv).Payload), `"200 000000000000 probe the-root 4 /2015-03-31/functions"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -433,4 +433,32 @@ func openFiles(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(names)
+}
+
+func TestPackagesOfEnvironmentsAreInUse(t *testing.T) {
+	const digest = "0123456789abcdef"
+	t.Parallel()
+	machine.need(t)
+	l := machine.launcher(t, machine.code("probe"), &launchertest.Log{}, nil)
+	v := probeVersion()
+	v.Package.SHA256 = digest
+	var envs []millicent.Environment
+	for range 2 {
+		env, err := l.Launch(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		envs = append(envs, env)
+	}
+	for i, env := range envs {
+		if !l.Uses(digest) {
+			t.Errorf("with %d environments: the package is not in use", len(envs)-i)
+		}
+		if err := errors.Join(env.Close(), env.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	if l.Uses(digest) || l.Uses("another") {
+		t.Error("without environments: a package is in use")
+	}
 }

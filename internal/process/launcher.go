@@ -55,6 +55,7 @@ type Launcher struct {
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
+	using    map[string]int        // environments, by the digest of the package that they run
 }
 
 const compileTimeout = 30 * time.Second
@@ -70,6 +71,7 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 		runtimes: filepath.Join(dir, "runtime"),
 		opt:      filepath.Join(dir, "opt"),
 		compiled: map[string]*sync.Once{},
+		using:    map[string]int{},
 	}
 	if err := l.layOut(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.Close())
@@ -118,14 +120,39 @@ func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.
 		return nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
 	l.compile(ctx, rt)
+	done := l.use(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, v, rt, dir)
 	if err != nil {
+		done()
 		return nil, platformError("start environment", err)
 	}
+	e.freed = done
 	if err := e.launch(ctx); err != nil {
 		return nil, errors.Join(platformError("start environment", err), e.Close())
 	}
 	return e, nil
+}
+
+// Uses reports whether an environment runs the package of a digest: its files
+// must stay where they are.
+func (l *Launcher) Uses(digest string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.using[digest] > 0
+}
+
+// use counts an environment of a package until done is called.
+func (l *Launcher) use(digest string) (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.using[digest]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.using[digest]--; l.using[digest] == 0 {
+			delete(l.using, digest)
+		}
+	}
 }
 
 // platformError is what the caller learns of a failure that is not the

@@ -139,7 +139,7 @@ func (u *uplink) invoking(inv *millicent.Invocation) {
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}
-	u.caller.Hops = inv.Hops + 1
+	u.caller.Hops = inv.Hops // the invocations that it calls are one further
 }
 
 func (u *uplink) lineage() millicent.Caller {

@@ -101,6 +101,7 @@ func (s *server) build(ctx context.Context) error {
 		{"runtimes", func(context.Context) (err error) { s.runtimes, err = runtimes.get(); return err }},
 		// From launcher to invoker: the path of an invocation, from its end.
 		{"launcher", s.newLauncher},
+		{"package sweep", s.startSweep},
 		{"scheduler", s.newScheduler},
 		{"invoker", s.newInvoker},
 		// The API, on all of it; calls from within sandboxes have waited for it.
