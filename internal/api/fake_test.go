@@ -32,6 +32,7 @@ type fakeLambda struct {
 	err      error
 	panics   any
 	partial  bool // panic after the answer has begun
+	empty    bool // answer without a body
 }
 
 func (f *fakeLambda) Match(r *http.Request) bool {
@@ -62,7 +63,7 @@ func (f *fakeLambda) Serve(w http.ResponseWriter, r *http.Request) error {
 	if f.panics != nil {
 		panic(f.panics)
 	}
-	if f.err != nil {
+	if f.err != nil || f.empty {
 		return f.err
 	}
 	_, err = io.WriteString(w, "{}")

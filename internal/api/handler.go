@@ -72,7 +72,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.recovered(a, r, p)
 		}
 	}()
-	if err := h.serve(a, r); err != nil {
+	err := h.serve(a, r)
+	switch {
+	case err == nil && a.status == 0:
+		a.WriteHeader(http.StatusOK) // an answer without a body, as the server would send it
+	case err != nil:
 		if in.refused != nil {
 			err = in.refused // whatever the reader made of it
 		}
@@ -114,7 +118,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case strings.HasPrefix(r.URL.Path, native.Prefix):
 		return h.cfg.Native.Serve(w, r)
-	case r.URL.Path == "/metrics":
+	case r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 		h.cfg.Metrics.ServeHTTP(w, r)
 		return nil
 	case h.cfg.Lambda.Match(r):
@@ -132,19 +136,20 @@ func (h *Handler) refuse(a *answer, r *http.Request, err error) {
 		return // the client left: nobody reads an answer
 	}
 	status, header, body := answerOf(err)
-	level, message := slog.LevelDebug, "request refused"
-	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable {
-		level, message = slog.LevelError, "request failed"
-	}
-	h.cfg.Log.Log(r.Context(), level, message, "id", millicent.RequestIDFrom(r.Context()),
+	log := h.cfg.Log.With("id", millicent.RequestIDFrom(r.Context()),
 		"method", r.Method, "path", r.URL.Path, "status", status, "error", err)
+	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable {
+		log.Error("request failed")
+	} else {
+		log.Debug("request refused")
+	}
 	a.send(status, header, body)
 }
 
 // recovered answers a panic; what was already begun is cut off, so that the
 // client cannot take a part for the whole.
 func (h *Handler) recovered(a *answer, r *http.Request, p any) {
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 	h.cfg.Log.Error("panic while serving", "id", millicent.RequestIDFrom(r.Context()),

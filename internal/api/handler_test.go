@@ -31,6 +31,7 @@ func TestRouting(t *testing.T) {
 		{"GET", "", "/_millicent/nothing", 404, "No such endpoint: GET /_millicent/nothing"},
 		{"POST", "", "/_millicent/health", 404, "No such endpoint"},
 		{"GET", "", "/metrics", 200, "metrics"},
+		{"POST", "", "/metrics", 404, "Nothing is served at POST /metrics"},
 		{"GET", "", "/_url/" + testURL + "/a", 200, "called"},
 		{"GET", "", "/_url/nope/", 403, `{"Message":null}`},
 		{"GET", testURL + ".lambda-url.us-east-1.localhost:4566", "/2015-03-31/functions", 200, "called"},
@@ -50,6 +51,18 @@ func TestRouting(t *testing.T) {
 		if _, err := uuid.Parse(resp.Header.Get("X-Amzn-Requestid")); err != nil {
 			t.Errorf("%s %s%s: request id %v", c.method, c.host, c.path, err)
 		}
+	}
+}
+
+// TestEmptyAnswer: what writes nothing has answered, and is logged so.
+func TestEmptyAnswer(t *testing.T) {
+	f := newFixture(false)
+	f.lambda.empty = true
+	if resp, body := f.do(t, f, newRequest("GET", "/2015-03-31/functions", "")); resp.StatusCode != 200 || body != "" {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+	if log := f.log.String(); !strings.Contains(log, "msg=request ") || !strings.Contains(log, "status=200") {
+		t.Errorf("got log %s", log)
 	}
 }
 
