@@ -16,6 +16,7 @@ import (
 // own, measured in turns with what it is compared to.
 
 const (
+	bareName   = "bare net/http"
 	bareAnswer = `{"n":1}`
 	maxEvent   = 6 << 20
 )

@@ -100,7 +100,7 @@ func (b *bench) cold(ctx context.Context, run coldRun) (err error) {
 		b.rec.cold(sub, summarise(samples[i]), median(base), note)
 		b.rec.keep(sub.label, "ms", samples[i])
 	}
-	b.rec.keep("bare net/http", "ms", base)
+	b.rec.keep(bareName, "ms", base)
 	return nil
 }
 
@@ -111,7 +111,7 @@ func (r *recorder) cold(sub subject, s summary, bare float64, note string) {
 		Target: sub.p50, Bare: number(bare), Note: note,
 	})
 	r.add(figure{
-		Name: sub.label + ": p99", Unit: "ms", Value: number(s.p99), Spread: number(s.mad), N: s.n,
+		Name: sub.label + ": p99", Unit: "ms", Value: number(s.p99), Spread: unknown, N: s.n,
 		Target: sub.p99, Bare: number(bare), Note: fmt.Sprintf("min %s, p90 %s, max %s", digits(s.min), digits(s.p90), digits(s.max)),
 	})
 }

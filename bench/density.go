@@ -10,10 +10,6 @@ import (
 )
 
 const (
-	// idleTime is how long environments rest before their memory is read: a
-	// server may freeze them meanwhile.
-	idleTime = 3 * time.Second
-
 	deployedMemory  = 150.0 // MB
 	deployedStartUp = 1.5   // seconds
 	deployedSlow    = 1.2   // times the cold start with one function
@@ -26,7 +22,8 @@ const (
 )
 
 // memory reads what each of several idle environments holds: all processes in
-// its PID namespace, the platform's own first process included.
+// its PID namespace, the platform's own first process included. They rest
+// before: a server may freeze them meanwhile.
 func (b *bench) memory(ctx context.Context) (err error) {
 	s, err := b.startServer(ctx)
 	if err != nil {
@@ -43,7 +40,7 @@ func (b *bench) memory(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := sleep(ctx, idleTime); err != nil {
+		if err := sleep(ctx, b.size.idle); err != nil {
 			return err
 		}
 		var private, pss []float64
@@ -123,7 +120,7 @@ func (b *bench) deployed(ctx context.Context) (err error) {
 		return err
 	}
 	rate := float64(len(names)) / time.Since(begin).Seconds()
-	if err := sleep(ctx, idleTime); err != nil {
+	if err := sleep(ctx, b.size.idle); err != nil {
 		return err
 	}
 	after, err := residentMB(many.pid())
@@ -133,7 +130,7 @@ func (b *bench) deployed(ctx context.Context) (err error) {
 	if err := many.restart(ctx); err != nil {
 		return err
 	}
-	if err := sleep(ctx, idleTime); err != nil {
+	if err := sleep(ctx, b.size.idle); err != nil {
 		return err
 	}
 	again, err := residentMB(many.pid())

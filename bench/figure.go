@@ -99,7 +99,7 @@ func digits(v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return "–"
-	case abs >= 10_000:
+	case abs >= 1000:
 		whole := int64(math.Round(v))
 		return fmt.Sprintf("%d,%03d", whole/1000, abs64(whole)%1000)
 	case abs >= 100, v == math.Trunc(v):

@@ -43,6 +43,7 @@ type command struct {
 	unpooled                 string
 	rie, workerd, ofWatchdog string
 	quick, list              bool
+	size                     sizes
 	measured                 []scenario
 	peers                    []peer
 }
@@ -121,6 +122,10 @@ func parse(args []string, stderr io.Writer) (*command, error) {
 			c.out = filepath.Join("bin", "bench")
 		}
 	}
+	c.size = full
+	if c.quick {
+		c.size = quick
+	}
 	c.peers, err = choosePeers(c.rie, c.workerd, c.ofWatchdog)
 	return c, err
 }
@@ -144,11 +149,8 @@ func (c *command) measure(ctx context.Context, stdout io.Writer) (_ *result, err
 		return nil, err
 	}
 	b := &bench{
-		binary: binary, unpooled: strings.Fields(c.unpooled), tmp: tmp, size: full, peers: c.peers,
+		binary: binary, unpooled: strings.Fields(c.unpooled), tmp: tmp, size: c.size, peers: c.peers,
 		rec: &recorder{out: stdout},
-	}
-	if c.quick {
-		b.size = quick
 	}
 	if r.Machine.busy() {
 		fmt.Fprintf(stdout, "the machine is in use: its load is %s, and the figures will be worse than it is\n", r.Machine.Load)

@@ -18,7 +18,17 @@ import (
 type peer struct {
 	name  string
 	path  string // that events are posted to
+	alone bool   // two of its kind cannot run at a time
 	start func(ctx context.Context, b *bench) (*process, error)
+}
+
+// startPeer starts a peer's server.
+func startPeer(ctx context.Context, cmd *exec.Cmd, addr string, ok check) (*process, error) {
+	p, err := start(ctx, cmd, addr, ok)
+	if p != nil {
+		p.brood = true
+	}
+	return p, err
 }
 
 // emulator is AWS's Runtime Interface Emulator with the Go function, which
@@ -36,15 +46,16 @@ func emulator(binary string) peer {
 		}
 		cmd := exec.Command(binary, "--log-level", "error", "--runtime-interface-emulator-address", addr,
 			"--runtime-api-address", inner, b.goProgram)
-		return start(ctx, cmd, addr, invokes(path))
+		return startPeer(ctx, cmd, addr, invokes(path))
 	}}
 }
 
-// watchdog is OpenFaaS's of-watchdog before an HTTP server.
+// watchdog is OpenFaaS's of-watchdog before an HTTP server. It serves metrics on
+// a port that cannot be chosen, so there is one at a time.
 func watchdog(binary, language, interpreter, file string) peer {
-	return peer{name: "of-watchdog, " + language, path: "/", start: func(ctx context.Context, b *bench) (*process, error) {
+	return peer{name: "of-watchdog, " + language, path: "/", alone: true, start: func(ctx context.Context, b *bench) (*process, error) {
 		var ports []string
-		for range 3 {
+		for range 2 {
 			addr, err := freeAddr()
 			if err != nil {
 				return nil, err
@@ -61,9 +72,8 @@ func watchdog(binary, language, interpreter, file string) peer {
 		}
 		cmd := exec.Command(binary)
 		cmd.Env = append(os.Environ(), "mode=http", "fprocess="+interpreter+" "+program, "port="+ports[0],
-			"upstream_url=http://127.0.0.1:"+ports[1], "PORT="+ports[1], "metrics_port="+ports[2],
-			"log_callid=false", "prefix_logs=false", "healthcheck_interval=5s")
-		return start(ctx, cmd, net.JoinHostPort("127.0.0.1", ports[0]), invokes("/"))
+			"upstream_url=http://127.0.0.1:"+ports[1], "PORT="+ports[1], "prefix_logs=false")
+		return startPeer(ctx, cmd, net.JoinHostPort("127.0.0.1", ports[0]), invokes("/"))
 	}}
 }
 
@@ -91,7 +101,7 @@ const hello :Workerd.Worker = (
 		if err != nil {
 			return nil, err
 		}
-		return start(ctx, exec.Command(binary, "serve", filepath.Join(b.tmp, "worker.capnp")), addr, invokes("/"))
+		return startPeer(ctx, exec.Command(binary, "serve", filepath.Join(b.tmp, "worker.capnp")), addr, invokes("/"))
 	}}
 }
 

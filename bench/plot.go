@@ -51,8 +51,8 @@ func (s *svg) end() string {
 func plotStarts(all []distribution) string {
 	var shown []distribution
 	for _, d := range all {
-		cold := d.Scenario == "cold" || d.Scenario == "cold-empty" && d.Name != "bare net/http" || d.Scenario == "bundle" && d.Name != "bare net/http"
-		if cold && len(d.Points) > 1 && d.Points[0] > 0 {
+		again := d.Name == bareName && d.Scenario != "cold"
+		if d.Unit == "ms" && !again && len(d.Points) > 1 && d.Points[0] > 0 {
 			shown = append(shown, d)
 		}
 	}
@@ -127,7 +127,7 @@ func plotThroughput(all []figure) string {
 		y := float64(topMargin + bar*i)
 		hue := hues[0]
 		switch {
-		case f.Name == "bare net/http":
+		case f.Name == bareName:
 			hue = "#999"
 		case strings.Contains(f.Name, ","): // a peer, with its language
 			hue = hues[1]

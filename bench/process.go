@@ -28,6 +28,10 @@ type process struct {
 	addr  string        // host and port that it answers on
 	ready time.Duration // from its start to its first answer
 
+	// brood says that stop also ends what the server has started and left
+	// behind: for peers, which may not clean up.
+	brood bool
+
 	cmd  *exec.Cmd
 	log  tail
 	done chan struct{}
@@ -72,6 +76,17 @@ func start(ctx context.Context, cmd *exec.Cmd, addr string, ok check) (*process,
 // stop ends the server as Ctrl-C does, and waits for its end. It is
 // idempotent.
 func (p *process) stop() error {
+	if p.brood && !p.ended() {
+		below, err := descendants(p.pid())
+		if err != nil {
+			return err
+		}
+		defer func() {
+			for _, pid := range below {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // most have ended by themselves
+			}
+		}()
+	}
 	_ = p.cmd.Process.Signal(os.Interrupt) // it may have ended already
 	select {
 	case <-p.done:

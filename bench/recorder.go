@@ -84,8 +84,11 @@ func line(f figure) string {
 		fmt.Fprintf(&b, " %-9s", "")
 	}
 	fmt.Fprintf(&b, " %-9s", f.Verdict)
+	if f.Spread == f.Spread { // not NaN
+		fmt.Fprintf(&b, " ±%s", f.Spread)
+	}
 	if f.N > 0 {
-		fmt.Fprintf(&b, " ±%s n=%d", f.Spread, f.N)
+		fmt.Fprintf(&b, " n=%d", f.N)
 	}
 	if ratio := f.ratio(); ratio == ratio { // not NaN
 		fmt.Fprintf(&b, " %s× bare", digits(ratio))

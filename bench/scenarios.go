@@ -41,6 +41,7 @@ type sizes struct {
 	rounds                                        int // of warm and throughput
 	round                                         time.Duration
 	environments                                  int
+	idle                                          time.Duration // how long they rest before they are looked at
 	deployed, deployedStarts                      int
 	peerStarts                                    int
 }
@@ -50,13 +51,13 @@ var (
 		starts: 500, emptyStarts: 100, snapStarts: 100, bundleStarts: 100, pause: 50 * time.Millisecond,
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
 		rounds: 10, round: time.Second,
-		environments: 20, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
+		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
 		bursts: 1, sustained: 4 * time.Second, sustainedFunctions: 200,
 		rounds: 3, round: 400 * time.Millisecond,
-		environments: 4, deployed: 500, deployedStarts: 10, peerStarts: 3,
+		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
 	}
 )
 

@@ -77,9 +77,13 @@ func (r *race) rush(ctx context.Context, i int, more func() bool) (us []float64,
 	return us, errors.Join(err, failure)
 }
 
+// A keeper makes a round's result of the latencies that contestant i had in
+// it.
+type keeper func(i int, us []float64, took time.Duration) []float64
+
 // run has rounds of the given length, with a different contestant first in
 // each; keep makes a round's result of its latencies.
-func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep func(i int, us []float64, took time.Duration) []float64) error {
+func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep keeper) error {
 	for round := range rounds {
 		for k := range r.contestants {
 			i := (round + k) % len(r.contestants)
@@ -101,122 +105,133 @@ func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep f
 	return nil
 }
 
-// contestants starts a server with one function for each language, and the
-// peers. The bare handler is the first contestant. Call stop afterwards.
-func (b *bench) contestants(ctx context.Context, targets map[string]*target) (all []contestant, stop func() error, err error) {
+// bareContestant is the first of every race.
+func (b *bench) bareContestant() contestant {
+	return contestant{name: bareName, addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}
+}
+
+// races runs all races of a scenario and hands each to record: one of ours
+// with the peers that can run beside each other, and one for each other peer.
+// The bare handler is the first contestant in all of them.
+func (b *bench) races(ctx context.Context, targets map[string]*target, conns int, keep keeper, record func(*race)) (err error) {
 	s, err := b.startServer(ctx)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	running := []func() error{s.close}
-	stop = func() error {
-		var errs []error
-		for _, f := range running {
-			errs = append(errs, f())
-		}
-		return errors.Join(errs...)
-	}
-	all = []contestant{{name: "bare net/http", addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}}
+	defer func() { err = errors.Join(err, s.close()) }()
+	all := []contestant{b.bareContestant()}
 	for i, f := range b.functions.all() {
 		f.memoryMB = wholeCore
 		names, err := s.deploy(ctx, f, 1)
 		if err != nil {
-			return nil, nil, errors.Join(err, stop())
+			return err
 		}
 		label := []string{"Python", "Node", "Go"}[i]
 		all = append(all, contestant{name: label, addr: s.addr, event: s.event(names[0], "", "{}"), target: targets[label]})
 	}
+	var together, alone []peer
 	for _, p := range b.peers {
-		one, err := p.start(ctx, b)
+		if p.alone {
+			alone = append(alone, p)
+		} else {
+			together = append(together, p)
+		}
+	}
+	if err := b.race(ctx, all, together, conns, keep, record); err != nil {
+		return err
+	}
+	for _, p := range alone {
+		if err := b.race(ctx, all[:1:1], []peer{p}, conns, keep, record); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// race runs one race of contestants that are there and peers to be started.
+func (b *bench) race(ctx context.Context, all []contestant, peers []peer, conns int, keep keeper, record func(*race)) (err error) {
+	for _, p := range peers {
+		running, err := p.start(ctx, b)
 		if err != nil {
 			b.rec.peerFailed(p.name, err)
 			continue
 		}
-		running = append(running, one.stop)
-		all = append(all, contestant{name: p.name, addr: one.addr, event: post(one.addr, p.path, "{}"), peer: true})
+		defer func() { _ = running.stop() }() // a peer's failure to stop is none of ours
+		all = append(all, contestant{name: p.name, addr: running.addr, event: post(running.addr, p.path, "{}"), peer: true})
 	}
-	return all, stop, nil
+	r, err := newRace(ctx, all, conns)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if err := r.run(ctx, b.size.rounds, b.size.round, keep); err != nil {
+		return err
+	}
+	record(r)
+	return nil
 }
 
 // warm measures the latency of one caller.
-func (b *bench) warm(ctx context.Context) (err error) {
-	all, stop, err := b.contestants(ctx, map[string]*target{"Python": atMost(110), "Node": atMost(110), "Go": atMost(180)})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	r, err := newRace(ctx, all, 1)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	err = r.run(ctx, b.size.rounds, b.size.round, func(_ int, us []float64, _ time.Duration) []float64 { return us })
-	if err != nil {
-		return err
-	}
-	bare := summarise(r.results[0].all())
-	for i, c := range all {
-		if r.failures[i] != nil {
-			b.rec.peerFailed(c.name+": p50", r.failures[i])
-			continue
+func (b *bench) warm(ctx context.Context) error {
+	targets := map[string]*target{"Python": atMost(110), "Node": atMost(110), "Go": atMost(180)}
+	latency := func(_ int, us []float64, _ time.Duration) []float64 { return us }
+	return b.races(ctx, targets, 1, latency, func(r *race) {
+		bare := median(r.results[0].medians())
+		for i, c := range r.contestants {
+			if r.failures[i] != nil {
+				b.rec.peerFailed(c.name+": p50", r.failures[i])
+				continue
+			}
+			s, rounds := summarise(r.results[i].all()), summarise(r.results[i].medians())
+			b.rec.add(figure{
+				Name: c.name + ": p50", Unit: "µs", Value: number(rounds.p50), Spread: number(rounds.mad), N: s.n,
+				Bare: number(bare), Note: fmt.Sprintf("min %s, p90 %s, p99 %s", digits(s.min), digits(s.p90), digits(s.p99)),
+			})
+			b.rec.keep(c.name, "µs", r.results[i].all())
+			if c.target == nil {
+				continue
+			}
+			over := summarise(r.results[i].over(&r.results[0]))
+			b.rec.add(figure{
+				Name: c.name + ": p50 above bare net/http", Unit: "µs", Value: number(over.p50), Spread: number(over.mad), N: over.n,
+				Target: c.target, Bare: number(bare), Note: "of each round's medians",
+			})
 		}
-		s, rounds := summarise(r.results[i].all()), summarise(r.results[i].medians())
-		b.rec.add(figure{
-			Name: c.name + ": p50", Unit: "µs", Value: number(rounds.p50), Spread: number(rounds.mad), N: s.n,
-			Bare: number(bare.p50), Note: fmt.Sprintf("p99 %s, min %s", digits(s.p99), digits(s.min)),
-		})
-		b.rec.keep(c.name, "µs", r.results[i].all())
-		if i == 0 || c.peer {
-			continue
-		}
-		over := summarise(r.results[i].over(&r.results[0]))
-		b.rec.add(figure{
-			Name: c.name + ": p50 over bare net/http", Unit: "µs", Value: number(over.p50), Spread: number(over.mad), N: over.n,
-			Target: c.target, Bare: number(bare.p50),
-		})
-	}
-	return nil
+	})
 }
 
 // throughput measures requests a second.
-func (b *bench) throughput(ctx context.Context) (err error) {
-	all, stop, err := b.contestants(ctx, map[string]*target{"Python": atLeast(18_000), "Node": atLeast(18_000)})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	r, err := newRace(ctx, all, throughputConns)
-	if err != nil {
-		return err
-	}
-	defer r.close()
-	latency := make([]series, len(all))
-	err = r.run(ctx, b.size.rounds, b.size.round, func(i int, us []float64, took time.Duration) []float64 {
-		latency[i].add(us)
-		return []float64{float64(len(us)) / took.Seconds()}
-	})
-	if err != nil {
-		return err
-	}
-	bare := summarise(r.results[0].all())
-	for i, c := range all {
-		if r.failures[i] != nil {
-			b.rec.peerFailed(c.name, r.failures[i])
-			continue
+func (b *bench) throughput(ctx context.Context) error {
+	targets := map[string]*target{"Python": atLeast(18_000), "Node": atLeast(18_000)}
+	var latency [][]float64
+	rate := func(i int, us []float64, took time.Duration) []float64 {
+		for len(latency) <= i {
+			latency = append(latency, nil)
 		}
-		s, took := summarise(r.results[i].all()), summarise(latency[i].all())
-		b.rec.add(figure{
-			Name: c.name, Unit: "/s", Value: number(s.p50), Spread: number(s.mad), N: s.n,
-			Target: c.target, Bare: number(bare.p50),
-			Note: fmt.Sprintf("latency p50 %s µs, p99 %s µs", digits(took.p50), digits(took.p99)),
-		})
+		latency[i] = append(latency[i], us...)
+		return []float64{float64(len(us)) / took.Seconds()}
 	}
-	return nil
+	return b.races(ctx, targets, throughputConns, rate, func(r *race) {
+		bare := median(r.results[0].all())
+		for i, c := range r.contestants {
+			if r.failures[i] != nil {
+				b.rec.peerFailed(c.name, r.failures[i])
+				continue
+			}
+			s, took := summarise(r.results[i].all()), summarise(latency[i])
+			b.rec.add(figure{
+				Name: c.name, Unit: "/s", Value: number(s.p50), Spread: number(s.mad), N: s.n,
+				Target: c.target, Bare: number(bare),
+				Note: fmt.Sprintf("latency p50 %s µs, p99 %s µs", digits(took.p50), digits(took.p99)),
+			})
+		}
+		latency = nil
+	})
 }
 
 // bareRate returns how many requests a second the bare handler answers.
 func (b *bench) bareRate(ctx context.Context, conns int, d time.Duration) (float64, error) {
-	r, err := newRace(ctx, []contestant{{name: "bare", addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}}, conns)
+	r, err := newRace(ctx, []contestant{b.bareContestant()}, conns)
 	if err != nil {
 		return 0, err
 	}
