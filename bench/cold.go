@@ -58,12 +58,12 @@ func (b *bench) cold(ctx context.Context, run coldRun) (err error) {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer func() { err = errors.Join(err, l.close()) }()
 	bare, err := newLoader(b.bare.addr, 1)
 	if err != nil {
 		return err
 	}
-	defer bare.close()
+	defer func() { err = errors.Join(err, bare.close()) }()
 
 	samples := make([][]float64, len(run.subjects))
 	warm := make([]int, len(run.subjects))

@@ -76,7 +76,7 @@ func (s *server) environments(ctx context.Context, f function, n int) (spaces []
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
+	defer func() { err = errors.Join(err, l.close()) }()
 	for _, name := range names {
 		a, _, err := l.once(ctx, s.event(name, "", `{"who":true}`))
 		if err != nil {
@@ -178,18 +178,18 @@ func (b *bench) recordDeployed(n int, rate, empty, after, again float64, ready t
 
 // anyOf compares the cold start of any of many functions with that of an only
 // one, in turns.
-func (b *bench) anyOf(ctx context.Context, one, many *server, names []string) error {
+func (b *bench) anyOf(ctx context.Context, one, many *server, names []string) (err error) {
 	const first = "python-0" // of both servers
 	small, err := newLoader(one.addr, 1)
 	if err != nil {
 		return err
 	}
-	defer small.close()
+	defer func() { err = errors.Join(err, small.close()) }()
 	large, err := newLoader(many.addr, 1)
 	if err != nil {
 		return err
 	}
-	defer large.close()
+	defer func() { err = errors.Join(err, large.close()) }()
 	random := rand.New(rand.NewPCG(1, 2))
 	var alone, among []float64
 	for n := -warmUps; n < b.size.deployedStarts; n++ {

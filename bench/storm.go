@@ -71,7 +71,7 @@ func volley(ctx context.Context, addr string, events [][]byte) (seconds float64,
 	if err != nil {
 		return 0, err
 	}
-	defer l.close()
+	defer func() { err = errors.Join(err, l.close()) }()
 	sent := make([]bool, len(events))
 	var failure error
 	begin := time.Now()
@@ -107,7 +107,7 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer l.close()
+	defer func() { err = errors.Join(err, l.close()) }()
 	for _, name := range names[len(names)-sustainedConns:] {
 		if _, _, err := l.once(ctx, s.event(name, "", "{}")); err != nil {
 			return err

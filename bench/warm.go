@@ -230,12 +230,12 @@ func (b *bench) throughput(ctx context.Context) error {
 }
 
 // bareRate returns how many requests a second the bare handler answers.
-func (b *bench) bareRate(ctx context.Context, conns int, d time.Duration) (float64, error) {
+func (b *bench) bareRate(ctx context.Context, conns int, d time.Duration) (rate float64, err error) {
 	r, err := newRace(ctx, []contestant{b.bareContestant()}, conns)
 	if err != nil {
 		return 0, err
 	}
-	defer r.close()
+	defer func() { err = errors.Join(err, r.close()) }()
 	err = r.run(ctx, 1, d, func(_ int, us []float64, took time.Duration) []float64 {
 		return []float64{float64(len(us)) / took.Seconds()}
 	})
