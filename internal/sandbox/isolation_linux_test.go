@@ -75,7 +75,7 @@ func TestIsolationCalls(t *testing.T) {
 	want := map[string]string{
 		"clone3": "ENOSYS", "future call": "ENOSYS",
 		"socket alg": "EAFNOSUPPORT", "socket vsock": "EAFNOSUPPORT", "socket packet": "EAFNOSUPPORT",
-		"socket netfilter": "EPROTONOSUPPORT",
+		"socket netfilter": "EPROTONOSUPPORT", "socket raw": "ESOCKTNOSUPPORT",
 	}
 	for name, errno := range got {
 		w := want[name]

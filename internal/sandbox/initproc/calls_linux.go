@@ -17,10 +17,8 @@ var allowed = []uintptr{
 	unix.SYS_OPENAT2, unix.SYS_PIPE2, unix.SYS_PREAD64, unix.SYS_PREADV, unix.SYS_PREADV2, unix.SYS_PWRITE64,
 	unix.SYS_PWRITEV, unix.SYS_PWRITEV2, unix.SYS_READ, unix.SYS_READAHEAD, unix.SYS_READLINKAT, unix.SYS_READV,
 	unix.SYS_REMOVEXATTR, unix.SYS_RENAMEAT2, unix.SYS_SENDFILE, unix.SYS_SETXATTR, unix.SYS_SPLICE, unix.SYS_STATFS,
-	unix.SYS_STATX, unix.SYS_SYMLINKAT, unix.SYS_SYNC_FILE_RANGE, unix.SYS_SYNCFS, unix.SYS_TEE, unix.SYS_TRUNCATE,
+	unix.SYS_STATX, unix.SYS_SYMLINKAT, unix.SYS_SYNC_FILE_RANGE, unix.SYS_TEE, unix.SYS_TRUNCATE,
 	unix.SYS_UMASK, unix.SYS_UNLINKAT, unix.SYS_UTIMENSAT, unix.SYS_VMSPLICE, unix.SYS_WRITE, unix.SYS_WRITEV,
-	unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS, unix.SYS_IO_PGETEVENTS, unix.SYS_IO_SETUP,
-	unix.SYS_IO_SUBMIT,
 
 	// Waiting.
 	unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_EVENTFD2,
@@ -28,8 +26,8 @@ var allowed = []uintptr{
 	unix.SYS_TIMERFD_SETTIME,
 
 	// Memory.
-	unix.SYS_BRK, unix.SYS_GET_MEMPOLICY, unix.SYS_MADVISE, unix.SYS_MEMBARRIER, unix.SYS_MEMFD_CREATE,
-	unix.SYS_MINCORE, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_MLOCKALL, unix.SYS_MMAP, unix.SYS_MPROTECT,
+	unix.SYS_BRK, unix.SYS_GET_MEMPOLICY, unix.SYS_MADVISE, unix.SYS_MEMBARRIER,
+	unix.SYS_MINCORE, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_MLOCKALL, unix.SYS_MPROTECT,
 	unix.SYS_MREMAP, unix.SYS_MSEAL, unix.SYS_MSYNC, unix.SYS_MUNLOCK, unix.SYS_MUNLOCKALL, unix.SYS_MUNMAP,
 	unix.SYS_PKEY_ALLOC, unix.SYS_PKEY_FREE, unix.SYS_PKEY_MPROTECT, unix.SYS_REMAP_FILE_PAGES,
 
@@ -69,7 +67,7 @@ var allowed = []uintptr{
 	unix.SYS_MQ_GETSETATTR, unix.SYS_MQ_NOTIFY, unix.SYS_MQ_OPEN, unix.SYS_MQ_TIMEDRECEIVE,
 	unix.SYS_MQ_TIMEDSEND, unix.SYS_MQ_UNLINK, unix.SYS_MSGCTL, unix.SYS_MSGGET, unix.SYS_MSGRCV,
 	unix.SYS_MSGSND, unix.SYS_SEMCTL, unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SHMAT,
-	unix.SYS_SHMCTL, unix.SYS_SHMDT, unix.SYS_SHMGET,
+	unix.SYS_SHMCTL, unix.SYS_SHMDT,
 
 	// The machine.
 	unix.SYS_GETRANDOM, unix.SYS_SYSINFO, unix.SYS_UNAME,
@@ -92,6 +90,11 @@ var refused = []uintptr{
 	unix.SYS_IO_URING_REGISTER, unix.SYS_IO_URING_SETUP, unix.SYS_KEYCTL, unix.SYS_LOOKUP_DCOOKIE,
 	unix.SYS_MBIND, unix.SYS_MEMFD_SECRET, unix.SYS_NFSSERVCTL, unix.SYS_PERF_EVENT_OPEN, unix.SYS_REQUEST_KEY,
 	unix.SYS_SET_MEMPOLICY, unix.SYS_SET_MEMPOLICY_HOME_NODE, unix.SYS_USERFAULTFD,
+
+	// Asynchronous input and output of the older kind: how much of it there
+	// is, the whole machine shares.
+	unix.SYS_IO_CANCEL, unix.SYS_IO_DESTROY, unix.SYS_IO_GETEVENTS, unix.SYS_IO_PGETEVENTS, unix.SYS_IO_SETUP,
+	unix.SYS_IO_SUBMIT,
 
 	// The machine.
 	unix.SYS_ACCT, unix.SYS_ADJTIMEX, unix.SYS_CLOCK_ADJTIME, unix.SYS_CLOCK_SETTIME, unix.SYS_DELETE_MODULE,

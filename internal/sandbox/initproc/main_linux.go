@@ -110,6 +110,9 @@ func setUp(cfg *Config, fds []int, oom *oomFile) (*server, error) {
 	if err := setLimits(cfg.Rootless); err != nil {
 		return nil, err
 	}
+	if !cfg.Rootless {
+		oom.floor()
+	}
 	s.spawner = newSpawner(cfg, p.tasks, oom)
 	if err := s.spawner.enter(); err != nil {
 		return nil, err

@@ -49,6 +49,19 @@ func oneOf(arg uint32, values []uint32, match, other uint32) []insn {
 	return append(p, ret(other), ret(match))
 }
 
+// without refuses a call when argument arg (its low half) has any of bits.
+func without(arg, bits uint32) []insn {
+	return []insn{
+		loadArg(arg),
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 1, K: bits},
+		ret(retAllow),
+		ret(refuse(unix.EPERM)),
+	}
+}
+
+// shmHugeTLB is SHM_HUGETLB of shmget(2), which x/sys lacks.
+const shmHugeTLB = 0o4000
+
 // newNamespaces are the flags of clone(2) that make namespaces.
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
@@ -56,22 +69,23 @@ const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUT
 // checked are the calls whose arguments decide.
 func checked() map[uintptr][]insn {
 	return map[uintptr][]insn{
-		unix.SYS_CLONE: {
-			loadArg(0),
-			{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 1, K: newNamespaces},
-			ret(retAllow),
-			ret(refuse(unix.EPERM)),
-		},
-		unix.SYS_SOCKET:     checkSocket(),
-		unix.SYS_SOCKETPAIR: oneOf(0, []uint32{unix.AF_UNIX}, retAllow, refuse(unix.EAFNOSUPPORT)),
+		unix.SYS_CLONE: without(0, newNamespaces),
+		// Huge pages are the machine's, and count as nobody's memory.
+		unix.SYS_MMAP:         without(3, unix.MAP_HUGETLB),
+		unix.SYS_MEMFD_CREATE: without(1, unix.MFD_HUGETLB),
+		unix.SYS_SHMGET:       without(2, shmHugeTLB),
+		unix.SYS_SOCKET:       checkSocket(),
+		unix.SYS_SOCKETPAIR:   oneOf(0, []uint32{unix.AF_UNIX}, retAllow, refuse(unix.EAFNOSUPPORT)),
 		// Input pushed into a terminal, line disciplines.
 		unix.SYS_IOCTL: oneOf(1, []uint32{unix.TIOCSTI, unix.TIOCLINUX, unix.TIOCSETD, unix.TIOCCONS},
 			refuse(unix.EPERM), retAllow),
 		// PER_LINUX, PER_LINUX32, each also with UNAME26; and the question.
 		unix.SYS_PERSONALITY: oneOf(0, []uint32{0, 0x0008, 0x20000, 0x20008, 0xffffffff},
 			retAllow, refuse(unix.EPERM)),
-		// Success without effect: it would make the whole machine write out.
-		unix.SYS_SYNC: {ret(nothing)},
+		// Success without effect: they would make the machine write out, the
+		// one all of it, the other a disk that has more than the sandbox's files.
+		unix.SYS_SYNC:   {ret(nothing)},
+		unix.SYS_SYNCFS: {ret(nothing)},
 		// The limit on core dumps stays as it is; see setLimits.
 		unix.SYS_SETRLIMIT: oneOf(0, []uint32{unix.RLIMIT_CORE}, nothing, retAllow),
 		unix.SYS_PRLIMIT64: checkPrlimit(),
@@ -104,8 +118,16 @@ func checkSocket() []insn {
 	jeq := func(k uint32, jt, jf uint8) insn {
 		return insn{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: jt, Jf: jf, K: k}
 	}
-	inet := oneOf(2, []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6},
-		retAllow, refuse(unix.EPROTONOSUPPORT))
+	const kind = 0xf // what of a socket's type are no flags
+	inet := append([]insn{
+		loadArg(1),
+		op(unix.BPF_ALU|unix.BPF_AND|unix.BPF_K, kind),
+		jeq(unix.SOCK_STREAM, 2, 0),
+		jeq(unix.SOCK_DGRAM, 1, 0),
+		// Raw sockets; and SCTP and DCCP, which go by their type alone, too.
+		ret(refuse(unix.ESOCKTNOSUPPORT)),
+	}, oneOf(2, []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6},
+		retAllow, refuse(unix.EPROTONOSUPPORT))...)
 	route := oneOf(2, []uint32{unix.NETLINK_ROUTE}, retAllow, refuse(unix.EPROTONOSUPPORT))
 	p := []insn{
 		loadArg(0),

@@ -41,6 +41,7 @@ func outcome(t *testing.T, arch uint32, nr uintptr, args ...uint64) uint32 {
 func TestFilter(t *testing.T) {
 	const (
 		noProtocol = retErrno | uint32(unix.EPROTONOSUPPORT)
+		noKind     = retErrno | uint32(unix.ESOCKTNOSUPPORT)
 		noFamily   = retErrno | uint32(unix.EAFNOSUPPORT)
 		perm       = retErrno | uint32(unix.EPERM)
 		nosys      = retErrno | uint32(unix.ENOSYS)
@@ -80,6 +81,21 @@ func TestFilter(t *testing.T) {
 		{"mptcp", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_STREAM, 262}, noProtocol},
 		{"sctp", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_SCTP}, noProtocol},
 		{"route netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE}, retAllow},
+		{"raw", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP}, noKind},
+		{"raw, with flags", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_RAW | unix.SOCK_CLOEXEC, 0}, noKind},
+		{"tcp, with flags", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_STREAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, 0}, retAllow},
+		{"sctp by its kind", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_SEQPACKET, 0}, noKind},
+		{"dccp by its kind", unix.SYS_SOCKET, []uint64{unix.AF_INET6, unix.SOCK_DCCP, 0}, noKind},
+		{"packet the old way", unix.SYS_SOCKET, []uint64{unix.AF_INET, unix.SOCK_PACKET, 0x0300}, noKind},
+		{"memory", unix.SYS_MMAP, []uint64{0, 4096, 3, unix.MAP_PRIVATE | unix.MAP_ANONYMOUS}, retAllow},
+		{"huge pages", unix.SYS_MMAP, []uint64{0, 4096, 3, unix.MAP_PRIVATE | unix.MAP_HUGETLB}, perm},
+		{"huge pages of 1 GB", unix.SYS_MMAP, []uint64{0, 4096, 3, unix.MAP_HUGETLB | unix.MAP_HUGE_1GB}, perm},
+		{"memory file", unix.SYS_MEMFD_CREATE, []uint64{0, unix.MFD_CLOEXEC}, retAllow},
+		{"memory file of huge pages", unix.SYS_MEMFD_CREATE, []uint64{0, unix.MFD_HUGETLB}, perm},
+		{"segment", unix.SYS_SHMGET, []uint64{0, 4096, unix.IPC_CREAT | 0o600}, retAllow},
+		{"segment of huge pages", unix.SYS_SHMGET, []uint64{0, 4096, shmHugeTLB | 0o600}, perm},
+		{"old asynchronous I/O", unix.SYS_IO_SETUP, []uint64{65536}, perm},
+		{"syncfs does nothing", unix.SYS_SYNCFS, nil, nothing},
 		{"netfilter netlink", unix.SYS_SOCKET, []uint64{unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER}, noProtocol},
 		{"crypto sockets", unix.SYS_SOCKET, []uint64{unix.AF_ALG, 5, 0}, noFamily},
 		{"vsock", unix.SYS_SOCKET, []uint64{unix.AF_VSOCK, 1, 0}, noFamily},

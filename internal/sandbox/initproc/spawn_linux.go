@@ -8,16 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oomScore makes the kernel end processes inside before anything else of the
-// machine, pid 1 included.
-const oomScore = "800"
+// Scores that make the kernel end processes inside before anything else of the
+// machine, and before pid 1. A process may take back what was added to its
+// score, but not beyond the floor.
+const (
+	oomScore = "900"
+	oomFloor = "800"
+)
 
 // oomFile is this process's oom_score_adj, which a new process inherits. It
 // has to be opened while the machine's /proc is in sight. Raising it is an
 // advantage and not a guarantee: its errors are let go.
 type oomFile struct {
 	fd   int
-	base []byte // as the server has it
+	base []byte // pid 1's own
 }
 
 func openOOM() *oomFile {
@@ -31,6 +35,17 @@ func openOOM() *oomFile {
 		return nil
 	}
 	return &oomFile{fd, buf[:n]}
+}
+
+// floor gives pid 1 a score that neither it nor what it starts can go below
+// any more, once this capability is dropped; without it there is no floor.
+func (o *oomFile) floor() {
+	if held, err := heldCaps(); o == nil || err != nil || held&(1<<unix.CAP_SYS_RESOURCE) == 0 {
+		return
+	}
+	if _, err := unix.Pwrite(o.fd, []byte(oomFloor), 0); err == nil {
+		o.base = []byte(oomFloor)
+	}
 }
 
 func (o *oomFile) raise() {
