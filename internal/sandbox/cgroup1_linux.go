@@ -132,10 +132,20 @@ func (g *group1) limit(s Spec) error {
 		if err := putInt(dir, "memory.limit_in_bytes", s.Memory); err != nil {
 			return err
 		}
-		// Where swap is accounted: none beyond the limit.
-		err := putInt(dir, "memory.memsw.limit_in_bytes", s.Memory)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for _, l := range []struct {
+			file  string
+			limit int64
+		}{
+			// Where swap is accounted: none beyond the limit.
+			{"memory.memsw.limit_in_bytes", s.Memory},
+			// The buffers of sockets have a count of their own, and without a
+			// limit none: they would be the machine's memory, and what all of its
+			// sockets may have together.
+			{"memory.kmem.tcp.limit_in_bytes", s.Memory / 4},
+		} {
+			if err := putInt(dir, l.file, l.limit); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	if dir := g.dirs["pids"]; dir != "" {
