@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -14,12 +15,24 @@ const (
 	maxRequest = 70167211
 
 	// maxBodies bounds the bodies of all requests that are being served: each
-	// is in memory, and strangers may call a function URL.
+	// is in memory.
 	maxBodies = 512 << 20
 
-	// bodyTime is how long a client may take to send its body.
-	bodyTime = 5 * time.Minute
+	// maxURLBodies is what function URLs may use, of memory of their own: what
+	// strangers send keeps nobody from deploying.
+	maxURLBodies = 128 << 20
+
+	// bodyGrace and bodyRate are how slowly a client may send its body: the
+	// n-th byte must come within bodyGrace + n/bodyRate.
+	bodyGrace = 30 * time.Second
+	bodyRate  = 128 << 10 // bytes a second
 )
+
+// bodyDeadline returns until when a client may send what comes after the
+// first n bytes of a body that began at a time.
+func bodyDeadline(began time.Time, n int64) time.Time {
+	return began.Add(bodyGrace + time.Duration(n)*time.Second/bodyRate)
+}
 
 // budget is memory that requests share.
 type budget struct {
@@ -42,6 +55,7 @@ type body struct {
 	io.ReadCloser
 	control *http.ResponseController
 	budget  *budget
+	began   time.Time
 	taken   int64
 	refused error // why no more is read
 }
@@ -51,10 +65,9 @@ func boundBody(w http.ResponseWriter, r *http.Request, b *budget) *body {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	in := &body{ReadCloser: r.Body, control: http.NewResponseController(w), budget: b}
+	in := &body{ReadCloser: r.Body, control: http.NewResponseController(w), budget: b, began: time.Now()}
 	if r.ContentLength != 0 {
-		// Where there are no deadlines (in tests) there are no slow clients.
-		_ = in.control.SetReadDeadline(time.Now().Add(bodyTime))
+		in.expect(bodyDeadline(in.began, 0))
 	}
 	r.Body = http.MaxBytesReader(w, in, maxRequest)
 	return in
@@ -73,10 +86,19 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.refused
 	}
 	b.taken += int64(n)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{}) // as in boundBody
+	switch {
+	case err == nil:
+		b.expect(bodyDeadline(b.began, b.taken))
+	case errors.Is(err, io.EOF):
+		b.expect(time.Time{})
 	}
 	return n, err
+}
+
+// expect sets until when more must have come; a zero time is for ever.
+func (b *body) expect(until time.Time) {
+	// Where there are no deadlines (in tests) there are no slow clients.
+	_ = b.control.SetReadDeadline(until)
 }
 
 // release gives back the memory. Nothing may use the body's bytes after it.

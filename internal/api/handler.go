@@ -40,11 +40,12 @@ type Handler struct {
 	cfg     Config
 	foreign foreign
 	bodies  budget // of the requests being served
+	urls    budget // of those to function URLs
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	return &Handler{cfg: cfg, foreign: newForeign(), bodies: budget{limit: maxBodies}}
+	return &Handler{cfg: cfg, foreign: newForeign(), bodies: budget{limit: maxBodies}, urls: budget{limit: maxURLBodies}}
 }
 
 // Operator returns the handler for the admin socket: who can open it owns the
@@ -60,7 +61,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	id := uuid.NewString()
 	r = r.WithContext(millicent.WithRequestID(r.Context(), id))
-	in, a := boundBody(w, r, &h.bodies), newAnswer(w)
+	target, isURL := url.Match(r)
+	bodies := &h.bodies
+	if isURL {
+		bodies = &h.urls
+	}
+	in, a := boundBody(w, r, bodies), newAnswer(w)
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
 		in.release()
@@ -72,7 +78,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.recovered(a, r, p)
 		}
 	}()
-	err := h.serve(a, r)
+	var err error
+	if isURL {
+		err = h.cfg.URL.Serve(a, r, target)
+	} else {
+		err = h.serve(a, r)
+	}
 	switch {
 	case err == nil && a.status == 0:
 		a.WriteHeader(http.StatusOK) // an answer without a body, as the server would send it
@@ -84,11 +95,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve sends a request where it belongs.
+// serve sends a request that is to no function URL where it belongs.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	if target, ok := url.Match(r); ok {
-		return h.cfg.URL.Serve(w, r, target)
-	}
 	if err := h.checkForeign(r); err != nil {
 		return err
 	}

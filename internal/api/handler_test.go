@@ -293,8 +293,38 @@ func TestBodyDeadlineIsLifted(t *testing.T) {
 		t.Fatalf("got %v, error %v", resp, err)
 	}
 	<-release
-	if len(deadlines) != 2 || deadlines[0].IsZero() || !deadlines[1].IsZero() {
-		t.Errorf("read deadlines %v, want one and then none", deadlines)
+	if n := len(deadlines); n < 2 || deadlines[0].IsZero() || !deadlines[n-1].IsZero() {
+		t.Errorf("read deadlines %v, want some and then none", deadlines)
+	}
+}
+
+// TestSlowSender: a client that sends next to nothing is cut off, however
+// long its body is to be.
+func TestSlowSender(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for n, want := range map[int64]time.Duration{
+		0:          30 * time.Second,
+		1:          30*time.Second + 7629*time.Nanosecond,
+		128 << 10:  31 * time.Second,
+		6 << 20:    78 * time.Second,
+		maxRequest: 565333335876 * time.Nanosecond,
+	} {
+		if got := bodyDeadline(began, n).Sub(began); got != want {
+			t.Errorf("after %d bytes: %v, want %v", n, got, want)
+		}
+	}
+}
+
+// TestStrangersLeaveRoom: the bodies of function URLs have a budget of their
+// own.
+func TestStrangersLeaveRoom(t *testing.T) {
+	f := newFixture(false)
+	f.Handler.urls.limit = 3
+	if resp, body := f.do(t, f, newRequest("POST", "/_url/"+testURL+"/", "1234")); resp.StatusCode != 429 {
+		t.Errorf("URL: got %d %s, want 429", resp.StatusCode, body)
+	}
+	if resp, body := f.do(t, f, newRequest("POST", invokePath, "1234")); resp.StatusCode != 200 {
+		t.Errorf("API: got %d %s, want 200", resp.StatusCode, body)
 	}
 }
 

@@ -22,12 +22,19 @@ type PackageSource interface {
 
 // A code is where a request says that a function's code is.
 type code struct {
-	zip                       []byte
-	bucket, key, version, uri *string
+	zip                  []byte
+	bucket, key, version *string
 }
 
 // load fetches the code, checks that it is a package, and stores it.
 func (h *Handler) load(ctx context.Context, c code) (millicent.Package, error) {
+	if c.bucket != nil {
+		done, err := take(ctx, h.fetches)
+		if err != nil {
+			return millicent.Package{}, err
+		}
+		defer done()
+	}
 	data, err := h.fetch(ctx, c)
 	if err != nil {
 		return millicent.Package{}, err

@@ -53,8 +53,10 @@ type Handler struct {
 	cfg    Config
 	routes routingTable
 
-	// bodies bounds how many large request bodies are in memory at a time.
-	bodies chan struct{}
+	// uploads and fetches bound how many packages are worked on at a time,
+	// each several times its size in memory: those sent as ZipFile, and those
+	// fetched from S3, which may be slow.
+	uploads, fetches chan struct{}
 
 	// reserving is held while a function's reserved concurrency changes: the
 	// sum over all functions has a limit.
@@ -75,7 +77,7 @@ func New(cfg Config) *Handler {
 	if cfg.Runtime == nil {
 		cfg.Runtime = func(string) (string, error) { return "", nil }
 	}
-	h := &Handler{cfg: cfg, bodies: make(chan struct{}, maxLargeBodies)}
+	h := &Handler{cfg: cfg, uploads: make(chan struct{}, maxUploads), fetches: make(chan struct{}, maxFetches)}
 	h.routes = newRoutingTable(h.bindings())
 	return h
 }
@@ -147,16 +149,20 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 const (
-	maxBody        = 1 << 20
-	maxCodeBody    = 70167211
-	maxInvokeBody  = 6291456
-	maxEventBody   = 1048576
-	largeBody      = maxInvokeBody // beyond it, bodies are few at a time
-	maxLargeBodies = 2
+	maxBody       = 1 << 20
+	maxCodeBody   = 70167211
+	maxInvokeBody = 6291456
+	maxEventBody  = 1048576
+
+	largeBody  = maxInvokeBody // beyond it, few are worked on at a time
+	maxUploads = 2
+	maxFetches = 2
 )
 
-// read reads the request's body within the operation's limit. done gives back
-// the memory that it was allowed to take.
+// read reads the request's body within the operation's limit, and waits for
+// its turn if it is large. That comes last: the memory that a body takes on
+// its way in is the listener's to bound, and a slow client keeps nobody
+// waiting. done ends the turn.
 func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func(), err error) {
 	limit, name, code := int64(maxBody), op.name, codeEntityTooBig
 	switch op.name {
@@ -172,27 +178,26 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	if r.ContentLength > limit {
 		return nil, nil, tooLarge
 	}
-	done = func() {}
-	if limit > largeBody && (r.ContentLength < 0 || r.ContentLength > largeBody) {
-		select {
-		case h.bodies <- struct{}{}:
-			done = func() { <-h.bodies }
-		case <-r.Context().Done():
-			return nil, nil, r.Context().Err()
-		}
-	}
 	body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	var tooLong *http.MaxBytesError
 	switch {
-	case err != nil:
-		var tooLong *http.MaxBytesError
-		if !errors.As(err, &tooLong) {
-			done()
-			return nil, nil, &millicent.Error{Code: codeSerialization, Message: "Could not read the request body.", Err: err}
-		}
-		fallthrough
-	case int64(len(body)) > limit:
-		done()
+	case errors.As(err, &tooLong), err == nil && int64(len(body)) > limit:
 		return nil, nil, tooLarge
+	case err != nil:
+		return nil, nil, &millicent.Error{Code: codeSerialization, Message: "Could not read the request body.", Err: err}
+	case len(body) <= largeBody:
+		return body, func() {}, nil
 	}
-	return body, done, nil
+	done, err = take(r.Context(), h.uploads)
+	return body, done, err
+}
+
+// take waits for a place in turns; done gives it back.
+func take(ctx context.Context, turns chan struct{}) (done func(), err error) {
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

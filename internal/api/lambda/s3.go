@@ -3,7 +3,9 @@ package lambda
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -33,8 +35,13 @@ func NewS3(cfg S3Config) *S3 {
 	})}
 }
 
+// fetchTime is how long a store may take to deliver a package.
+const fetchTime = 5 * time.Minute
+
 // Fetch implements PackageSource.
 func (s *S3) Fetch(ctx context.Context, bucket, key, version string, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
 	in := &s3.GetObjectInput{Bucket: &bucket, Key: &key, VersionId: optional(version)}
 	out, err := s.client.GetObject(ctx, in)
 	if err != nil {
@@ -55,7 +62,14 @@ func (s *S3) Fetch(ctx context.Context, bucket, key, version string, limit int64
 // AWS's own, whatever the store says; all others are the store's.
 func fetchError(err error) error {
 	var api smithy.APIError
-	if !errors.As(err, &api) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return &millicent.Error{
+			Code:    millicent.CodeInvalid,
+			Message: fmt.Sprintf("Error occurred while GetObject. The S3 store of --s3-endpoint did not deliver the package within %d minutes.", fetchTime/time.Minute),
+			Err:     err,
+		}
+	case !errors.As(err, &api):
 		return &millicent.Error{
 			Code:    millicent.CodeInvalid,
 			Message: "Error occurred while GetObject. The S3 store of --s3-endpoint could not be reached.",
