@@ -284,7 +284,7 @@ func withoutCause(body []byte) []byte {
 	return encode(doc)
 }
 
-var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]+$`)
+var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]{1,127}$`)
 
 // functionErrorType keeps an error type that has the protocol's form.
 func functionErrorType(s string) string {

@@ -202,6 +202,7 @@ func TestErrorDocumentIsKeptVerbatim(t *testing.T) {
 		{"Runtime.UnmarshalError", "Runtime.UnmarshalError"},
 		{"Exception", "Function.Unknown"},
 		{"Function.lower", "Function.Unknown"},
+		{"Function.X" + strings.Repeat("x", 200), "Function.Unknown"},
 		{"xFunction.Upper", "Function.Unknown"},
 		{"", "Function.Unknown"},
 	}

@@ -51,6 +51,7 @@ func (s *server) newAPI(context.Context) error {
 			PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
 			Runtime:    s.runtimeNote,
 			Packages:   packages,
+			Log:        s.log,
 		}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
@@ -144,12 +145,16 @@ type lookup interface {
 func runtimeNote(runtimes lookup, name string, strict bool) (note string, err error) {
 	rt, ok := runtimes.Lookup(name)
 	switch {
+	case !ok && rt.Note == "":
+		return "", millicent.Errorf(millicent.CodeNotImplemented,
+			"The runtime %s is not built yet: this server runs python3.x, nodejsN.x, provided.al2 and provided.al2023.", name)
 	case !ok:
 		return "", millicent.Errorf(millicent.CodeInvalid, "The runtime %s cannot run on this machine. %s", name, rt.Note)
 	case rt.Exact:
 		return "", nil
 	case strict:
-		return "", millicent.Errorf(millicent.CodeInvalid, "The runtime %s is not installed on this machine, and strict runtimes were asked for. %s", name, rt.Note)
+		return "", millicent.Errorf(millicent.CodeInvalid, "The runtime %s is not installed on this machine, which has %s, "+
+			"and the server runs with --strict-runtimes.", name, rt.Version)
 	}
 	return rt.Note, nil
 }

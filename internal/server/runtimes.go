@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/process"
@@ -33,3 +34,19 @@ func (s *search) get() (*process.Runtimes, error) {
 
 // tenantOf returns whom the listener found a request to come from.
 func tenantOf(r *http.Request) string { return millicent.IdentityFrom(r.Context()).Tenant }
+
+// installed names the runtimes that this machine has, each with the version
+// of its interpreter.
+func installed(list []process.Runtime) string {
+	var names []string
+	for _, rt := range list {
+		switch {
+		case !rt.Exact:
+		case rt.Version == "":
+			names = append(names, rt.Name)
+		default:
+			names = append(names, rt.Name+" ("+rt.Version+")")
+		}
+	}
+	return strings.Join(names, ", ")
+}

@@ -220,7 +220,8 @@ func (s *server) newScheduler(context.Context) error {
 func (s *server) newInvoker(context.Context) error {
 	s.metrics = telemetry.NewMetrics(func() telemetry.Load { return telemetry.Load(s.scheduler.Snapshot()) })
 	s.invoker = invoke.New(invoke.Config{
-		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Observer: s.metrics, Log: s.log,
+		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
+		Observer: &failures{next: s.metrics, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("invoker", s.invoker.Close)
 	return nil
@@ -245,6 +246,7 @@ func (s *server) announce() {
 	for _, l := range s.host.Limitations() {
 		s.log.Warn("limitation", "detail", l)
 	}
+	s.log.Info("runtimes", "installed", installed(s.runtimes.List()))
 	addr := s.listeners.address()
 	s.log.Info("ready", "address", addr, "data", s.cfg.Data, "region", s.cfg.Region, "account", s.cfg.Account,
 		"auth", s.cfg.Auth, "egress", s.cfg.Egress, "functions", len(s.store.Functions(s.cfg.Account)),

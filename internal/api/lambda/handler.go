@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -39,6 +40,7 @@ type Config struct {
 
 	Concurrency int              // invocations at a time for a tenant; default 1000
 	Now         func() time.Time // default time.Now
+	Log         *slog.Logger     // told of every change; default none
 }
 
 // Invoker runs invocations. *invoke.Invoker is one.
@@ -73,6 +75,9 @@ func New(cfg Config) *Handler {
 	}
 	if cfg.Tenant == nil {
 		cfg.Tenant = func(r *http.Request) string { return millicent.IdentityFrom(r.Context()).Tenant }
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = func(string) (string, error) { return "", nil }
@@ -131,12 +136,8 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 		return unsupported("The operation %s is not built yet.", op.name)
 	}
 	req := &request{id: millicent.RequestIDFrom(r.Context()), tenant: h.cfg.Tenant(r), header: r.Header}
-	body, done, err := h.read(r, op.operation)
-	if err != nil {
-		return err
-	}
-	defer done()
-	out, err := op.endpoint(r.Context(), op.operation, r, labels, body, req)
+	out, err := h.carryOut(op, r, labels, req)
+	h.note(op.operation, labels, req, err)
 	if err != nil {
 		return err
 	}
@@ -146,6 +147,15 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	// The client may be gone; nobody is left to tell.
 	_ = encode(w, op.operation, out)
 	return nil
+}
+
+func (h *Handler) carryOut(op route, r *http.Request, labels map[string]string, req *request) (any, error) {
+	body, done, err := h.read(r, op.operation)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return op.endpoint(r.Context(), op.operation, r, labels, body, req)
 }
 
 const (
