@@ -66,6 +66,7 @@ func (s *server) sdk() *lambda.Client {
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider(s.keyID, s.keySecret, ""),
 		Retryer:      aws.NopRetryer{},
+		HTTPClient:   s.client,
 	})
 }
 

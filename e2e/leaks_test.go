@@ -46,6 +46,7 @@ func (s *server) footprint() footprint {
 // slack that idle connections need, and fails when it does not get there.
 func (s *server) settle(base footprint, within time.Duration) {
 	s.t.Helper()
+	s.client.CloseIdleConnections()
 	deadline := time.Now().Add(within)
 	for {
 		now := s.footprint()

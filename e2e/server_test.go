@@ -28,6 +28,7 @@ type server struct {
 	args []string
 
 	keyID, keySecret string // what clients sign with
+	client           *http.Client
 }
 
 // lockedBuffer collects output that is read while it is written.
@@ -60,7 +61,8 @@ func needRoot(t testing.TB) {
 func up(t testing.TB, args ...string) *server {
 	t.Helper()
 	needRoot(t)
-	s := &server{t: t, data: t.TempDir(), addr: freeAddr(t), args: args, keyID: "test", keySecret: "test"}
+	s := &server{t: t, data: t.TempDir(), addr: freeAddr(t), args: args, keyID: "test", keySecret: "test",
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()
