@@ -26,3 +26,13 @@ func TestBudget(t *testing.T) {
 		}
 	}
 }
+
+func TestConnLimit(t *testing.T) {
+	for files, want := range map[uint64]int64{
+		0: 1, 256: 21, 1024: 85, 4096: 341, 20_000: 1666, 524_288: maxAllConns, 1 << 63: maxAllConns,
+	} {
+		if got := connLimit(files); got != want {
+			t.Errorf("%d descriptors: %d connections, want %d", files, got, want)
+		}
+	}
+}

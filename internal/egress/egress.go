@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sys/unix"
 )
 
 // Mode is a server's policy for outbound connections.
@@ -26,7 +27,7 @@ const (
 // Bounds on what one sandbox, and all of them together, may hold.
 const (
 	maxConns    = 1000   // connections of one sandbox, as Lambda's 1,024 descriptors allow
-	maxAllConns = 20_000 // connections of all sandboxes
+	maxAllConns = 20_000 // connections of all sandboxes; see connLimit
 	maxQueries  = 64     // name queries of one sandbox in flight
 	maxDNSConns = 32     // TCP connections to one sandbox's name server
 	maxLearned  = 4096   // addresses remembered for one sandbox's names
@@ -61,6 +62,19 @@ type Gateway struct {
 	local  *localSet
 	names  resolver
 	conns  *semaphore.Weighted // connections of all sandboxes
+
+	telling budget // of refusals for want of conns, in the server's log
+}
+
+// filesPerConn are the descriptors that a connection takes: its two ends, and
+// a pipe each way by which the kernel moves the bytes.
+const filesPerConn = 6
+
+// connLimit returns how many connections all sandboxes may have together in a
+// process that may have so many descriptors: half of them are the platform's,
+// to accept callers and to start environments with.
+func connLimit(files uint64) int64 {
+	return int64(min(maxAllConns, max(1, files/2/filesPerConn)))
 }
 
 // New returns a Gateway.
@@ -90,6 +104,10 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.names == nil {
 		cfg.names = newHostResolver("/etc/resolv.conf")
 	}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return nil, fmt.Errorf("limit of descriptors: %w", err)
+	}
 	return &Gateway{
 		mode:   cfg.Mode,
 		log:    cfg.Log,
@@ -98,7 +116,7 @@ func New(cfg Config) (*Gateway, error) {
 		dial:   cfg.dial,
 		local:  &localSet{read: cfg.local},
 		names:  cfg.names,
-		conns:  semaphore.NewWeighted(maxAllConns),
+		conns:  semaphore.NewWeighted(connLimit(files.Cur)),
 	}, nil
 }
 

@@ -40,8 +40,10 @@ func (p *proxy) carry(ctx context.Context, inside *net.TCPConn) {
 		return
 	}
 	if !p.gw.conns.TryAcquire(1) {
-		p.gw.log.Warn("too many outbound connections on this server", "limit", maxAllConns)
 		reset(inside)
+		if p.gw.telling.spend(time.Now()) {
+			p.gw.log.Warn("too many outbound connections on this server")
+		}
 		return
 	}
 	defer p.gw.conns.Release(1)
