@@ -36,17 +36,26 @@ func bodyDeadline(began time.Time, n int64) time.Time {
 
 // budget is memory that requests share.
 type budget struct {
+	whole *budget // that it is a part of; may be nil
 	limit int64
 	used  atomic.Int64
 }
 
 // take takes n bytes, if they are there.
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) <= b.limit {
+	if b.used.Add(n) <= b.limit && (b.whole == nil || b.whole.take(n)) {
 		return true
 	}
 	b.used.Add(-n)
 	return false
+}
+
+// give gives n bytes back.
+func (b *budget) give(n int64) {
+	b.used.Add(-n)
+	if b.whole != nil {
+		b.whole.give(n)
+	}
 }
 
 // body is a request's body on its way in: bounded in size, in time, and
@@ -103,6 +112,6 @@ func (b *body) expect(until time.Time) {
 
 // release gives back the memory. Nothing may use the body's bytes after it.
 func (b *body) release() {
-	b.budget.used.Add(-b.taken)
+	b.budget.give(b.taken)
 	b.taken = 0
 }

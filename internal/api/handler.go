@@ -39,13 +39,15 @@ type Config struct {
 type Handler struct {
 	cfg     Config
 	foreign foreign
-	bodies  budget // of the requests being served
-	urls    budget // of those to function URLs
+	bodies  budget       // of the requests being served
+	urls    budget       // of those to function URLs
+	inside  insideBodies // of those from within sandboxes
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	return &Handler{cfg: cfg, foreign: newForeign(), bodies: budget{limit: maxBodies}, urls: budget{limit: maxURLBodies}}
+	return &Handler{cfg: cfg, foreign: newForeign(), bodies: budget{limit: maxBodies}, urls: budget{limit: maxURLBodies},
+		inside: insideBodies{whole: budget{limit: maxInsideBodies}}}
 }
 
 // Operator returns the handler for the admin socket: who can open it owns the
@@ -65,6 +67,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bodies := &h.bodies
 	if isURL {
 		bodies = &h.urls
+	}
+	if caller, ok := millicent.CallerFrom(r.Context()); ok {
+		part, done := h.inside.of(caller)
+		defer done()
+		bodies = part
 	}
 	in, a := boundBody(w, r, bodies), newAnswer(w)
 	a.Header().Set("X-Amzn-Requestid", id)
