@@ -22,11 +22,22 @@ type buffer struct {
 	records []millicent.LogRecord
 	bytes   int
 	limit   int
+	held    map[functionKey]int // bytes by function; nil when all are of one
 	closed  bool
 }
 
+// newBuffer returns a buffer for the records of one function.
 func newBuffer(limit int) *buffer {
 	return &buffer{wake: make(chan struct{}, 1), limit: limit}
+}
+
+// newSharedBuffer returns a buffer that functions share fairly: none may hold
+// more of it than is free. One that logs without end gets half, n of them get
+// n/(n+1) together, and what is left is for those who log little.
+func newSharedBuffer(limit int) *buffer {
+	b := newBuffer(limit)
+	b.held = make(map[functionKey]int)
+	return b
 }
 
 // add puts a record in; false when there is no room or the buffer is closed.
@@ -34,8 +45,16 @@ func (b *buffer) add(rec millicent.LogRecord) bool {
 	size := recordBytes + len(rec.Message)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.bytes+size > b.limit {
+	free := b.limit - b.bytes
+	if b.closed || size > free {
 		return false
+	}
+	if b.held != nil {
+		key := keyOf(&rec)
+		if b.held[key]+size > free {
+			return false
+		}
+		b.held[key] += size
 	}
 	b.bytes += size
 	b.records = append(b.records, rec)
@@ -51,6 +70,7 @@ func (b *buffer) take(spare []millicent.LogRecord) (records []millicent.LogRecor
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	records, b.records, b.bytes = b.records, spare[:0], 0
+	clear(b.held)
 	return records, b.closed
 }
 

@@ -48,6 +48,7 @@ type Logs struct {
 
 	line  *encoder              // the writer's
 	spare []millicent.LogRecord // the writer's, for the buffer to go on with
+	told  time.Time             // the writer's: when it last complained of the disk
 
 	mu        sync.Mutex
 	ended     bool // no followers any more
@@ -73,7 +74,7 @@ func NewLogs(cfg LogsConfig) (*Logs, error) {
 	l := &Logs{
 		cfg:       cfg,
 		root:      root,
-		buffer:    newBuffer(cfg.BufferBytes),
+		buffer:    newSharedBuffer(cfg.BufferBytes),
 		syncs:     make(chan chan struct{}),
 		done:      make(chan struct{}),
 		line:      newEncoder(),
@@ -153,6 +154,9 @@ func (l *Logs) flush() (closed bool) {
 	return closed
 }
 
+// complainEvery is the least time between two complaints about the disk.
+const complainEvery = 10 * time.Second
+
 // put writes records of one function to its file and gives them to those who
 // follow. It returns how many could not be written.
 func (l *Logs) put(key functionKey, records []millicent.LogRecord) (lost drop) {
@@ -173,7 +177,10 @@ func (l *Logs) put(key functionKey, records []millicent.LogRecord) (lost drop) {
 		lost.bytes += len(rec.Message)
 		lost.last = rec
 	}
-	l.cfg.Log.Error("log can't be written", "function", key.name, "records", lost.records, "error", err)
+	if now := time.Now(); now.Sub(l.told) >= complainEvery { // a full disk stays full for a while
+		l.told = now
+		l.cfg.Log.Error("log can't be written", "function", key.name, "records", lost.records, "error", err)
+	}
 	return lost
 }
 

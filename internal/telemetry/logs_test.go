@@ -1,9 +1,11 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -252,7 +254,7 @@ func hold(l *Logs) (release func()) {
 }
 
 func TestOverflowIsCounted(t *testing.T) {
-	l := open(t, LogsConfig{BufferBytes: 100 * (recordBytes + 10)})
+	l := open(t, LogsConfig{BufferBytes: 200 * (recordBytes + 10)}) // half of it for one function
 	release := hold(l)
 	for i := range 1000 {
 		l.Write(record("a", fmt.Sprintf("%010d", i)))
@@ -272,7 +274,7 @@ func TestOverflowIsCounted(t *testing.T) {
 		records += notice.Record.DroppedRecords
 		bytes += notice.Record.DroppedBytes
 	}
-	// Up to two buffers full: what the writer had taken, and what came then.
+	// Up to two shares full: what the writer had taken, and what came then.
 	if kept < 100 || kept > 200 {
 		t.Errorf("%d records were kept, want 100 to 200", kept)
 	}
@@ -291,7 +293,8 @@ func TestDiskErrorIsCounted(t *testing.T) {
 	if err := os.WriteFile(obstacle, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l := open(t, LogsConfig{Dir: dir})
+	var said bytes.Buffer
+	l := open(t, LogsConfig{Dir: dir, Log: slog.New(slog.NewTextHandler(&said, nil))})
 	for range 7 {
 		l.Write(record("a", "lost"))
 		if err := l.sync(t.Context()); err != nil {
@@ -305,6 +308,9 @@ func TestDiskErrorIsCounted(t *testing.T) {
 	got := read(t, l, Query{Function: "a"})
 	if len(got) != 2 || got[0] != "kept" || !strings.Contains(got[1], `"droppedBytes":28,"droppedRecords":7,`) {
 		t.Errorf("got %q", got)
+	}
+	if n := strings.Count(said.String(), "log can't be written"); n != 1 {
+		t.Errorf("the server's log has %d complaints, want one for all that failed at once:\n%s", n, &said)
 	}
 }
 
