@@ -39,6 +39,8 @@ func openCgroups1(mounts map[string]string, name string) (*cgroups1, error) {
 	return c, nil
 }
 
+func (c *cgroups1) limitations() []string { return notEnforced(c.missing()) }
+
 func (c *cgroups1) missing() []string {
 	var none []string
 	for _, ctl := range used1 {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // initPids is how many threads pid 1 is given beyond the Spec's: in version 2
@@ -21,15 +23,26 @@ const initPids = 16
 type cgroups2 struct {
 	dir  string
 	none []string // controllers that could not be had
+	why  string   // where something can be done about it
 }
 
-func openCgroups2(mount, name string) (*cgroups2, error) {
-	c := &cgroups2{dir: filepath.Join(mount, "millicent", name)}
+// openCgroups2 makes the Host's group where delegation_linux.go says; own is
+// this process's own group.
+func openCgroups2(m mount2, own, name string) (*cgroups2, error) {
+	parent := m.parent(own, isHanded)
+	c := &cgroups2{dir: filepath.Join(parent, "millicent", name)}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, err
 	}
+	if parent != m.dir {
+		c.why = "the cgroup that was handed to this server has no such controllers"
+	}
+	if err := vacate(parent); err != nil { // with controllers its groups would be of no use
+		c.none, c.why = controllers, err.Error()
+		return c, nil
+	}
 	for _, ctl := range controllers {
-		for _, dir := range []string{mount, filepath.Dir(c.dir), c.dir} {
+		for _, dir := range []string{parent, filepath.Dir(c.dir), c.dir} {
 			if err := put(dir, "cgroup.subtree_control", "+"+ctl); err != nil {
 				c.none = append(c.none, ctl)
 				break
@@ -39,7 +52,12 @@ func openCgroups2(mount, name string) (*cgroups2, error) {
 	return c, nil
 }
 
-func (c *cgroups2) missing() []string { return c.none }
+func (c *cgroups2) limitations() []string {
+	if len(c.none) > 0 && c.why != "" {
+		return []string{fmt.Sprintf("no limit on %s: %s; %s", strings.Join(c.none, ", "), c.why, alone(os.Geteuid() == 0))}
+	}
+	return notEnforced(c.none)
+}
 
 func (c *cgroups2) home() string { return c.dir }
 
@@ -181,7 +199,7 @@ func (g *group2) resetPeak() error {
 	if g.peak == nil {
 		f, err := os.OpenFile(g.path+"/memory.peak", os.O_RDWR, 0)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-			return nil // before Linux 6.12 it cannot be reset
+			return errNoReset
 		}
 		if err != nil {
 			return err
@@ -189,6 +207,11 @@ func (g *group2) resetPeak() error {
 		g.peak = f
 	}
 	_, err := g.peak.WriteAt([]byte("0"), 0)
+	if errors.Is(err, unix.EINVAL) { // root may open it
+		g.peak.Close() // nothing was written
+		g.peak = nil
+		return errNoReset
+	}
 	return err
 }
 

@@ -1,14 +1,11 @@
 package sandbox
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,8 +21,8 @@ type cgroups interface {
 	// leftovers returns the groups that exist.
 	leftovers() ([]group, error)
 
-	// missing names the controllers that this machine does not offer.
-	missing() []string
+	// limitations tells what these groups do not limit.
+	limitations() []string
 
 	// home is a directory that is this Host's alone.
 	home() string
@@ -45,6 +42,8 @@ type group interface {
 	thaw() error
 
 	stats() (Stats, error)
+
+	// resetPeak returns errNoReset where the kernel cannot.
 	resetPeak() error
 
 	// tasks returns the files by which pid 1's spawner enters the group, and
@@ -73,60 +72,56 @@ func quota(cores float64) int64 {
 	return max(1000, int64(cores*float64(cpuPeriod.Microseconds())))
 }
 
-// openCgroups finds the hierarchy to use. Version 2 is used when it has every
-// controller; nil means that there is none.
-func openCgroups(name string) (cgroups, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
+// errNoReset tells that a group's peak is of its whole life.
+var errNoReset = fmt.Errorf("reset a cgroup's memory.peak, before Linux 6.12: %w", errors.ErrUnsupported)
+
+// notEnforced says which limits a machine without these controllers lacks.
+func notEnforced(controllers []string) (sentences []string) {
+	for _, c := range controllers {
+		sentences = append(sentences, fmt.Sprintf("no cgroup controller %q on this machine: its limit is not enforced", c))
 	}
-	defer f.Close()
-	v1, v2, err := parseCgroupMounts(f)
-	if err != nil {
-		return nil, err
-	}
-	if v2 != "" {
-		has, err := os.ReadFile(v2 + "/cgroup.controllers")
-		if err != nil {
-			return nil, err
-		}
-		if subset(controllers, strings.Fields(string(has))) {
-			return openCgroups2(v2, name)
-		}
-	}
-	if len(v1) > 0 {
-		return openCgroups1(v1, name)
-	}
-	if v2 != "" {
-		return openCgroups2(v2, name)
-	}
-	return nil, errors.New("no cgroups are mounted")
+	return sentences
 }
 
-func subset(want, have []string) bool {
-	for _, w := range want {
-		if !slices.Contains(have, w) {
-			return false
-		}
+// openCgroups finds the hierarchy to use: version 2 when it has every
+// controller, else version 1, else what version 2 has.
+func openCgroups(name string) (cgroups, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
 	}
-	return true
+	self, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	v1, v2 := parseCgroupMounts(string(mounts))
+	switch {
+	case v2.offers(controllers):
+	case len(v1) > 0:
+		c, err := openCgroups1(v1, name)
+		if err == nil || v2.dir == "" {
+			return c, err
+		}
+	case v2.dir == "":
+		return nil, errors.New("no cgroups are mounted")
+	}
+	return openCgroups2(v2, v2.own(string(self)), name)
 }
 
 // parseCgroupMounts reads mountinfo (proc_pid_mountinfo(5)) and returns where
 // each controller of version 1 is mounted, and where version 2 is.
-func parseCgroupMounts(r io.Reader) (v1 map[string]string, v2 string, err error) {
+func parseCgroupMounts(mountinfo string) (v1 map[string]string, v2 mount2) {
 	v1 = map[string]string{}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		mount, fstype, ok := strings.Cut(lines.Text(), " - ")
+	for line := range strings.Lines(mountinfo) {
+		mount, fstype, ok := strings.Cut(line, " - ")
 		where, what := strings.Fields(mount), strings.Fields(fstype)
 		if !ok || len(where) < 5 || len(what) < 3 {
 			continue
 		}
 		switch what[0] {
 		case "cgroup2":
-			if v2 == "" {
-				v2 = where[4]
+			if v2.dir == "" {
+				v2 = mount2{dir: where[4], root: where[3]}
 			}
 		case "cgroup":
 			for _, c := range strings.Split(what[2], ",") {
@@ -136,7 +131,7 @@ func parseCgroupMounts(r io.Reader) (v1 map[string]string, v2 string, err error)
 			}
 		}
 	}
-	return v1, v2, lines.Err()
+	return v1, v2
 }
 
 // put writes a control file.

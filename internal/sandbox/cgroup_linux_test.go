@@ -14,13 +14,13 @@ func TestParseCgroupMounts(t *testing.T) {
 	for _, c := range []struct {
 		name, mountinfo string
 		v1              map[string]string
-		v2              string
+		v2              mount2
 	}{
 		{
 			"version 2",
 			"25 30 0:23 / /sys rw,nosuid - sysfs sysfs rw\n" +
 				"35 25 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n",
-			map[string]string{}, "/sys/fs/cgroup",
+			map[string]string{}, mount2{"/sys/fs/cgroup", "/"},
 		},
 		{
 			"hybrid",
@@ -32,13 +32,13 @@ func TestParseCgroupMounts(t *testing.T) {
 			map[string]string{
 				"rw": "/sys/fs/cgroup/systemd", "xattr": "/sys/fs/cgroup/systemd", "name=systemd": "/sys/fs/cgroup/systemd",
 				"cpu": "/sys/fs/cgroup/cpu,cpuacct", "cpuacct": "/sys/fs/cgroup/cpu,cpuacct", "memory": "/sys/fs/cgroup/memory",
-			}, "/sys/fs/cgroup/unified",
+			}, mount2{"/sys/fs/cgroup/unified", "/"},
 		},
-		{"nothing", "garbage\n\n1 2 - cgroup\n", map[string]string{}, ""},
+		{"nothing", "garbage\n\n1 2 - cgroup\n", map[string]string{}, mount2{}},
 	} {
-		v1, v2, err := parseCgroupMounts(strings.NewReader(c.mountinfo))
-		if err != nil || v2 != c.v2 || !cmp.Equal(v1, c.v1) {
-			t.Errorf("%s: %v %q %s", c.name, err, v2, cmp.Diff(v1, c.v1))
+		v1, v2 := parseCgroupMounts(c.mountinfo)
+		if v2 != c.v2 || !cmp.Equal(v1, c.v1) {
+			t.Errorf("%s: %+v %s", c.name, v2, cmp.Diff(v1, c.v1))
 		}
 	}
 }
@@ -192,26 +192,34 @@ func TestGroup2(t *testing.T) {
 	}
 }
 
+// version2 returns where version 2 is mounted.
+func version2(t *testing.T) mount2 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mount := parseCgroupMounts(string(b))
+	if mount.dir == "" {
+		t.Skip("no cgroups of version 2 are mounted")
+	}
+	return mount
+}
+
 // TestVersion2 runs sandboxes in the machine's own hierarchy of version 2,
 // which need not have any controller for what a group does without them.
 func TestVersion2(t *testing.T) {
 	requireRoot(t)
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, mount, err := parseCgroupMounts(f)
-	f.Close()
-	if err != nil || mount == "" {
-		t.Skip("no cgroups of version 2 are mounted: ", err)
-	}
+	mount := version2(t)
 	h := openHost(t)
 	if err := h.groups.remove(); err != nil {
 		t.Fatal(err)
 	}
-	if h.groups, err = openCgroups2(mount, h.cfg.Name); err != nil {
+	groups, err := openCgroups2(mount, "", h.cfg.Name)
+	if err != nil {
 		t.Fatal(err)
 	}
+	h.groups = groups
 	s := newSandbox(t, h, Spec{Memory: 64 * mib, CPU: 1, Mounts: []Mount{probeMount(t)}})
 	var got self
 	probe(t, s, &got, "self")

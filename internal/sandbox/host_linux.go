@@ -98,17 +98,25 @@ func (h *Host) lock(dir string) error {
 func (h *Host) openGroups() error {
 	groups, err := openCgroups(h.cfg.Name)
 	if err != nil {
-		h.limited("memory, CPU and the number of processes are not limited: no cgroups (%v)", err)
+		h.limited("memory, CPU and the number of processes are not limited: no cgroups (%v)%s", err, h.advice())
 		return nil
 	}
 	if err := h.lock(groups.home()); err != nil {
 		return err
 	}
 	h.groups = groups
-	for _, c := range groups.missing() {
-		h.limited("no cgroup controller %q on this machine: its limit is not enforced", c)
+	for _, l := range groups.limitations() {
+		h.limited("%s", l)
 	}
 	return nil
+}
+
+// advice tells an ordinary user how to have cgroups.
+func (h *Host) advice() string {
+	if !h.rootless {
+		return ""
+	}
+	return "; " + alone(false)
 }
 
 // sweep ends what an earlier Host of the same Name left. Its disks and
@@ -159,12 +167,21 @@ func (h *Host) probe() error {
 	defer cancel()
 	s, err := h.New(ctx, Spec{Tmp: 1 << 20, Redirect: 1})
 	if err != nil {
-		return fmt.Errorf("this machine cannot make sandboxes: %w", err)
+		return fmt.Errorf("this machine cannot make sandboxes: %w%s", err, h.forbidden())
 	}
 	for _, m := range s.missing {
 		h.limited("%s", lacks[m])
 	}
 	return s.Close()
+}
+
+// forbidden explains to an ordinary user why there are no sandboxes, where the
+// machine's settings say so.
+func (h *Host) forbidden() string {
+	if !h.rootless {
+		return ""
+	}
+	return userNamespaces("/proc/sys")
 }
 
 // lacks explains what pid 1 finds missing.

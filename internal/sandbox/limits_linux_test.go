@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -30,10 +31,13 @@ func TestMemoryLimit(t *testing.T) {
 	if got := sh(t, s, "echo alive"); got.out != "alive\n" {
 		t.Errorf("after it: %+v", got)
 	}
-	if err := s.ResetPeak(); err != nil {
+	limit := int64(64 * mib)
+	if err := s.ResetPeak(); errors.Is(err, errors.ErrUnsupported) {
+		limit = 129 * mib // it stays
+	} else if err != nil {
 		t.Fatal(err)
 	}
-	if st, err = s.Stats(); err != nil || st.PeakMemory > 64*mib {
+	if st, err = s.Stats(); err != nil || st.PeakMemory > limit {
 		t.Errorf("after ResetPeak: %+v, %v", st, err)
 	}
 }
@@ -58,7 +62,9 @@ func TestPidsLimit(t *testing.T) {
 	s := newSandbox(t, openHost(t), Spec{Pids: 40, Mounts: []Mount{probeMount(t)}})
 	var got filled
 	probe(t, s, &got, "forks")
-	if got.Err != "EAGAIN" || got.Bytes < 20 || got.Bytes > 39 {
+	// Some of the 40 are the probe's own threads; in version 2 pid 1 may leave
+	// some of its share.
+	if got.Err != "EAGAIN" || got.Bytes < 20 || got.Bytes > 39+initPids {
 		t.Errorf("got %+v, want some 30 processes and EAGAIN", got)
 	}
 	if err := s.KillAll(); err != nil {

@@ -91,20 +91,28 @@ func (s *Sandbox) Stats() (Stats, error) {
 	return s.group.stats()
 }
 
-// ResetPeak restarts the measurement of PeakMemory.
+// ResetPeak restarts the measurement of PeakMemory. It is
+// errors.ErrUnsupported with cgroups of version 2 before Linux 6.12.
 func (s *Sandbox) ResetPeak() error {
-	if s.group == nil {
-		return nil
-	}
-	return s.group.resetPeak()
+	return s.adjust(func() error { return s.group.resetPeak() })
 }
 
 // SetCPU changes the CPU limit, in cores; zero lifts it.
 func (s *Sandbox) SetCPU(cores float64) error {
+	return s.adjust(func() error { return s.group.setCPU(cores) })
+}
+
+// adjust changes the sandbox's cgroup, if it has one.
+func (s *Sandbox) adjust(change func() error) error {
+	select {
+	case <-s.closing:
+		return errEnded
+	default:
+	}
 	if s.group == nil {
 		return nil
 	}
-	return s.group.setCPU(cores)
+	return change()
 }
 
 // Freeze stops every process of the sandbox where it stands, until Thaw.
