@@ -327,6 +327,10 @@ func probeForks([]string) any {
 
 // probeSpin uses all the CPU it gets for a second and says how much it got.
 func probeSpin([]string) any {
+	before, err := cpuTime()
+	if err != nil {
+		return -1
+	}
 	var wg sync.WaitGroup
 	end := time.Now().Add(time.Second)
 	for range 2 {
@@ -336,11 +340,18 @@ func probeSpin([]string) any {
 		})
 	}
 	wg.Wait()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+	after, err := cpuTime()
+	if err != nil {
 		return -1
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+	return (after - before).Seconds()
+}
+
+// cpuTime is what this process has used.
+func cpuTime() (time.Duration, error) {
+	var u unix.Rusage
+	err := unix.Getrusage(unix.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }
 
 // probeChildren leaves processes behind: in its session, in sessions of their
