@@ -29,7 +29,7 @@ type Configuration struct {
 	CodeSha256             string // Base64
 	LastModified           string
 	Version                string
-	RevisionId             string       `json:",omitempty"`
+	RevisionID             string       `json:"RevisionId,omitempty"`
 	Environment            *Environment `json:",omitempty"`
 	State                  string       `json:",omitempty"`
 	StateReason            string       `json:",omitempty"`

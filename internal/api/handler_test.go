@@ -250,8 +250,8 @@ func TestPanic(t *testing.T) {
 	}
 	f.lambda.partial = true // half an answer is cut off, not passed off as whole
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
-			t.Errorf("recovered %v", p)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("recovered %v", err)
 		}
 	}()
 	f.do(t, f, newRequest("POST", invokePath, ""))

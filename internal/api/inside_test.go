@@ -18,7 +18,7 @@ func TestFunctionsLeaveRoom(t *testing.T) {
 		resp, _ := f.do(t, f, r)
 		return resp.StatusCode
 	}
-	hoard, done := f.Handler.inside.of(millicent.Caller{Tenant: testAccount, Function: "hoarder"})
+	hoard, done := f.inside.of(millicent.Caller{Tenant: testAccount, Function: "hoarder"})
 	if !hoard.take(maxFunctionBodies-3) || hoard.take(4) || !hoard.take(3) {
 		t.Error("a function's part is not what it is")
 	}
@@ -32,10 +32,10 @@ func TestFunctionsLeaveRoom(t *testing.T) {
 	if got := from("hoarder", "1234"); got != 200 {
 		t.Errorf("when it has given back: got %d", got)
 	}
-	if n := len(f.Handler.inside.part); n > 0 || f.Handler.inside.whole.used.Load() != 0 {
-		t.Errorf("%d parts are left, %d bytes", n, f.Handler.inside.whole.used.Load())
+	if n := len(f.inside.part); n > 0 || f.inside.whole.used.Load() != 0 {
+		t.Errorf("%d parts are left, %d bytes", n, f.inside.whole.used.Load())
 	}
-	if !f.Handler.inside.whole.take(maxInsideBodies) {
+	if !f.inside.whole.take(maxInsideBodies) {
 		t.Fatal("the whole is not what it is")
 	}
 	for function, want := range map[string]int{"another": 429, "": 200} {

@@ -329,7 +329,7 @@ func TestSlowReaderLosesNothing(t *testing.T) {
 				at++
 			}
 			if err != nil {
-				if err == io.EOF && at != total && !reset.Load() {
+				if errors.Is(err, io.EOF) && at != total && !reset.Load() {
 					checked <- fmt.Errorf("a clean end after %d bytes, want %d", at, total)
 				} else {
 					checked <- nil

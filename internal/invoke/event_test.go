@@ -68,10 +68,9 @@ func TestEventQueueIsBounded(t *testing.T) {
 		}
 		accepted := func(name, event string, tries int) (n int) {
 			for range tries {
-				switch err := w.Enqueue(t.Context(), call(name, event)); {
-				case err == nil:
+				if err := w.Enqueue(t.Context(), call(name, event)); err == nil {
 					n++
-				default:
+				} else {
 					wantCode(t, err, millicent.CodeThrottled)
 				}
 				synctest.Wait() // the worker takes the first

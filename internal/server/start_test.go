@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -98,7 +97,7 @@ func startTime(t testing.TB, data string) time.Duration {
 	var took time.Duration
 	begin := time.Now()
 	err := Run(ctx, Config{
-		Data: data, Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Data: data, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
 		Ready: func(string) { took = time.Since(begin); cancel() },
 	})
 	if err != nil {

@@ -90,7 +90,7 @@ func TestUnpack(t *testing.T) {
 	}{
 		{"modes", []file{
 			{"run", "1", 0o700}, {"plain", "2", 0o600}, {"other", "3", 0o001}, {"root", "4", fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky | 0o777},
-			{"closed/", "", fs.ModeDir | 0o000}, {"closed/in", "5", 0o222},
+			{"closed/", "", fs.ModeDir}, {"closed/in", "5", 0o222},
 		}, map[string]string{
 			"run": "-rwxr-xr-x 1", "plain": "-rw-r--r-- 2", "other": "-rwxr-xr-x 3", "root": "-rwxr-xr-x 4",
 			"closed": "drwxr-xr-x", "closed/in": "-rw-r--r-- 5",

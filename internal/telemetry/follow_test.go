@@ -43,7 +43,7 @@ func TestFollowHasNoGapAndNoDouble(t *testing.T) {
 			}
 			return nil
 		})
-		if err != enough {
+		if !errors.Is(err, enough) {
 			t.Fatalf("Follow returned %v, want emit's error", err)
 		}
 	}

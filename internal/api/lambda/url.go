@@ -148,7 +148,7 @@ func (h *Handler) listURLConfigs(_ context.Context, req *request, in *ListFuncti
 
 // A urlConfig is what getting and updating answer alike.
 type urlConfig = struct {
-	FunctionUrl      *string `json:"FunctionUrl,omitzero"`
+	FunctionUrl      *string `json:"FunctionUrl,omitzero"` //nolint:revive // as the generated types have it
 	FunctionArn      *string `json:"FunctionArn,omitzero"`
 	AuthType         *string `json:"AuthType,omitzero"`
 	Cors             *Cors   `json:"Cors,omitzero"`
