@@ -2,8 +2,11 @@ package scheduler
 
 import (
 	"context"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/millicent-run/millicent"
 )
@@ -47,3 +50,33 @@ var benchVersions = func() (vs [200]*millicent.Version) {
 	}
 	return vs
 }()
+
+// BenchmarkPlan is what an event costs on a full machine while callers of 200
+// functions wait.
+func BenchmarkPlan(b *testing.B) {
+	s := start(b, &fakeLauncher{}, Config{MaxEnvironments: 1, QueueWait: time.Hour})
+	lease, err := s.Acquire(context.Background(), fakeVersion("a", 128), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for _, v := range benchVersions {
+		wg.Go(func() {
+			if l, err := s.Acquire(ctx, v, nil); err == nil {
+				l.Release(false)
+			}
+		})
+	}
+	for s.Snapshot().Waiting < len(benchVersions) {
+		runtime.Gosched()
+	}
+	for b.Loop() {
+		s.mu.Lock()
+		s.plan()
+		s.mu.Unlock()
+	}
+	cancel()
+	wg.Wait()
+	lease.Release(false)
+}

@@ -107,3 +107,39 @@ func TestLaunchThatEndsAfterTheDeadline(t *testing.T) {
 		checkEmpty(t, s, l)
 	})
 }
+
+// TestCloseKeepsWhoHasALaunchComing has three wait where one launch is in
+// progress: the first gets its environment, or learns that the launch failed.
+func TestCloseKeepsWhoHasALaunchComing(t *testing.T) {
+	for name, failure := range map[string]error{"launched": nil, "failed": errors.New("no luck")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &fakeLauncher{launchTime: time.Second, fail: func(*millicent.Version) error { return failure }}
+				s := start(t, l, Config{MaxLaunches: 1})
+				var all []*later
+				for range 3 {
+					all = append(all, acquireLater(t.Context(), s, fakeVersion("a", 128)))
+					synctest.Wait()
+				}
+				closed := make(chan error)
+				go func() { closed <- s.Close(t.Context()) }()
+				for _, a := range all[1:] {
+					<-a.done
+					if millicent.ErrorCode(a.err) != millicent.CodeServerUnavailable || a.took != 0 {
+						t.Errorf("who has none coming got %v after %v", a.err, a.took)
+					}
+				}
+				<-all[0].done
+				if !errors.Is(all[0].err, failure) || all[0].took != time.Second {
+					t.Errorf("got %v after %v", all[0].err, all[0].took)
+				}
+				if failure == nil {
+					all[0].lease.Release(false)
+				}
+				if err := <-closed; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}

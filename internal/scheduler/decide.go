@@ -9,6 +9,39 @@ import (
 
 // This file decides: each function is pure, of the state and the time given.
 
+const (
+	// sooner is how many times as long as a start the wait for a busy
+	// environment has to be expected to take for the start to begin at once.
+	// A start costs the machine far more than a wait, and one that is not
+	// begun at once still begins when the wait has lasted as long as it takes.
+	sooner = 2
+
+	// negligible is the time of a start that is not worth any wait.
+	negligible = time.Millisecond
+
+	// setback is what each environment that a version has costs it among those
+	// that want a launch; everSenior is more than anybody waits.
+	setback    = 250 * time.Millisecond
+	everSenior = 365 * 24 * time.Hour
+
+	// slotTime is how long a launch holds its slot. Slots keep launches from
+	// taking the processors from one another; one that lasts longer mostly
+	// sleeps in the function's own Init, and holds up nobody.
+	slotTime = 2 * time.Second
+
+	// settleTime is how long an environment has to be idle before another
+	// version may take its room to scale out: a break between two invocations
+	// is not idleness.
+	settleTime = time.Second
+
+	// longestWait bounds the wait for what has no bound of its own.
+	longestWait = time.Minute
+
+	// yieldTime is how long a version has to wait for room before others'
+	// environments yield to it.
+	yieldTime = 500 * time.Millisecond
+)
+
 // A room is a share of the machine.
 type room struct {
 	environments int
@@ -40,7 +73,52 @@ func refusal(active int, reserved *int, unreserved, pool int) string {
 	return ""
 }
 
-// A move is what becomes of the next request for room.
+// A demand is what there is of a version at a moment, and who waits for it.
+type demand struct {
+	waiting   int           // requests that may cause a launch
+	launching int           // launches in progress, or with room promised to them
+	busy      int           // environments
+	waited    time.Duration // by the oldest request beyond those launching
+	lease     time.Duration // that an invocation holds an environment, as measured; 0: not yet
+	start     time.Duration // that a launch takes, as measured
+}
+
+// launches decides whether one more launch is to begin now. A version of
+// which no lease has ended yet is taken for one whose leases last as long as
+// a start.
+func (d demand) launches() bool {
+	switch {
+	case d.waiting <= d.launching:
+		return false // one is coming for each
+	case d.launching+d.busy == 0:
+		return true
+	case d.waited >= d.start || d.start < negligible:
+		return true
+	}
+	lease := d.lease
+	if lease == 0 {
+		lease = d.start
+	}
+	// How many of the line will have been served by then: the busy come free
+	// at their rate, those launching serve one each and go on at that rate.
+	then := sooner * d.start
+	served := float64(d.busy)*float64(then)/float64(lease) +
+		float64(d.launching)*(1+float64(then-d.start)/float64(lease))
+	return float64(d.waiting) > served
+}
+
+// seniority orders those who want a launch, the highest first: it is how long
+// the oldest without one has waited, less for what its version has already. A
+// version without any environment is senior to all that have some: these have
+// at least their turn with what they have.
+func seniority(waited time.Duration, environments int) time.Duration {
+	if environments == 0 {
+		return waited + everSenior
+	}
+	return waited - time.Duration(environments)*setback
+}
+
+// A move is what becomes of a launch that is wanted.
 type move int
 
 const (
@@ -50,10 +128,10 @@ const (
 	moveFull               // nothing to be done until an invocation ends
 )
 
-// place decides about a request for need when used is in use, of which
-// closing will soon be free, ahead is promised to earlier requests that wait
-// for it, and idle yields the idle environments, longest idle first. With
-// moveEvict, victims says how many of these have to go.
+// place decides about a launch that needs room when used is in use, of which
+// closing will soon be free, ahead is promised to earlier ones that wait for
+// it, and idle yields the environments that may be closed for it, in that
+// order. With moveEvict, victims says how many of these have to go.
 func place(need, used, limit, closing, ahead room, idle iter.Seq[room]) (m move, victims int) {
 	if ahead == (room{}) && used.plus(need).within(limit) {
 		return moveLaunch, 0
@@ -71,6 +149,64 @@ func place(need, used, limit, closing, ahead room, idle iter.Seq[room]) (m move,
 	}
 	return moveFull, 0
 }
+
+// settled returns how long an environment has to have been idle to be closed
+// for a version that has environments already.
+func settled(environments int) time.Duration {
+	if environments == 0 {
+		return 0
+	}
+	return settleTime
+}
+
+// yields decides whether an environment just released makes way, of a version
+// that has own environments and a line, for one that has others and has waited
+// for room. Two versions that differ by one do not swap, except that one
+// without any gets its share of the time, even of another's only one.
+func yields(own, others int, waited, queueWait time.Duration) bool {
+	limit := min(yieldTime, queueWait/4)
+	switch {
+	case others+1 < own:
+		return waited >= limit
+	case others == 0:
+		return waited >= 2*limit // rather of one that has several
+	}
+	return false
+}
+
+// A reason is why a version's line waits, but for those in it who have a
+// launch coming.
+type reason int
+
+const (
+	forLaunch  reason = iota // each has a launch coming
+	forLease                 // the environments there are will do
+	forSlot                  // for launches in progress to end
+	forClosing               // for environments to close
+	forRoom                  // for an invocation to end somewhere
+)
+
+// patience returns how long a request waits for a reason before it is
+// throttled; negative: the wait ends by itself.
+func patience(why reason, queueWait time.Duration) time.Duration {
+	switch why {
+	case forSlot, forClosing:
+		return max(longestWait, queueWait)
+	case forRoom:
+		return queueWait
+	}
+	return -1
+}
+
+// tellNow decides whether a failed launch is told to the oldest of a line at
+// once: there are more in it than environments that can come free for them.
+func tellNow(waiting, busy, launching int) bool {
+	return waiting > busy+launching
+}
+
+// holdsSlot reports whether a launch of some age counts against the bound on
+// launches in progress.
+func holdsSlot(age time.Duration) bool { return age < slotTime }
 
 // expiry returns how long an environment idle since then is still kept; zero
 // or less means that it has to go.

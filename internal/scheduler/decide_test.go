@@ -92,6 +92,116 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+func TestDemand(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		name string
+		of   demand
+		want bool
+	}{
+		{"nobody waits", demand{busy: 3, start: 100 * ms}, false},
+		{"first environment", demand{waiting: 1, start: 100 * ms}, true},
+		{"first environment, whatever a lease takes", demand{waiting: 1, lease: ms, start: time.Minute}, true},
+		{"one is coming", demand{waiting: 1, launching: 1, waited: time.Hour, start: 100 * ms}, false},
+		{"busy for much less than a start", demand{waiting: 5, busy: 1, lease: 10 * ms, start: 100 * ms}, false},
+		{"busy for much longer than a start", demand{waiting: 1, busy: 1, lease: time.Second, start: 100 * ms}, true},
+		{"many busy for long: one will be free", demand{waiting: 1, busy: 10, lease: time.Second, start: 100 * ms}, false},
+		{"a line that is done in twice a start", demand{waiting: 20, busy: 1, lease: 10 * ms, start: 100 * ms}, false},
+		{"a line one longer", demand{waiting: 21, busy: 1, lease: 10 * ms, start: 100 * ms}, true},
+		{"what is launching serves and goes on", demand{waiting: 31, busy: 1, launching: 1, lease: 10 * ms, start: 100 * ms}, false},
+		{"and no more than that", demand{waiting: 32, busy: 1, launching: 1, lease: 10 * ms, start: 100 * ms}, true},
+		{"has waited as long as a start", demand{waiting: 1, busy: 9, lease: ms, start: 100 * ms, waited: 100 * ms}, true},
+		{"has not quite", demand{waiting: 1, busy: 9, lease: ms, start: 100 * ms, waited: 100*ms - 1}, false},
+		{"unknown leases, the second caller", demand{waiting: 2, launching: 1, start: 100 * ms}, false},
+		{"unknown leases, the third", demand{waiting: 3, launching: 1, start: 100 * ms}, true},
+		{"a start of no time", demand{waiting: 1, busy: 9, lease: 1, start: 1}, true},
+	}
+	for _, tt := range tests {
+		if got := tt.of.launches(); got != tt.want {
+			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestSeniority(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		name          string
+		first, second time.Duration
+	}{
+		{"the older", seniority(2*ms, 0), seniority(ms, 0)},
+		{"the one without environments, however young", seniority(0, 0), seniority(time.Hour, 1)},
+		{"the one with fewer environments", seniority(0, 2), seniority(time.Second, 30)},
+		{"the much older, in spite of its environments", seniority(time.Second, 3), seniority(0, 1)},
+	}
+	for _, tt := range tests {
+		if tt.first <= tt.second {
+			t.Errorf("%s is not first", tt.name)
+		}
+	}
+}
+
+func TestYields(t *testing.T) {
+	const s, wait = time.Second, 5 * time.Second
+	tests := []struct {
+		name              string
+		own, others       int
+		waited, queueWait time.Duration
+		want              bool
+	}{
+		{"of many to one without", 10, 0, yieldTime, wait, true},
+		{"too early", 10, 0, yieldTime - 1, wait, false},
+		{"of many to one with fewer", 10, 8, yieldTime, wait, true},
+		{"no swapping", 10, 9, time.Hour, wait, false},
+		{"not to one with more", 1, 2, time.Hour, wait, false},
+		{"the only one waits longer", 1, 0, yieldTime, wait, false},
+		{"the only one, in the end", 1, 0, 2 * yieldTime, wait, true},
+		{"in good time before the throttle", 1, 0, s / 2, s, true},
+	}
+	for _, tt := range tests {
+		if got := yields(tt.own, tt.others, tt.waited, tt.queueWait); got != tt.want {
+			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestPatience(t *testing.T) {
+	tests := []struct {
+		why       reason
+		queueWait time.Duration
+		want      time.Duration
+	}{
+		{forLaunch, time.Second, -1},
+		{forLease, time.Second, -1},
+		{forSlot, time.Second, longestWait},
+		{forClosing, 2 * longestWait, 2 * longestWait},
+		{forRoom, time.Second, time.Second},
+		{forRoom, 0, 0},
+	}
+	for _, tt := range tests {
+		if got := patience(tt.why, tt.queueWait); got != tt.want {
+			t.Errorf("reason %d, %v: got %v, want %v", tt.why, tt.queueWait, got, tt.want)
+		}
+	}
+}
+
+func TestTellNow(t *testing.T) {
+	tests := []struct {
+		waiting, busy, launching int
+		want                     bool
+	}{
+		{1, 0, 0, true},
+		{1, 1, 0, false},
+		{1, 0, 1, false},
+		{3, 1, 1, true},
+	}
+	for _, tt := range tests {
+		if got := tellNow(tt.waiting, tt.busy, tt.launching); got != tt.want {
+			t.Errorf("%d wait, %d busy, %d launching: got %t", tt.waiting, tt.busy, tt.launching, got)
+		}
+	}
+}
+
 func TestExpiry(t *testing.T) {
 	now := time.Unix(1000, 0)
 	tests := []struct {

@@ -2,29 +2,66 @@
 // invocation acquires one and releases it; between invocations the
 // environment waits here.
 //
-//	            ┌──────────── Acquire ◄──────────┐
-//	            ▼                                │
-//	launching ─────► busy ──── Release ────────► idle
-//	    │             │                           │
-//	    │ failed      │ broken, retired           │ expired, evicted, retired
-//	    ▼             ▼                           ▼
-//	  (gone)       closing ──────────────────► (gone)
+//	               ┌──────────── Acquire ◄───────────┐
+//	               │                                 │
+//	launching ──► busy ─────── Release ───────────► idle
+//	    │  └────────│──────── nobody waits ──────────►│
+//	    │ failed    │ broken, retired, yields         │ expired, evicted, retired
+//	    ▼           ▼                                 ▼
+//	  (gone)      closing ────────────────────────► (gone)
 //
-// Guarantees:
+// # Who waits, and for what
+//
+// An Acquire that finds no idle environment becomes a request, which waits in
+// the line of its version. Whichever environment of the version comes free
+// first serves the oldest in line: one that another invocation releases, or
+// one whose launch has ended. So a launch belongs to a version and not to the
+// request that caused it, and one that ends with nobody waiting becomes idle.
+//
+// Launches are not queued. At every event that can change something (a request
+// comes or leaves, a launch ends, room comes free, a time has passed), plan
+// asks each version with a line whether it wants one more launch now, and
+// begins those for which there is a launch slot and room, in order. decide.go
+// holds the decisions:
+//
+//   - demand: a version without an environment launches at once. One with busy
+//     environments launches only when these, going by measured times, will not
+//     have served the line long after a start would be over; or when the first
+//     in line without a launch has waited as long as a start takes, whatever
+//     the estimates say. As the question is asked again when a slot is free,
+//     the time until then is in what has been waited, not in an estimate.
+//   - seniority: a version without any environment goes before all others.
+//     Among the others, who asked first goes first, but each environment that
+//     its version has puts it back: one function's crowd holds up neither
+//     another's single caller nor another's growth.
+//   - place: room there is, room that is being made, room to be made by closing
+//     idle environments, or none. To scale out, only those that have been idle
+//     for a while are closed, for a version's first environment any.
+//   - yields: on a machine that is full of busy environments, a version's
+//     released environment makes way for a version that has fewer, once that
+//     one has waited a while, instead of serving its own line.
+//
+// # Guarantees
 //
 //   - An environment serves one lease at a time, and only leases of the very
 //     version and revision that it was launched for.
-//   - Idle environments are reused last in, first out; the longest idle expire.
+//   - A line is served in the order of asking. Idle environments are reused
+//     last in, first out; the longest idle expire.
 //   - The environments and their configured memory never exceed the caps. All
 //     four states count: room is free again once Close or a failed Launch has
 //     returned.
-//   - Room on a full machine goes out in the order of asking. The longest idle
-//     environments of other versions make way for who asks. An idle
-//     environment of the asker's own version needs no room and is taken even
-//     past those who wait for more room than there is.
+//   - Room for first environments goes out in the order of asking: nobody
+//     behind takes room that the one in front waits for.
 //   - Concurrency counts the invocations of a function, over all its versions,
 //     from the admission to the release. Beyond it the answer is immediate.
-//   - A launch once begun is finished, even when its caller has left.
+//   - Nobody waits for ever. Who waits for room is throttled after QueueWait,
+//     for a launch slot or for environments to close after longestWait; who
+//     waits for a lease, by choice, wants a launch after the time of a start;
+//     a launch in progress is bounded.
+//   - A launch once begun is finished, even when nobody waits for it any more.
+//     If it fails, the oldest in line is told, unless the version's other
+//     environments suffice for all in line; then it causes no other launch and
+//     learns of the failure only when these do not serve it after all.
 //
 // What the caller must do: release each lease once, also after a panic, and
 // close the Scheduler.

@@ -1,18 +1,12 @@
 package scheduler
 
 import (
-	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"time"
 
 	"github.com/millicent-run/millicent"
 )
-
-// launchTimeout bounds a Launch, whose Init phase is bounded by itself: it
-// frees the room of one that hangs.
-const launchTimeout = 3 * time.Minute
 
 // A state is where an environment is in its life; see the package comment.
 type state int
@@ -32,9 +26,12 @@ type environment struct {
 	of      *version
 	spec    *millicent.Version
 	state   state
-	retired bool     // close it instead of reusing it
-	caller  *request // who the launch is for; nil when it left
+	retired bool // close it instead of reusing it
 
+	began time.Time            // of the launch
+	cause millicent.StartCause // of the launch
+
+	leasedSince  time.Time
 	idleSince    time.Time
 	older, newer *environment // among the idle
 }
@@ -68,122 +65,117 @@ func (l *idleList) remove(e *environment) {
 	e.older, e.newer = nil, nil
 }
 
-// rooms yields what each environment takes.
-func (l *idleList) rooms() iter.Seq[room] {
-	return func(yield func(room) bool) {
-		for e := l.oldest; e != nil && yield(e.room()); e = e.newer {
+// evictionOrder yields the idle environments that may be closed for others, in
+// the order in which they go: the longest idle first, up to those that have
+// not been idle for settled. Here alone is decided which go first.
+func (s *Scheduler) evictionOrder(now time.Time, settled time.Duration) iter.Seq[*environment] {
+	return func(yield func(*environment) bool) {
+		for e := s.idle.oldest; e != nil && now.Sub(e.idleSince) >= settled; e = e.newer {
+			if !yield(e) {
+				return
+			}
 		}
 	}
 }
 
+// rooms yields what each environment takes.
+func rooms(order iter.Seq[*environment]) iter.Seq[room] {
+	return func(yield func(room) bool) {
+		for e := range order {
+			if !yield(e.room()) {
+				return
+			}
+		}
+	}
+}
+
+// evict closes the first n of order. The lock is held.
+func (s *Scheduler) evict(order iter.Seq[*environment], n int) {
+	var victims []*environment
+	for e := range order {
+		if len(victims) == n {
+			break
+		}
+		victims = append(victims, e)
+	}
+	for _, e := range victims {
+		s.close(e, millicent.StartAfterEviction)
+	}
+}
+
 // enter puts e into a state, out of the one it was in. The lock is held.
-func (s *Scheduler) enter(e *environment, to state) {
+func (s *Scheduler) enter(e *environment, to state, now time.Time) {
+	ver := e.of
 	s.count[e.state]--
 	s.count[to]++
+	ver.count[e.state]--
+	ver.count[to]++
 	if e.state == idle {
 		s.idle.remove(e)
-		stack := e.of.idle
-		i := len(stack) - 1 // the usual one: last in, first out
-		if stack[i] != e {
-			i = slices.Index(stack, e)
+		i := len(ver.idle) - 1 // the usual one: last in, first out
+		if ver.idle[i] != e {
+			i = slices.Index(ver.idle, e)
 		}
-		e.of.idle = slices.Delete(stack, i, i+1)
+		ver.idle = slices.Delete(ver.idle, i, i+1)
 	}
 	e.state = to
 	switch to {
 	case idle:
-		e.idleSince = time.Now()
+		e.idleSince = now
 		s.idle.push(e)
-		e.of.idle = append(e.of.idle, e)
+		ver.idle = append(ver.idle, e)
+	case busy:
+		e.leasedSince = now
 	case closing:
 		s.closing = s.closing.plus(e.room())
 	}
 }
 
-// launch starts an environment for q, which is first in the queue, in the
-// room that there is. The lock is held.
-func (s *Scheduler) launch(q *request) {
-	s.dequeue(q)
-	e := &environment{of: q.of, spec: q.spec, state: launching, caller: q}
-	q.launch = e
-	e.of.refs++
-	s.all[e] = struct{}{}
-	s.count[launching]++
-	s.used = s.used.plus(e.room())
-	go s.runLaunch(e)
-}
-
-// runLaunch launches e and hands it to its caller, or to whoever is next. It
-// ends with the launch, which Close waits for.
-func (s *Scheduler) runLaunch(e *environment) {
-	env, err := s.callLauncher(e.spec)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q := e.caller
-	e.caller = nil
-	if err != nil {
-		s.gone(e)
-		if q == nil {
-			s.cfg.Log.Warn("launch that nobody waits for any more failed",
-				"function", e.spec.Function, "version", e.spec.Number, "error", err)
-			return
-		}
-		s.fail(q, err)
-		return
-	}
-	e.Environment = env
+// free gives e, which was launched or released, to the first in line, makes it
+// idle, or closes it when it is not to be used again. The lock is held.
+func (s *Scheduler) free(e *environment, now time.Time) {
+	first := e.of.line.oldest
 	switch {
 	case s.broken:
-		if q != nil {
-			s.fail(q, errStopping())
-		}
-		s.close(e)
-	case q != nil:
-		s.grant(q, e, true)
+		s.close(e, e.of.record.cause)
+	case e.state == launching && first != nil:
+		s.grant(first, e, true, now)
+	case e.retired:
+		s.close(e, millicent.StartUpdated)
+	case first != nil && s.hungryGets(e, now):
+		s.close(e, millicent.StartAfterEviction)
+	case first != nil:
+		s.grant(first, e, false, now)
+	case s.closed:
+		s.close(e, e.of.record.cause)
 	default:
-		s.rest(e)
+		s.enter(e, idle, now)
 	}
 }
 
-func (s *Scheduler) callLauncher(v *millicent.Version) (millicent.Environment, error) {
-	launcher, err := s.cfg.Launcher(v.Runtime)
-	if err != nil {
-		return nil, err
+// hungryGets decides whether e, for which there is a line, makes way for the
+// version that waits for room instead.
+func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
+	h := s.hungry
+	if h == nil || h == e.of || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
+		return false
 	}
-	ctx, cancel := context.WithTimeout(s.life, launchTimeout)
-	defer cancel()
-	env, err := launcher.Launch(ctx, v)
-	if err != nil {
-		if s.life.Err() != nil {
-			return nil, errStopping()
-		}
-		return nil, fmt.Errorf("launch version %s of %s: %w", v.Number, v.Function, err)
+	c, ok := s.candidate(h, now)
+	if !ok || !yields(e.of.environments(), h.environments(), now.Sub(c.request.since), s.cfg.QueueWait) {
+		return false
 	}
-	return env, nil
-}
-
-// rest makes e idle, or closes it when it is not to be used again. The lock
-// is held.
-func (s *Scheduler) rest(e *environment) {
-	if e.retired || s.closed {
-		s.close(e)
-		return
-	}
-	s.enter(e, idle)
-	if s.queue.Len() == 0 {
-		return
-	}
-	s.serve()
-	if e.state == idle && e.of.waiting > 0 {
-		s.grant(s.firstOf(e.of), e, false)
-	}
+	need := room{1, c.request.spec.MemoryMB}
+	order := s.evictionOrder(now, settled(h.environments()))
+	m, _ := place(need, s.used, s.limit, s.closing.plus(e.room()), room{}, rooms(order))
+	return m != moveFull
 }
 
 // close closes e, away from the caller's path; its room is free when that is
-// done. The lock is held.
-func (s *Scheduler) close(e *environment) {
-	s.enter(e, closing)
+// done. why is the cause of a cold start that follows from it. The lock is
+// held.
+func (s *Scheduler) close(e *environment, why millicent.StartCause) {
+	e.of.record.cause = why
+	s.enter(e, closing, time.Time{})
 	go func() {
 		if err := e.Close(); err != nil {
 			s.cfg.Log.Warn("environment did not close well",
@@ -191,20 +183,21 @@ func (s *Scheduler) close(e *environment) {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.gone(e)
+		s.remove(e)
+		s.plan()
 	}()
 }
 
-// gone forgets e and gives its room to those who wait. The lock is held.
-func (s *Scheduler) gone(e *environment) {
+// remove forgets e, which is gone. The lock is held.
+func (s *Scheduler) remove(e *environment) {
 	if e.state == closing {
 		s.closing = s.closing.minus(e.room())
 	}
 	s.count[e.state]--
+	e.of.count[e.state]--
 	s.used = s.used.minus(e.room())
 	delete(s.all, e)
 	s.unref(e.of)
-	s.serve()
 	if s.closed && len(s.all) == 0 {
 		s.drainOnce.Do(func() { close(s.drained) })
 	}

@@ -14,12 +14,15 @@ import (
 // there are never more of them than allowed.
 type fakeLauncher struct {
 	launchTime time.Duration
+	cores      int // launches beyond these slow one another; 0: any number
 	closeTime  time.Duration
 	fail       func(v *millicent.Version) error // nil: never
 	stubborn   bool                             // Launch ignores its context
 
 	mu        sync.Mutex
 	launches  int
+	launching int
+	maxAtOnce int               // launches
 	live      map[*fakeEnv]bool // launching ones too
 	memory    int
 	maxLive   int
@@ -38,12 +41,23 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	l.memory += v.MemoryMB
 	l.maxLive = max(l.maxLive, len(l.live))
 	l.maxMemory = max(l.maxMemory, l.memory)
+	l.launching++
+	l.maxAtOnce = max(l.maxAtOnce, l.launching)
+	took := l.launchTime
+	if l.cores > 0 {
+		took = took * time.Duration(max(l.launching, l.cores)) / time.Duration(l.cores)
+	}
 	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.launching--
+	}()
 
 	if l.stubborn {
 		ctx = context.WithoutCancel(ctx)
 	}
-	err := pause(ctx, l.launchTime)
+	err := pause(ctx, took)
 	if err == nil && l.fail != nil {
 		err = l.fail(v)
 	}

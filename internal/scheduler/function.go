@@ -21,17 +21,34 @@ type function struct {
 	key      functionKey
 	tenant   *tenant
 	active   int        // invocations, running or waiting
-	versions []*version // few: those with environments
+	versions []*version // few: those with environments or a line
 }
 
 // A version is one revision of a version of a function.
 type version struct {
-	function         *function
-	number, revision string
+	function *function
+	number   string
+	record   *record
 
-	idle    []*environment // a stack
-	waiting int            // requests in the queue
-	refs    int            // environments and requests
+	count [states]int    // environments
+	idle  []*environment // a stack
+	line  line           // requests; empty while there are idle environments
+
+	// What plan found out about the line the last time.
+	why      reason
+	promised int // launches that wait for room that is being made
+
+	at   int // in Scheduler.lines, from 1; 0 when the line is empty
+	refs int // environments and requests
+}
+
+// environments returns how many there are to use, now or soon.
+func (ver *version) environments() int {
+	return ver.count[launching] + ver.count[idle] + ver.count[busy]
+}
+
+func (ver *version) key() historyKey {
+	return historyKey{ver.function.key, ver.number}
 }
 
 // A slot is a share of the concurrency, taken by one invocation.
@@ -60,18 +77,26 @@ func (s *Scheduler) functionOf(v *millicent.Version) *function {
 // find returns the entry of v, or nil.
 func (f *function) find(v *millicent.Version) *version {
 	for _, ver := range f.versions {
-		if ver.number == v.Number && ver.revision == v.Revision {
+		if ver.number == v.Number && ver.record.revision == v.Revision {
 			return ver
 		}
 	}
 	return nil
 }
 
-// versionOf finds the entry of v or makes it. The caller refers to it.
-func (f *function) versionOf(v *millicent.Version) *version {
+// versionOf finds the entry of v or makes it. The caller refers to it. The
+// lock is held.
+func (s *Scheduler) versionOf(f *function, v *millicent.Version) *version {
 	ver := f.find(v)
 	if ver == nil {
-		ver = &version{function: f, number: v.Number, revision: v.Revision}
+		ver = &version{function: f, number: v.Number}
+		past := s.history.take(ver.key())
+		for _, o := range f.versions {
+			if o.number == v.Number {
+				past = o.record // what is still there is the latest
+			}
+		}
+		ver.record = past.startOf(v.Revision)
 		f.versions = append(f.versions, ver)
 	}
 	ver.refs++
@@ -85,6 +110,7 @@ func (s *Scheduler) unref(ver *version) {
 	}
 	f := ver.function
 	f.versions = slices.DeleteFunc(f.versions, func(o *version) bool { return o == ver })
+	s.history.put(ver.key(), ver.record)
 	s.forget(f)
 }
 

@@ -1,10 +1,9 @@
 package scheduler
 
 import (
-	"container/list"
 	"context"
-	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ type Config struct {
 	Launcher func(runtime string) (millicent.Launcher, error)
 
 	MaxEnvironments int // on this node; default 500
+	MaxLaunches     int // in progress at a time, not counting the slow; default twice the processors
 	MaxMemoryMB     int // sum of the environments' configured memory; default: the machine's
 	Concurrency     int // invocations at a time for a tenant; default 1000
 
@@ -34,6 +34,9 @@ func (cfg Config) withDefaults() Config {
 	if cfg.MaxEnvironments == 0 {
 		cfg.MaxEnvironments = 500
 	}
+	if cfg.MaxLaunches <= 0 {
+		cfg.MaxLaunches = 2 * runtime.GOMAXPROCS(0)
+	}
 	if cfg.MaxMemoryMB == 0 {
 		cfg.MaxMemoryMB = machineMemoryMB()
 	}
@@ -49,6 +52,7 @@ func (cfg Config) withDefaults() Config {
 	if cfg.QueueWait == 0 {
 		cfg.QueueWait = 5 * time.Second
 	}
+	cfg.QueueWait = max(cfg.QueueWait, 0)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -61,23 +65,34 @@ type Scheduler struct {
 	cfg   Config
 	limit room
 
-	life    context.Context // of the launches and the reaper; ends with Close
+	life    context.Context // of the launches and of watch; ends with Close
 	endLife context.CancelFunc
-	reaped  chan struct{} // closed when the reaper has ended
+	watched chan struct{} // closed when watch has ended
 	drained chan struct{} // closed when no environment is left after Close
 
 	mu        sync.Mutex
 	drainOnce sync.Once
 	closed    bool // no new leases
 	broken    bool // nothing is waited for any more
-	all       map[*environment]struct{}
-	idle      idleList
-	queue     *list.List // of *request
+
 	functions map[functionKey]*function
 	tenants   map[string]*tenant
-	used      room // by all environments
-	closing   room // of used: by those that are closing
-	count     [states]int
+	history   *history
+	starts    starts
+
+	all      map[*environment]struct{}
+	launches []*environment // in progress, the oldest first
+	idle     idleList
+	used     room // by all environments
+	closing  room // of used: by those that are closing
+	count    [states]int
+
+	lines   []*version // with requests that wait
+	waiting int        // requests
+	serial  uint64     // of the latest request
+	hungry  *version   // the first that waits for room, as plan found last
+	alarm   *time.Timer
+	scratch []candidate
 }
 
 // New returns a Scheduler. Close it.
@@ -86,22 +101,27 @@ func New(cfg Config) *Scheduler {
 	s := &Scheduler{
 		cfg:       cfg,
 		limit:     room{cfg.MaxEnvironments, cfg.MaxMemoryMB},
-		reaped:    make(chan struct{}),
+		watched:   make(chan struct{}),
 		drained:   make(chan struct{}),
-		all:       make(map[*environment]struct{}),
-		queue:     list.New(),
 		functions: make(map[functionKey]*function),
 		tenants:   make(map[string]*tenant),
+		history:   newHistory(),
+		starts:    starts{runtimes: make(map[string]*average)},
+		all:       make(map[*environment]struct{}),
+		alarm:     time.NewTimer(cfg.KeepAlive),
 	}
+	s.alarm.Stop() // until plan says when
 	s.life, s.endLife = context.WithCancel(context.Background())
-	go s.reap()
+	go s.watch()
 	return s
 }
 
 // Acquire returns an idle environment of v, the most recently used one first,
-// or launches one, or waits a bounded time for room on the machine. reserved
-// is the function's reserved concurrency, nil when it has none: beyond it the
-// answer is an immediate throttle, as it is beyond the tenant's concurrency.
+// or else the next that is free: one that is released, or one that is launched
+// where that is sooner and there is room. It waits a bounded time for room on
+// the machine. reserved is the function's reserved concurrency, nil when it
+// has none: beyond it the answer is an immediate throttle, as it is beyond the
+// tenant's concurrency.
 //
 // Errors have CodeThrottled; CodeInvalid when v needs more memory than the
 // machine may use; CodeServerUnavailable after Close; what the launcher
@@ -123,12 +143,13 @@ func (s *Scheduler) Acquire(ctx context.Context, v *millicent.Version, reserved 
 	if q == nil {
 		return lease, err
 	}
-	return s.wait(ctx, q, max(s.cfg.QueueWait, 0))
+	return s.wait(ctx, q)
 }
 
 // admit gives v a slot and the idle environment that there is, else a place
-// in the queue, from which it may have been served already.
+// in the line of its version.
 func (s *Scheduler) admit(v *millicent.Version, reserved *int, pool int) (*Lease, *request, error) {
+	now := time.Now() // not while others wait for the lock
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -141,52 +162,11 @@ func (s *Scheduler) admit(v *millicent.Version, reserved *int, pool int) (*Lease
 	}
 	sl := s.takeSlot(f, reserved == nil)
 	if ver := f.find(v); ver != nil && len(ver.idle) > 0 {
-		return s.lease(ver.newest(), sl, false), nil, nil
+		return s.lease(ver.idle[len(ver.idle)-1], sl, false, now), nil, nil
 	}
-	q := s.enqueue(v, f.versionOf(v), sl)
-	s.serve()
+	q := s.enqueue(v, s.versionOf(f, v), sl, now)
+	s.plan()
 	return nil, q, nil
-}
-
-// A Lease is the use of one environment for one invocation.
-type Lease struct {
-	Environment millicent.Environment
-	Cold        bool // the environment was started for this lease
-
-	s        *Scheduler
-	e        *environment
-	slot     slot
-	released bool
-}
-
-// lease makes e busy. The lock is held.
-func (s *Scheduler) lease(e *environment, sl slot, cold bool) *Lease {
-	s.enter(e, busy)
-	return &Lease{Environment: e.Environment, Cold: cold, s: s, e: e, slot: sl}
-}
-
-// Release returns the environment for reuse; broken says that it cannot serve
-// again and is closed instead. It never blocks, and only the first call
-// counts.
-func (l *Lease) Release(broken bool) {
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	l.s.release(l, broken)
-}
-
-func (s *Scheduler) release(l *Lease, broken bool) {
-	if l.released {
-		return
-	}
-	l.released = true
-	s.freeSlot(l.slot)
-	switch {
-	case l.e.state != busy: // Close took it away
-	case broken:
-		s.close(l.e)
-	default:
-		s.rest(l.e)
-	}
 }
 
 // Retire closes the idle environments of a function whose version keep
@@ -202,7 +182,7 @@ func (s *Scheduler) Retire(tenant, function string, keep func(*millicent.Version
 		}
 		e.retired = true
 		if e.state == idle {
-			s.close(e)
+			s.close(e, millicent.StartUpdated)
 		}
 	}
 }
@@ -212,7 +192,7 @@ type Load struct {
 	Launching, Idle, Busy, Closing int // environments by state
 
 	MemoryMB int // configured memory of all of these
-	Waiting  int // invocations that wait for room
+	Waiting  int // invocations that wait for an environment
 }
 
 // Snapshot returns the load now, for metrics.
@@ -225,61 +205,34 @@ func (s *Scheduler) Snapshot() Load {
 		Busy:      s.count[busy],
 		Closing:   s.count[closing],
 		MemoryMB:  s.used.memoryMB,
-		Waiting:   s.queue.Len(),
+		Waiting:   s.waiting,
 	}
 }
 
-// Close refuses new leases and those that wait for room, waits for the
-// running ones until ctx ends, and closes all environments. The error says
-// how many invocations were cut off. It is idempotent.
-func (s *Scheduler) Close(ctx context.Context) error {
-	s.drain()
-	var err error
-	select {
-	case <-s.drained:
-	case <-ctx.Done():
-		if n := s.breakOff(); n > 0 {
-			err = fmt.Errorf("%d environments were in use at the end: %w", n, ctx.Err())
-		}
-		<-s.drained
-	}
-	s.endLife()
-	<-s.reaped
-	return err
+// Waits is how many invocations wait for an environment, by what they wait
+// for.
+type Waits struct {
+	Launch int // that is in progress
+	Lease  int // to end, which will be sooner than a launch
+	Slot   int // for a launch, of which enough are in progress
+	Room   int // on this machine
 }
 
-// drain refuses all that is to come and closes what is idle.
-func (s *Scheduler) drain() {
+// Waits returns who waits now, for metrics.
+func (s *Scheduler) Waits() (w Waits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed = true
-	for s.queue.Len() > 0 {
-		s.fail(s.queue.Front().Value.(*request), errStopping())
-	}
-	for s.idle.oldest != nil {
-		s.close(s.idle.oldest)
-	}
-	if len(s.all) == 0 {
-		s.drainOnce.Do(func() { close(s.drained) })
-	}
-}
-
-// breakOff ends all that still runs and returns how many environments that
-// concerns.
-func (s *Scheduler) breakOff() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken = true
-	n := s.count[busy] + s.count[launching]
-	for e := range s.all {
-		if e.state == busy {
-			s.close(e)
+	for _, ver := range s.lines {
+		covered := min(ver.line.length, ver.count[launching])
+		w.Launch += covered
+		switch rest := ver.line.length - covered; ver.why {
+		case forSlot:
+			w.Slot += rest
+		case forRoom, forClosing:
+			w.Room += rest
+		default:
+			w.Lease += rest
 		}
 	}
-	s.endLife() // ends the launches
-	return n
-}
-
-func errStopping() error {
-	return millicent.Errorf(millicent.CodeServerUnavailable, "The server is stopping.")
+	return w
 }

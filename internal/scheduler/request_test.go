@@ -27,6 +27,21 @@ func TestFullMachineThrottlesAfterTheWait(t *testing.T) {
 	})
 }
 
+func TestReleaseMakesRoomAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1})
+		lease := acquire(t, s, fakeVersion("a", 128))
+		waiting := acquireLater(t.Context(), s, fakeVersion("b", 128))
+		time.Sleep(time.Millisecond)
+		lease.Release(false)
+		<-waiting.done
+		if waiting.err != nil || waiting.took != time.Millisecond {
+			t.Fatalf("%v after %v", waiting.err, waiting.took)
+		}
+		waiting.lease.Release(false)
+	})
+}
+
 func TestNoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1, QueueWait: -1})
@@ -71,6 +86,29 @@ func TestRoomGoesOutInOrder(t *testing.T) {
 		if !slices.IsSorted(got) {
 			t.Errorf("served in the order %v", got)
 		}
+	})
+}
+
+func TestLineIsServedInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{}, Config{MaxEnvironments: 1})
+		v := fakeVersion("a", 128)
+		lease := acquire(t, s, v)
+		var all []*later
+		for range 5 {
+			all = append(all, acquireLater(t.Context(), s, v))
+			synctest.Wait()
+		}
+		for i, a := range all {
+			lease.Release(false)
+			<-a.done
+			synctest.Wait()
+			if i+1 < len(all) && all[i+1].isDone() {
+				t.Fatalf("number %d overtook", i+1)
+			}
+			lease = a.lease
+		}
+		lease.Release(false)
 	})
 }
 

@@ -1,0 +1,52 @@
+package scheduler
+
+import "time"
+
+// unmeasured is what a launch is expected to take before any has ended.
+const unmeasured = 200 * time.Millisecond
+
+// An average is a moving average of durations, in which the latest weighs a
+// quarter; zero before the first.
+type average time.Duration
+
+func (a *average) add(d time.Duration) {
+	d = max(d, 1)
+	if *a == 0 {
+		*a = average(d)
+		return
+	}
+	*a = max(*a+(average(d)-*a)/4, 1)
+}
+
+// starts is how long launches take: of each runtime, of which there are few,
+// and of all.
+type starts struct {
+	runtimes map[string]*average
+	all      average
+}
+
+// measured notes what a launch took. Only one that succeeded counts: a failure
+// says nothing about the time of a start.
+func (s *starts) measured(runtime string, of *record, took time.Duration) {
+	a := s.runtimes[runtime]
+	if a == nil {
+		a = new(average)
+		s.runtimes[runtime] = a
+	}
+	a.add(took)
+	of.start.add(took)
+	s.all.add(took)
+}
+
+// estimate returns what a launch will take, by the closest that is known.
+func (s *starts) estimate(runtime string, of *record) time.Duration {
+	switch a := s.runtimes[runtime]; {
+	case of.start != 0:
+		return time.Duration(of.start)
+	case a != nil:
+		return time.Duration(*a)
+	case s.all != 0:
+		return time.Duration(s.all)
+	}
+	return unmeasured
+}

@@ -1,0 +1,71 @@
+package scheduler
+
+import (
+	"container/list"
+
+	"github.com/millicent-run/millicent"
+)
+
+// maxHistory is how many versions are remembered of which nothing is left.
+const maxHistory = 10_000
+
+// A record is what is remembered of a version, also after its last
+// environment: how long things take, and why there would have to be a cold
+// start now.
+type record struct {
+	revision string
+	cause    millicent.StartCause
+	lease    average // that an invocation holds an environment
+	start    average // that a launch takes
+}
+
+// startOf returns the record for a revision that follows old, which may be
+// nil. The estimates stay: new code is likelier to be alike than not.
+func (old *record) startOf(revision string) *record {
+	switch {
+	case old == nil:
+		return &record{revision: revision, cause: millicent.StartFirst}
+	case old.revision == revision:
+		return old
+	}
+	return &record{revision: revision, cause: millicent.StartUpdated, lease: old.lease, start: old.start}
+}
+
+type historyKey struct {
+	functionKey
+	number string
+}
+
+// A history holds the records of versions of which nothing is left, the
+// longest unused first. It forgets these when it is full.
+type history struct {
+	order   list.List // of historyEntry
+	records map[historyKey]*list.Element
+}
+
+type historyEntry struct {
+	key    historyKey
+	record *record
+}
+
+func newHistory() *history {
+	return &history{records: make(map[historyKey]*list.Element)}
+}
+
+// take removes a record and returns it, nil when there is none.
+func (h *history) take(key historyKey) *record {
+	el := h.records[key]
+	if el == nil {
+		return nil
+	}
+	delete(h.records, key)
+	return h.order.Remove(el).(historyEntry).record
+}
+
+func (h *history) put(key historyKey, r *record) {
+	h.take(key)
+	h.records[key] = h.order.PushBack(historyEntry{key, r})
+	if h.order.Len() > maxHistory {
+		h.take(h.order.Front().Value.(historyEntry).key)
+	}
+}
