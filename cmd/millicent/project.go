@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -82,10 +84,13 @@ func findEntry(dir, family, handler string) (*project, error) {
 	if found != nil {
 		return found, nil
 	}
+	if family == "" {
+		family = handlerFamily(dir, handler)
+	}
 	if family != "" && handler != "" { // the user knows better than we do
 		return &project{dir: dir, family: family}, nil
 	}
-	return nil, fmt.Errorf("no function found in %s: looked for %s%s", dir, entryNames(family), entryHint(dir))
+	return nil, fmt.Errorf("no function found in %s: looked for %s%s", dir, entryNames(family), entryHint(dir, family))
 }
 
 // entryNames lists the entries of a family, or of all.
@@ -99,8 +104,38 @@ func entryNames(family string) string {
 	return strings.Join(names, ", ")
 }
 
+// sources are the languages of source files, by the end of their names.
+var sources = []struct{ ext, family, handler string }{
+	{".py", "python", "FUNCTION"}, {".mjs", "nodejs", "handler"}, {".js", "nodejs", "handler"}, {".cjs", "nodejs", "handler"},
+}
+
+// handlerFamily returns the language of the file that a handler names, like
+// service.py of service.entry; "" when there is none.
+func handlerFamily(dir, handler string) string {
+	module, _, ok := strings.Cut(path.Base(handler), ".")
+	if !ok {
+		return ""
+	}
+	for _, s := range sources {
+		file := filepath.Join(dir, filepath.FromSlash(path.Dir(handler)), module+s.ext)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return s.family
+		}
+	}
+	return ""
+}
+
 // entryHint says what is likely wrong with a folder without an entry.
-func entryHint(dir string) string {
+func entryHint(dir, family string) string {
+	for _, s := range sources {
+		if family != "" && s.family != family {
+			continue
+		}
+		// The pattern is good, and a folder that cannot be read was told of before.
+		if files, _ := fs.Glob(os.DirFS(dir), "*"+s.ext); len(files) > 0 {
+			return fmt.Sprintf("\nif it is in %s, say so with --handler %s.%s", files[0], strings.TrimSuffix(files[0], s.ext), s.handler)
+		}
+	}
 	for file, hint := range map[string]string{
 		"index.ts":   "\nindex.ts has to be compiled to JavaScript first",
 		"Cargo.toml": "\na Rust function has to be built to a file named bootstrap first",
