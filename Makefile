@@ -32,7 +32,7 @@ setup-%:
 	@.ci/setup $*
 
 lint: ## golangci-lint, pinned in tools/go.mod
-	@$(GO) tool -modfile=tools/go.mod golangci-lint run
+	@$(GO) tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners
 
 fuzz: ## every fuzz target for 20 seconds
 	@.ci/fuzz
