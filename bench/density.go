@@ -165,7 +165,7 @@ func (b *bench) recordDeployed(n int, rate, empty, after, again float64, ready t
 	if err != nil {
 		return err
 	}
-	label := fmt.Sprintf("%d functions: ", n)
+	label := digits(float64(n)) + " functions: "
 	single := func(name, unit string, v float64, t *target, bare float64, note string) {
 		b.rec.add(figure{Name: label + name, Unit: unit, Value: number(v), Spread: unknown, N: 1, Target: b.forAll(t), Bare: number(bare), Note: note})
 	}
@@ -206,12 +206,13 @@ func (b *bench) anyOf(ctx context.Context, one, many *server, names []string) (e
 		}
 	}
 	s := summarise(among)
+	label := digits(float64(len(names))) + " functions: cold start of any"
 	b.rec.add(figure{
-		Name: fmt.Sprintf("%d functions: cold start of any", len(names)), Unit: "ms", Value: number(s.p50), Spread: number(s.mad),
+		Name: label, Unit: "ms", Value: number(s.p50), Spread: number(s.mad),
 		N: s.n, Bare: unknown, Note: fmt.Sprintf("%s ms with one function", digits(median(alone))),
 	})
 	b.rec.add(figure{
-		Name: fmt.Sprintf("%d functions: cold start of any, against one", len(names)), Unit: "×", Value: number(s.p50 / median(alone)),
+		Name: label + ", against one", Unit: "×", Value: number(s.p50 / median(alone)),
 		Spread: unknown, N: s.n, Target: b.forAll(atMost(deployedSlow)), Bare: unknown,
 	})
 	return nil
