@@ -2,7 +2,6 @@
 # make test   installs what is missing, builds, runs every test
 
 GO      ?= go
-PKGS    := ./...
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 HELPER  := internal/sandbox/helper/init
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -37,8 +36,8 @@ lint: ## golangci-lint, pinned in tools/go.mod
 fuzz: ## every fuzz target for 20 seconds
 	@.ci/fuzz
 
-bench: build ## benchmarks of the packages
-	@$(GO) test -run '^$$' -bench . -benchmem $(PKGS)
+bench: setup-demo build ## measure bin/millicent beside its targets and a bare handler
+	@PEER_RIE='$(PEER_RIE)' PEER_WORKERD='$(PEER_WORKERD)' PEER_WATCHDOG='$(PEER_WATCHDOG)' $(GO) run ./bench $(BENCH)
 
 clean: ## remove what was built
 	@rm -rf bin $(HELPER)
