@@ -162,7 +162,11 @@ func explain(err error) string {
 	if !errors.As(err, &refused) {
 		return err.Error()
 	}
-	text := fmt.Sprintf("%s (%s)", strings.TrimSuffix(refused.Message, "."), refused.Code)
+	text := strings.TrimSuffix(refused.Message, ".")
+	if reason := refused.Detail["Reason"]; reason != "" {
+		text += ": " + reason
+	}
+	text += " (" + refused.Code + ")"
 	switch refused.Code {
 	case "MissingAuthenticationTokenException", "UnrecognizedClientException", "InvalidSignatureException", "IncompleteSignatureException":
 		text += "\nThis server wants signed calls: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n" +

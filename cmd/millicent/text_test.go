@@ -120,6 +120,7 @@ func TestExplain(t *testing.T) {
 		{fmt.Errorf("x: %w", refused), "no server at http://h:1: start one with `millicent up`", 1},
 		{&client.Unreachable{Endpoint: "http://h:1", Err: errors.New("timeout")}, "no answer from http://h:1: timeout", 1},
 		{millicent.Errorf("ResourceNotFoundException", "Function not found: x."), "Function not found: x (ResourceNotFoundException)", 1},
+		{millicent.Throttled(millicent.ReasonConcurrency), "Rate Exceeded: ConcurrentInvocationLimitExceeded (TooManyRequestsException)", 1},
 		{millicent.Errorf("MissingAuthenticationTokenException", "Missing Authentication Token"), "set AWS_ACCESS_KEY_ID", 1},
 		{&usageError{"millicent list", "no"}, "no (see `millicent list --help`)", 2},
 		{context.Canceled, "context canceled", 130},
