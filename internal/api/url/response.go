@@ -26,11 +26,19 @@ var hopByHop = map[string]bool{
 	"Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
 }
 
+// preludeEnd is between the prelude of a streamed response and its body. No
+// JSON has it.
+var preludeEnd = make([]byte, 8)
+
 // ResponseFrom reads a function's result in payload format 2.0. An object
 // with a statusCode says all of the response; anything else is the body of a
-// 200 of type application/json, a string without its quotes. The error says
+// 200 of type application/json, a string without its quotes. A response that
+// was written to a stream with a prelude is what that says. The error says
 // what is malformed, for the operator.
 func ResponseFrom(payload []byte) (*Response, error) {
+	if prelude, body, ok := bytes.Cut(payload, preludeEnd); ok && bytes.HasPrefix(prelude, []byte("{")) {
+		return streamed(prelude, body)
+	}
 	payload = bytes.TrimSpace(payload)
 	if len(payload) == 0 {
 		return inferred(nil), nil
@@ -73,6 +81,35 @@ func inferScalar(payload []byte) (*Response, error) {
 
 // explicit reads a result with a statusCode.
 func explicit(members map[string]json.RawMessage) (*Response, error) {
+	r, err := headOf(members, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	if r.Body, err = bodyOf(members["body"], members["isBase64Encoded"]); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// streamed reads a prelude, which has the form of a result without its body.
+func streamed(prelude, body []byte) (*Response, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(prelude, &members); err != nil {
+		return nil, fmt.Errorf("prelude is not JSON: %w", err)
+	}
+	if isNull(members["statusCode"]) {
+		members["statusCode"] = json.RawMessage("200")
+	}
+	r, err := headOf(members, "application/octet-stream")
+	if err != nil {
+		return nil, err
+	}
+	r.Body = body
+	return r, nil
+}
+
+// headOf reads all but the body of a response.
+func headOf(members map[string]json.RawMessage, contentType string) (*Response, error) {
 	status, err := statusOf(members["statusCode"])
 	if err != nil {
 		return nil, err
@@ -85,13 +122,9 @@ func explicit(members map[string]json.RawMessage) (*Response, error) {
 		return nil, err
 	}
 	if header.Get("Content-Type") == "" {
-		header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", contentType)
 	}
-	body, err := bodyOf(members["body"], members["isBase64Encoded"])
-	if err != nil {
-		return nil, err
-	}
-	return &Response{Status: status, Header: header, Body: body}, nil
+	return &Response{Status: status, Header: header}, nil
 }
 
 // statusOf reads a whole number from 200 to 599, also as a string. 1xx are

@@ -40,6 +40,13 @@ func TestResponseFrom(t *testing.T) {
 		},
 		{`{"statusCode": 200, "headers": {"Connection": "close", "Content-Length": "999", "transfer-encoding": "x"}}`, Response{200, asJSON, nil}},
 		{`{"statusCode": 200, "headers": {"set-cookie": "c=3"}}`, Response{200, http.Header{"Content-Type": {"application/json"}, "Set-Cookie": {"c=3"}}, nil}},
+
+		// Streamed, with a prelude.
+		{
+			`{"statusCode":201,"headers":{"x-a":"b","content-type":"text/html"},"cookies":["c=1"]}` + "\x00\x00\x00\x00\x00\x00\x00\x00<b>\x00</b> ",
+			Response{201, http.Header{"Content-Type": {"text/html"}, "X-A": {"b"}, "Set-Cookie": {"c=1"}}, []byte("<b>\x00</b> ")},
+		},
+		{"{}\x00\x00\x00\x00\x00\x00\x00\x00", Response{200, http.Header{"Content-Type": {"application/octet-stream"}}, nil}},
 	} {
 		got, err := ResponseFrom([]byte(c.payload))
 		if err != nil {
@@ -54,7 +61,8 @@ func TestResponseFrom(t *testing.T) {
 
 func TestResponseFromMalformed(t *testing.T) {
 	for _, payload := range []string{
-		`{`, `nope`, `"open`, `[1,`, "\x00",
+		`{`, `nope`, `"open`, `[1,`, "\x00", "\x00\x00\x00\x00\x00\x00\x00\x00", "{\x00\x00\x00\x00\x00\x00\x00\x00",
+		`{"statusCode":1}` + "\x00\x00\x00\x00\x00\x00\x00\x00",
 		`{"statusCode": 99}`, `{"statusCode": 100}`, `{"statusCode": 600}`, `{"statusCode": 200.5}`,
 		`{"statusCode": "abc"}`, `{"statusCode": {}}`, `{"statusCode": true}`, `{"statusCode": "NaN"}`, `{"statusCode": 1e300}`,
 		`{"statusCode": 200, "headers": []}`, `{"statusCode": 200, "headers": {"a": {}}}`,
@@ -72,6 +80,7 @@ func TestResponseFromMalformed(t *testing.T) {
 func FuzzResponseFrom(f *testing.F) {
 	f.Add([]byte(`{"statusCode":200,"headers":{"a":"b"},"cookies":["c=d"],"body":"eA==","isBase64Encoded":true}`))
 	f.Add([]byte(`"text"`))
+	f.Add([]byte(`{"statusCode":200}` + "\x00\x00\x00\x00\x00\x00\x00\x00body"))
 	f.Add([]byte(`{"statusCode":"201","body":{}}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		r, err := ResponseFrom(payload)
