@@ -57,3 +57,31 @@ func TestChangesAreLogged(t *testing.T) {
 		t.Error("a server that stops refuses nobody")
 	}
 }
+
+// TestSettingsWithoutEffect: what is kept and not acted upon is said.
+func TestSettingsWithoutEffect(t *testing.T) {
+	p := newPlatform(t, func(cfg *Config) {
+		cfg.Runtime = func(string) (string, error) { return "Another\nversion serves it.", nil }
+	})
+	settings := M{
+		"VpcConfig": M{"SubnetIds": []string{"subnet-1"}}, "DeadLetterConfig": M{"TargetArn": "arn:aws:sqs:us-east-1:111111111111:dead"},
+		"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/1", "TracingConfig": M{"Mode": "Active"}, "SnapStart": M{"ApplyOn": "PublishedVersions"},
+	}
+	const said = "Kept and without effect, because it is not built yet: VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, SnapStart."
+	a := p.call("POST", functionsPath, with(createRequest("f"), settings))
+	if got, want := a.header.Get(WarningHeader), "Another version serves it. "+said; a.status != 201 || got != want {
+		t.Errorf("create: got %d with %q, want %q", a.status, got, want)
+	}
+	p.settled("f")
+	if a := p.call("PUT", functionPath("f", "/configuration"), settings); a.header.Get(WarningHeader) != said {
+		t.Errorf("update: got %d with %q, want %q", a.status, a.header.Get(WarningHeader), said)
+	}
+	p.settled("f")
+	harmless := M{
+		"VpcConfig": M{"SubnetIds": []string{}}, "DeadLetterConfig": M{"TargetArn": ""}, "KMSKeyArn": "",
+		"TracingConfig": M{"Mode": "PassThrough"}, "SnapStart": M{"ApplyOn": "None"},
+	}
+	if a := p.call("PUT", functionPath("f", "/configuration"), harmless); a.status != 200 || a.header.Get(WarningHeader) != "" {
+		t.Errorf("harmless: got %d with %q: %s", a.status, a.header.Get(WarningHeader), a.body)
+	}
+}

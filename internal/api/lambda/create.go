@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -83,6 +84,7 @@ func (h *Handler) checkCreate(req *request, in *CreateFunctionRequest) error {
 	if err := checkTags(in.Tags); err != nil {
 		return err
 	}
+	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig, in.SnapStart))
 	if err := h.checkLayers(in.Layers); err != nil {
 		return err
 	}
@@ -158,6 +160,31 @@ func (s settings) apply(v *millicent.Version) error {
 		return err
 	}
 	return keep(v, "SnapStart", s.SnapStart)
+}
+
+// withoutEffect says which settings ask for what is not built yet. They are
+// kept, so that a description of a function that has them can be deployed, and
+// its author is told.
+func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing *TracingConfig, snap *SnapStart) string {
+	var names []string
+	for _, s := range []struct {
+		name  string
+		asked bool
+	}{
+		{"VpcConfig", vpc != nil && len(vpc.SubnetIds)+len(vpc.SecurityGroupIds) > 0},
+		{"DeadLetterConfig", dead != nil && value(dead.TargetArn) != ""},
+		{"KMSKeyArn", value(key) != ""},
+		{"TracingConfig", tracing != nil && value(tracing.Mode) == "Active"},
+		{"SnapStart", snap != nil && value(snap.ApplyOn) == "PublishedVersions"},
+	} {
+		if s.asked {
+			names = append(names, s.name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "Kept and without effect, because it is not built yet: " + strings.Join(names, ", ") + "."
 }
 
 func set[T any](dst *T, v *T) {

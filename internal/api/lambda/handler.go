@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,6 +98,12 @@ type request struct {
 	warning string // for the caller, beside a success
 }
 
+// warn adds a sentence to the request's warning.
+func (r *request) warn(sentence string) {
+	words := append(strings.Fields(r.warning), strings.Fields(sentence)...)
+	r.warning = strings.Join(words, " ") // a header has one line
+}
+
 // An endpoint decodes one operation's request, carries it out, and returns
 // the output for encode.
 type endpoint func(ctx context.Context, op *operation, r *http.Request, labels map[string]string, body []byte, req *request) (any, error)
@@ -119,7 +126,8 @@ func typed[In, Out any](f func(context.Context, *request, *In) (*Out, error)) en
 }
 
 // WarningHeader of a successful answer says what the caller should know: that
-// the runtime asked for is served by another version of it.
+// the runtime asked for is served by another version of it, or that a setting
+// has no effect yet.
 const WarningHeader = "X-Millicent-Warning"
 
 // Match reports whether a request is for this API, by its path.

@@ -37,6 +37,6 @@ func (h *Handler) checkRuntime(req *request, name string) error {
 			name, strings.Join(runtimes, ", "))
 	}
 	note, err := h.cfg.Runtime(name)
-	req.warning = strings.Join(strings.Fields(note), " ") // a header has one line
+	req.warn(note)
 	return err
 }
