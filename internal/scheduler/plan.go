@@ -152,7 +152,7 @@ func (s *Scheduler) dismissFrom(ver *version, now time.Time) bool {
 	for q := ver.line.oldest; q != nil; q = next {
 		next = q.newer
 		waited := now.Sub(q.since)
-		if waited < s.cfg.QueueWait && !(lost && (ver.line.failed > 0 || s.closed)) {
+		if waited < s.cfg.QueueWait && (!lost || ver.line.failed == 0 && !s.closed) {
 			break // nor have those behind
 		}
 		switch {

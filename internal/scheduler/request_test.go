@@ -160,7 +160,7 @@ func TestWhoLeavesTheQueueHoldsUpNobody(t *testing.T) {
 		cancel(why)
 		<-big.done
 		<-small.done
-		if big.err != why || small.err != nil {
+		if !errors.Is(big.err, why) || small.err != nil {
 			t.Errorf("got %v and %v", big.err, small.err)
 		}
 		small.lease.Release(false)
@@ -224,7 +224,7 @@ func TestLeavesAsItIsServed(t *testing.T) {
 		}
 		lease.Release(false) // serves q
 		why := errors.New("hung up")
-		if err := s.leave(q, why); err != why {
+		if err := s.leave(q, why); !errors.Is(err, why) {
 			t.Errorf("got %v, want %v", err, why)
 		}
 		if load := s.Snapshot(); load.Idle != 1 || load.Busy != 0 {

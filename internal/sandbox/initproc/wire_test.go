@@ -2,6 +2,7 @@ package initproc
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,7 +52,7 @@ func TestWireRefuses(t *testing.T) {
 			return new(Request).Unmarshal(append([]byte{1}, bytes.Repeat([]byte{0xff}, 20)...))
 		},
 	} {
-		if err := f(); err != ErrMessage {
+		if err := f(); !errors.Is(err, ErrMessage) {
 			t.Errorf("%s: got %v, want ErrMessage", name, err)
 		}
 	}
