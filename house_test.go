@@ -56,9 +56,11 @@ var imports = map[string][]string{
 	"internal/api":        {".", "internal/api/lambda", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
-	"internal/server": {"*"},
-	"cmd/millicent":   {".", "client", "internal/server"},
-	"e2e":             {},
+	"internal/server":   {"*"},
+	"cmd/millicent":     {".", "client", "internal/server"},
+	"e2e":               {},
+	"e2e/millicenttest": {},
+	"e2e/escape":        {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.

@@ -1,0 +1,150 @@
+package millicenttest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Footprint is what a server holds of the machine.
+type Footprint struct {
+	Processes int // descendants of the server
+	Mounts    int // in the server's mount table, of its data directory
+	Cgroups   int // directories of its environments, in all hierarchies
+	Loops     int // loop devices with a backing file in its data directory
+	FDs       int // of the server
+}
+
+// spare is how many descriptors a server may hold for connections that are
+// about to close.
+const spare = 8
+
+// within reports whether f holds no more than base.
+func (f Footprint) within(base Footprint) bool {
+	return f.Processes <= base.Processes && f.Mounts <= base.Mounts && f.Cgroups <= base.Cgroups &&
+		f.Loops <= base.Loops && f.FDs <= base.FDs+spare
+}
+
+// Footprint counts what the server holds now.
+func (s *Server) Footprint(t testing.TB) Footprint {
+	t.Helper()
+	proc := filepath.Join("/proc", strconv.Itoa(s.PID()))
+	mounts, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Footprint{
+		Processes: len(s.Descendants(t)),
+		Mounts:    strings.Count(string(mounts), s.Data),
+		Cgroups:   s.cgroups(),
+		Loops:     s.loops(t),
+		FDs:       len(fds),
+	}
+}
+
+// Settle waits until the server holds no more than base, and fails the test
+// when that takes too long.
+func (s *Server) Settle(t testing.TB, base Footprint, limit time.Duration) {
+	t.Helper()
+	s.client.CloseIdleConnections()
+	deadline := time.Now().Add(limit)
+	for {
+		now := s.Footprint(t)
+		if now.within(base) {
+			return
+		}
+		// Asking makes the server collect its garbage in time, and with it
+		// the pipes that it keeps for the next connections.
+		s.Metric(t, "go_goroutines")
+		if time.Now().After(deadline) {
+			t.Errorf("left behind: before %+v, after %+v, processes %v", base, now, s.Descendants(t))
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// A Process is one below the server.
+type Process struct {
+	PID     int
+	Command string
+}
+
+// Descendants lists the processes below the server.
+func (s *Server) Descendants(t testing.TB) []Process {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	children := map[int][]int{}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
+		if err != nil {
+			continue // ended meanwhile
+		}
+		// The command, in parentheses, may hold anything; see proc(5).
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if parent, err := strconv.Atoi(fields[1]); err == nil {
+			children[parent] = append(children[parent], pid)
+		}
+	}
+	var found []Process
+	for queue := children[s.PID()]; len(queue) > 0; queue = queue[1:] {
+		pid := queue[0]
+		queue = append(queue, children[pid]...)
+		cmd, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)) // empty when it ended meanwhile
+		found = append(found, Process{pid, strings.TrimSpace(strings.ReplaceAll(string(cmd), "\x00", " "))})
+	}
+	return found
+}
+
+// cgroups counts the server's directories below */millicent: they bear a name
+// that is made of the data directory's.
+func (s *Server) cgroups() int {
+	sum := sha256.Sum256([]byte(s.Data))
+	name := "millicent-" + hex.EncodeToString(sum[:6])
+	count := 0
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // removed meanwhile
+		}
+		if d.IsDir() && filepath.Base(filepath.Dir(path)) == name {
+			count++
+			return fs.SkipDir
+		}
+		return nil
+	})
+	return count
+}
+
+// loops counts the loop devices with an image of the server's.
+func (s *Server) loops(t testing.TB) int {
+	t.Helper()
+	names, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := 0
+	for _, name := range names {
+		if file, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(file), s.Data) {
+			count++
+		}
+	}
+	return count
+}
