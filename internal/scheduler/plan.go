@@ -136,15 +136,15 @@ func (s *Scheduler) slots(now time.Time) int {
 // dismiss throttles those who have waited too long and reports whether there
 // were any.
 func (s *Scheduler) dismiss(now time.Time) bool {
-	any := false
+	some := false
 	for i := len(s.lines) - 1; i >= 0; i-- { // what is answered moves those behind
-		any = s.dismissFrom(s.lines[i], now) || any
+		some = s.dismissFrom(s.lines[i], now) || some
 	}
-	return any
+	return some
 }
 
 func (s *Scheduler) dismissFrom(ver *version, now time.Time) bool {
-	any := false
+	some := false
 	covered := ver.count[launching]
 	lost := covered+ver.count[busy] == 0 // nothing will come free
 	limit := patience(ver.why, s.cfg.QueueWait)
@@ -159,19 +159,19 @@ func (s *Scheduler) dismissFrom(ver *version, now time.Time) bool {
 		case q.failure != nil:
 			if lost || waited >= s.cfg.QueueWait {
 				s.throttle(q)
-				any = true
+				some = true
 			}
 		case lost && s.closed:
 			s.fail(q, errStopping())
-			any = true
+			some = true
 		case covered > 0:
 			covered--
 		case limit >= 0 && waited >= limit:
 			s.throttle(q)
-			any = true
+			some = true
 		}
 	}
-	return any
+	return some
 }
 
 // setAlarm makes watch call plan when a decision can change with nothing
