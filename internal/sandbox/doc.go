@@ -21,7 +21,9 @@
 //     on inside, and nothing else; with Redirect every TCP connection arrives
 //     at the server, which knows where it was meant to go.
 //   - Memory, CPU and process count are limited by a cgroup, of version 1 or 2.
-//     When memory is short a process inside is killed, never another's.
+//     When memory is short a process inside is killed, never another's. When
+//     the disk of the Host is nearly full, the sandbox with the fullest /tmp is
+//     closed.
 //
 // # What the server can rely on
 //

@@ -28,6 +28,9 @@ type Host struct {
 	disks    *disks  // nil without
 	limits   []string
 
+	stopGuard chan struct{} // ends guardDisk; nil without disks
+	guard     sync.WaitGroup
+
 	mu        sync.Mutex
 	closed    bool
 	sandboxes map[*Sandbox]struct{}
@@ -157,7 +160,10 @@ func (h *Host) openParts() (err error) {
 	if h.disks, err = openDisks(h.cfg.Dir); err != nil {
 		h.disks = nil
 		h.limited("/tmp is kept in memory and counts as such: no loop devices (%v)", err)
+		return nil
 	}
+	h.stopGuard = make(chan struct{})
+	h.guard.Go(func() { h.guardDisk(h.stopGuard) })
 	return nil
 }
 
@@ -223,6 +229,10 @@ func (h *Host) Close() error {
 // release frees the shared parts.
 func (h *Host) release() error {
 	var errs []error
+	if h.stopGuard != nil {
+		close(h.stopGuard)
+		h.guard.Wait()
+	}
 	if h.roots != nil {
 		h.roots.close()
 	}
