@@ -8,7 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,13 +22,22 @@ import (
 // device, so that what is written there is the disk's and not the memory's.
 // An image is a copy of a formatted template of its size, and has no name any
 // more once its device exists: with the last mount the kernel frees both.
+//
+// Making one takes the kernel longer than all the rest of a sandbox. So one in
+// which nothing was ever written (see [disk.untouched]) goes to the next
+// sandbox that wants its size; a few such ones are kept in stock.
 type disks struct {
 	dir  string
 	mkfs string
 
 	mu        sync.Mutex
 	templates map[int64]*template
+	stock     []*disk // the last one is the first to be used
+	closed    bool
 }
+
+// maxStock bounds the unused disks that are kept.
+const maxStock = 64
 
 // template is the formatted image of one size.
 type template struct {
@@ -66,15 +78,24 @@ func openDisks(dir string) (*disks, error) {
 	return d, ctl.Close()
 }
 
-func (d *disks) close() {
+func (d *disks) close() error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
+	stock := d.stock
+	d.stock, d.closed = nil, true
 	for _, t := range d.templates {
 		if t.file != nil {
 			t.file.Close() // nameless already
 		}
 	}
 	clear(d.templates)
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	var errs []error
+	for _, k := range stock {
+		errs = append(errs, k.close(ctx, true))
+	}
+	return errors.Join(errs...)
 }
 
 // imageSize leaves room for the file system's own blocks, so that at least
@@ -137,13 +158,18 @@ func prepare(ctx context.Context, f *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer t.mount.Close()
-	fd := int(t.mount.Fd())
+	defer t.fs.Close()
+	fd := int(t.fs.Fd())
 	if err := unix.Fchmodat(fd, ".", 0o1777, 0); err != nil {
 		return fmt.Errorf("chmod: %w", err)
 	}
 	if err := unix.Unlinkat(fd, "lost+found", unix.AT_REMOVEDIR); err != nil {
 		return fmt.Errorf("rmdir lost+found: %w", err)
+	}
+	// In the past, so that every later change of the directory shows.
+	past := unix.NsecToTimespec(time.Now().Add(-time.Minute).UnixNano())
+	if err := unix.UtimesNanoAt(fd, ".", []unix.Timespec{past, past}, 0); err != nil {
+		return fmt.Errorf("set time: %w", err)
 	}
 	return t.close(ctx, false)
 }
@@ -160,7 +186,43 @@ func (d *disks) newImage(size int64) (*os.File, error) {
 	return f, nil
 }
 
-// make returns a new file system of at least size bytes, mounted nowhere.
+// take returns an empty disk of at least size bytes.
+func (d *disks) take(ctx context.Context, size int64) (*disk, error) {
+	d.mu.Lock()
+	for i := len(d.stock) - 1; i >= 0; i-- {
+		if k := d.stock[i]; k.size == size {
+			d.stock = slices.Delete(d.stock, i, i+1)
+			d.mu.Unlock()
+			return k, nil
+		}
+	}
+	d.mu.Unlock()
+	return d.make(ctx, size)
+}
+
+// give takes a disk back whose sandbox has ended.
+func (d *disks) give(ctx context.Context, k *disk) error {
+	if d.keep(k) {
+		return nil
+	}
+	return k.close(ctx, true)
+}
+
+// keep puts an untouched disk into the stock while there is room.
+func (d *disks) keep(k *disk) bool {
+	if !k.untouched() {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed || len(d.stock) == maxStock {
+		return false
+	}
+	d.stock = append(d.stock, k)
+	return true
+}
+
+// make returns a new disk.
 func (d *disks) make(ctx context.Context, size int64) (*disk, error) {
 	t, err := d.template(ctx, size)
 	if err != nil {
@@ -174,7 +236,12 @@ func (d *disks) make(ctx context.Context, size int64) (*disk, error) {
 	if err := copySparse(f, t); err != nil {
 		return nil, fmt.Errorf("copy image: %w", err)
 	}
-	return mountImage(f)
+	k, err := mountImage(f)
+	if err != nil {
+		return nil, err
+	}
+	k.size = size
+	return k, nil
 }
 
 // copySparse copies what is not a hole. Both have the same size.
@@ -208,8 +275,17 @@ func copySparse(dst, src *os.File) error {
 
 // disk is a mounted image.
 type disk struct {
+	size  int64 // as asked for
 	loop  *loop
-	mount *os.File // of the file system; attached in the sandbox later
+	fs    *os.File  // a mount of the file system, attached nowhere
+	fresh diskState // before anybody used it
+}
+
+// diskState is what changes about a file system that is written to.
+type diskState struct {
+	modified      syscall.Timespec // the root directory
+	mode, links   uint64
+	blocks, inode uint64 // free
 }
 
 // mountImage mounts f's file system through a loop device.
@@ -219,33 +295,67 @@ func mountImage(f *os.File) (*disk, error) {
 		return nil, err
 	}
 	defer l.release()
-	fd, err := rootfs.New("ext4", rootfs.NoSuid|rootfs.NoDev, "source="+l.path, "noinit_itable", "discard")
+	k := &disk{loop: l}
+	if k.fs, err = k.mount(); err != nil {
+		return nil, err
+	}
+	if k.fresh, err = k.state(); err != nil {
+		return nil, errors.Join(err, k.fs.Close())
+	}
+	return k, nil
+}
+
+// mount returns a mount of the file system, attached nowhere.
+func (k *disk) mount() (*os.File, error) {
+	const attr = rootfs.NoSuid | rootfs.NoDev | rootfs.NoAtime
+	fd, err := rootfs.New("ext4", attr, "source="+k.loop.path, "noinit_itable", "discard")
 	if err != nil {
 		return nil, fmt.Errorf("mount image: %w", err)
 	}
-	return &disk{loop: l, mount: os.NewFile(uintptr(fd), "tmp")}, nil
+	return os.NewFile(uintptr(fd), "tmp"), nil
+}
+
+func (k *disk) state() (st diskState, err error) {
+	var root syscall.Stat_t
+	var fs syscall.Statfs_t
+	if err := errors.Join(syscall.Fstat(int(k.fs.Fd()), &root), syscall.Fstatfs(int(k.fs.Fd()), &fs)); err != nil {
+		return st, fmt.Errorf("state of /tmp: %w", err)
+	}
+	return diskState{root.Mtim, uint64(root.Mode), uint64(root.Nlink), fs.Bfree, fs.Ffree}, nil
+}
+
+// untouched reports whether nothing was ever written in the file system: a
+// file begins in the root directory, or in none at all and has gone by now.
+// The time of the directory tells of the one; nobody inside can set it back,
+// for it is root's. The kernel's count of what is free tells of the other.
+func (k *disk) untouched() bool {
+	now, err := k.state()
+	return err == nil && now == k.fresh
 }
 
 // close gives the disk up and waits until the kernel has freed it. When the
 // contents are not wanted, nothing that is still in memory is written out.
-func (d *disk) close(ctx context.Context, discard bool) error {
+func (k *disk) close(ctx context.Context, discard bool) error {
 	if discard {
-		d.shutDown()
+		k.shutDown()
 	}
-	if err := d.mount.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := k.fs.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
 	}
-	return poll(ctx, func() (bool, error) { return d.loop.gone() })
+	return poll(ctx, func() (bool, error) { return k.loop.gone() })
 }
 
 // shutDown makes the file system forget what it has not written. It is a
 // saving only: where it fails the data is written.
-func (d *disk) shutDown() {
+func (k *disk) shutDown() {
 	const (
 		ioctlShutdown = 0x8004587d // EXT4_IOC_SHUTDOWN
 		noLogFlush    = 2
 	)
-	fd, err := unix.Openat(int(d.mount.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if k.untouched() { // there is nothing; and the kernel tells the console of each
+		return
+	}
+	fd, err := unix.Openat(int(k.fs.Fd()), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}

@@ -210,7 +210,7 @@ func (h *Host) release() error {
 		h.roots.close()
 	}
 	if h.disks != nil {
-		h.disks.close()
+		errs = append(errs, h.disks.close())
 	}
 	if h.groups != nil {
 		errs = append(errs, h.groups.remove())

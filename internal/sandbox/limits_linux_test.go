@@ -155,7 +155,7 @@ func TestTmpSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		var st syscall.Statfs_t
-		if err := syscall.Fstatfs(int(d.mount.Fd()), &st); err != nil {
+		if err := syscall.Fstatfs(int(d.fs.Fd()), &st); err != nil {
 			t.Fatal(err)
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < size {

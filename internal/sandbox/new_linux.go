@@ -112,9 +112,8 @@ func (p *parts) files() (all []*os.File) {
 	return append(append(all, p.mounts...), p.tasks...)
 }
 
-// close closes what pid 1 has got by now; /tmp is the sandbox's own.
+// close closes what pid 1 has got by now.
 func (p *parts) close() {
-	p.tmp = nil
 	for _, f := range p.files() {
 		f.Close() // a mount that nobody holds is gone
 	}
@@ -148,10 +147,12 @@ func (s *Sandbox) gather(ctx context.Context, spec Spec, p *parts) (err error) {
 		}
 	}
 	if h.disks != nil {
-		if s.disk, err = h.disks.make(ctx, spec.Tmp); err != nil {
+		if s.disk, err = h.disks.take(ctx, spec.Tmp); err != nil {
 			return fmt.Errorf("make /tmp: %w", err)
 		}
-		p.tmp = s.disk.mount
+		if p.tmp, err = s.disk.mount(); err != nil {
+			return fmt.Errorf("make /tmp: %w", err)
+		}
 	}
 	for _, m := range spec.Mounts {
 		p.targets = append(p.targets, m.Target)

@@ -179,10 +179,14 @@ func (s *Sandbox) free() error {
 	if s.group != nil {
 		errs = append(errs, s.group.kill(ctx), s.group.remove(ctx))
 	}
-	if s.disk != nil {
-		errs = append(errs, s.disk.close(ctx, true))
-	}
 	err := errors.Join(errs...)
+	switch {
+	case s.disk == nil:
+	case err == nil:
+		err = s.host.disks.give(ctx, s.disk)
+	default: // perhaps something is left that writes to it
+		err = errors.Join(err, s.disk.close(ctx, true))
+	}
 	if err == nil && s.uid != 0 {
 		s.host.uids.give(s.uid)
 	}
