@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -128,26 +129,47 @@ type group1 struct {
 }
 
 func (g *group1) limit(s Spec) error {
-	if dir := g.dirs["memory"]; dir != "" && s.Memory > 0 {
-		if err := putInt(dir, "memory.limit_in_bytes", s.Memory); err != nil {
-			return err
-		}
-		// Where swap is accounted: none beyond the limit.
-		err := putInt(dir, "memory.memsw.limit_in_bytes", s.Memory)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if s.Memory > 0 {
+		if err := g.setMemory(s.Memory); err != nil {
 			return err
 		}
 	}
-	if dir := g.dirs["pids"]; dir != "" {
-		const spawner = 1
-		if err := putInt(dir, "pids.max", int64(s.pids()+spawner)); err != nil {
-			return err
-		}
-	}
-	if s.CPU == 0 {
-		return nil
+	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+		return err
 	}
 	return g.setCPU(s.CPU)
+}
+
+// setMemory sets the limit and, where swap is accounted, the same one for
+// both together: no swap. The kernel wants the second never below the first.
+func (g *group1) setMemory(bytes int64) error {
+	dir := g.dirs["memory"]
+	if dir == "" {
+		return nil
+	}
+	swap := func() error {
+		err := putInt(dir, "memory.memsw.limit_in_bytes", bytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	err := putInt(dir, "memory.limit_in_bytes", bytes)
+	if errors.Is(err, syscall.EINVAL) { // above the other one, as it is
+		if err = swap(); err == nil {
+			err = putInt(dir, "memory.limit_in_bytes", bytes)
+		}
+	}
+	return errors.Join(err, swap())
+}
+
+func (g *group1) setPids(n int) error {
+	dir := g.dirs["pids"]
+	if dir == "" {
+		return nil
+	}
+	const spawner = 1
+	return putInt(dir, "pids.max", int64(n+spawner))
 }
 
 func (g *group1) setCPU(cores float64) error {

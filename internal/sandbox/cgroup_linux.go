@@ -39,6 +39,8 @@ type group interface {
 	// limit sets the limits of a Spec; pid 1 is in its place by then.
 	limit(s Spec) error
 	setCPU(cores float64) error
+	setMemory(bytes int64) error
+	setPids(n int) error
 
 	// freeze returns once all processes stand still.
 	freeze(ctx context.Context) error

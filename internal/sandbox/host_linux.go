@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox/initproc"
 )
 
 // A Host owns what the sandboxes of one server share on this machine.
@@ -22,11 +24,14 @@ type Host struct {
 	locks    []*os.File // of Dir and of the cgroups
 	helper   *os.File   // nil: this program itself
 	null     *os.File
+	filter   []byte  // of system calls
 	uids     *uids   // nil when rootless
 	groups   cgroups // nil without
 	roots    *roots  // nil when rootless
 	disks    *disks  // nil without
 	limits   []string
+
+	ending chan struct{} // has room for each sandbox that is being freed
 
 	mu        sync.Mutex
 	closed    bool
@@ -34,6 +39,10 @@ type Host struct {
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// maxEnding bounds how many sandboxes are freed at a time: the kernel does
+// much of it under locks that those being made want as well.
+const maxEnding = 4
 
 // closeTimeout bounds the end of a sandbox: the kernel's own work.
 const closeTimeout = 30 * time.Second
@@ -51,7 +60,14 @@ func Open(cfg Config) (_ *Host, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, rootless: os.Geteuid() != 0, sandboxes: map[*Sandbox]struct{}{}}
+	h := &Host{
+		cfg:       cfg,
+		log:       cfg.Log,
+		rootless:  os.Geteuid() != 0,
+		filter:    initproc.Filter(),
+		ending:    make(chan struct{}, maxEnding),
+		sandboxes: map[*Sandbox]struct{}{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.release())

@@ -107,6 +107,29 @@ func (s *Sandbox) SetCPU(cores float64) error {
 	return s.group.setCPU(cores)
 }
 
+// SetMemory changes the memory limit, in bytes. The kernel gives memory up, or
+// refuses, when more is in use.
+func (s *Sandbox) SetMemory(bytes int64) error {
+	if bytes <= 0 {
+		return fmt.Errorf("memory limit of %d bytes: %w", bytes, syscall.EINVAL)
+	}
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setMemory(bytes)
+}
+
+// SetPids changes how many processes and threads there may be.
+func (s *Sandbox) SetPids(n int) error {
+	if n <= 0 {
+		return fmt.Errorf("limit of %d processes: %w", n, syscall.EINVAL)
+	}
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setPids(n)
+}
+
 // Freeze stops every process of the sandbox where it stands, until Thaw.
 func (s *Sandbox) Freeze() error {
 	s.state.Lock()
@@ -158,7 +181,9 @@ func (s *Sandbox) Close() error {
 		close(s.closing)
 		s.state.Lock()
 		defer s.state.Unlock()
+		s.host.ending <- struct{}{}
 		s.closeErr = s.free()
+		<-s.host.ending
 		s.host.forget(s)
 	})
 	return s.closeErr
@@ -177,7 +202,10 @@ func (s *Sandbox) free() error {
 		errs = append(errs, s.control.conn.Close())
 	}
 	if s.group != nil {
-		errs = append(errs, s.group.kill(ctx), s.group.remove(ctx))
+		if errors.Join(errs...) != nil { // else everything inside has ended with pid 1
+			errs = append(errs, s.group.kill(ctx))
+		}
+		errs = append(errs, s.group.remove(ctx))
 	}
 	err := errors.Join(errs...)
 	switch {
