@@ -43,6 +43,7 @@ type environment struct {
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
+	ports   *ports
 	uplink  *uplink
 	journal *journal
 
@@ -58,9 +59,11 @@ type environment struct {
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
 	broken error         // the sandbox cannot be used any more
+
+	started millicent.StartRecord // complete with the first invocation
 }
 
-// newEnvironment makes the sandbox of an environment; nothing runs in it yet.
+// newEnvironment gives an environment its sandbox; nothing runs in it yet.
 func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
 	stream := streamName(v, time.Now())
 	var key credentials
@@ -81,28 +84,13 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	var err error
-	e.box, err = l.cfg.Host.New(ctx, sandbox.Spec{
-		Memory:   int64(v.MemoryMB) << 20,
-		CPU:      max(initCPU, cpuShare(v.MemoryMB)),
-		Tmp:      int64(v.TmpMB) << 20,
-		Hostname: "169-254-100-1",
-		Mounts: []sandbox.Mount{
-			{Source: dir, Target: taskRoot},
-			{Source: l.runtimes, Target: runtimeDir},
-			{Source: l.opt, Target: optDir},
-		},
-		Redirect: l.cfg.redirect(),
-	})
+	p, err := l.acquire(ctx, v, rt, dir, &e.started)
 	if err != nil {
 		e.cancel()
-		return nil, fmt.Errorf("make sandbox: %w", err)
+		return nil, err
 	}
-	e.uplink, err = openUplink(&l.cfg, v, e.box, e.journal.warn, e.log)
-	if err != nil {
-		e.cancel()
-		return nil, errors.Join(err, e.box.Close())
-	}
+	e.box, e.ports = p.box, p.ports
+	e.uplink = newUplink(&l.cfg, v, p.ports, e.journal.warn, e.log)
 	return e, nil
 }
 
@@ -133,6 +121,9 @@ func (e *environment) shutDown() error {
 		}
 		errs = append(errs, e.stop(r))
 		e.run = nil
+	}
+	if l := e.ports.takeRuntime(); l != nil {
+		errs = append(errs, l.Close())
 	}
 	errs = append(errs, e.uplink.close(), e.box.Close())
 	e.freed()
@@ -182,6 +173,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 		}
 	}
 	r, f, err := e.start()
+	booted := time.Now()
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +187,9 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 		}
 	}
 	took := time.Since(began)
+	if phase == phaseInit {
+		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
+	}
 	e.journal.event(initRuntimeDone(phase, f))
 	e.journal.event(initReport(phase, took, f))
 	if f != nil {

@@ -176,6 +176,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
 	e.journal.event(report(inv.ID, usage, f))
 	res.LogTail, res.Usage = e.journal.end(), usage
+	if usage.Cold {
+		rec := e.started
+		rec.FirstByte, rec.Memory = usage.Duration, int64(usage.PeakMemoryMB)<<20
+		res.Start = &rec
+	}
 	if end.err != nil {
 		return nil, end.err
 	}

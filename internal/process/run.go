@@ -67,11 +67,13 @@ func (e *environment) prepare() (r *run, err error) {
 		r.output.close(0)
 		return nil, err
 	}
-	l, err := e.box.Listen(inside(portRuntimeAPI))
-	if err != nil {
-		r.output.close(0)
-		r.frames.close(0)
-		return nil, fmt.Errorf("listen for the Runtime API: %w", err)
+	l := e.ports.takeRuntime()
+	if l == nil {
+		if l, err = e.box.Listen(inside(portRuntimeAPI)); err != nil {
+			r.output.close(0)
+			r.frames.close(0)
+			return nil, fmt.Errorf("listen for the Runtime API: %w", err)
+		}
 	}
 	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
 	if stats, err := e.box.Stats(); err == nil {
