@@ -218,7 +218,7 @@ func (s *Sandbox) startPID1() (err error) {
 			attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(dir.Fd())
 		}
 	}
-	if s.pid1, err = os.StartProcess(helperPath(s.host.helper), []string{initproc.Name}, attr); err != nil {
+	if s.pid1, err = start(helperPath(s.host.helper), []string{initproc.Name}, attr); err != nil {
 		return fmt.Errorf("start pid 1: %w", err)
 	}
 	go s.control.read(s.processStarted)

@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/millicent-run/millicent/internal/sandbox/initproc"
 )
 
@@ -26,7 +24,7 @@ type Sandbox struct {
 	group   group // nil without cgroups
 	disk    *disk // nil when /tmp is a tmpfs
 	control *control
-	pid1    *os.Process
+	pid1    *pid1
 	missing []string
 	done    chan struct{} // closed when pid 1 has ended; never when it was never started
 
@@ -196,7 +194,7 @@ func (s *Sandbox) free() error {
 	defer cancel()
 	var errs []error
 	if s.pid1 != nil {
-		errs = append(errs, s.thaw(), s.endPID1(ctx))
+		errs = append(errs, s.thaw(), s.endPID1(ctx), s.pid1.close())
 	}
 	if s.control != nil {
 		errs = append(errs, s.control.conn.Close())
@@ -223,8 +221,8 @@ func (s *Sandbox) free() error {
 
 // endPID1 kills pid 1, and with it everything inside, and waits for its end.
 func (s *Sandbox) endPID1(ctx context.Context) error {
-	if err := s.pid1.Signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+	if err := s.pid1.kill(); err != nil {
+		return fmt.Errorf("end pid 1 of sandbox %s: %w", s.id, err)
 	}
 	select {
 	case <-s.done:
@@ -236,8 +234,8 @@ func (s *Sandbox) endPID1(ctx context.Context) error {
 
 // watch waits for pid 1 and then tells that everything inside has ended.
 func (s *Sandbox) watch() {
-	_, _ = s.pid1.Wait() // how it ended tells nothing
-	<-s.control.done     // what it had told before is known
+	s.pid1.wait()
+	<-s.control.done // what it had told before is known
 	s.mu.Lock()
 	for pid, p := range s.processes {
 		delete(s.processes, pid)
