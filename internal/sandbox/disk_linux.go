@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,7 @@ type disk struct {
 	loop  *loop
 	fs    *os.File  // a mount of the file system, attached nowhere
 	fresh diskState // before anybody used it
+	kept  time.Time // since when it is in stock
 }
 
 // diskState is what changes about a file system that is written to.

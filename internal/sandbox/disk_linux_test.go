@@ -99,3 +99,33 @@ func TestStockIsBounded(t *testing.T) {
 		t.Errorf("%d disks are kept, want %d", n, maxStock)
 	}
 }
+
+// TestStockIsGivenUp moves the clock of a stocked disk.
+func TestStockIsGivenUp(t *testing.T) {
+	h := openHost(t)
+	if h.disks == nil {
+		t.Skip("no loop devices")
+	}
+	old, err := h.disks.make(t.Context(), mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recent, err := h.disks.make(t.Context(), mib)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []*disk{old, recent} {
+		if !h.disks.keep(d) {
+			t.Fatal("an untouched disk is not kept")
+		}
+	}
+	h.disks.mu.Lock()
+	old.kept = old.kept.Add(-stockTime)
+	h.disks.mu.Unlock()
+	h.disks.trimStock()
+	h.disks.mu.Lock()
+	defer h.disks.mu.Unlock()
+	if n := len(h.disks.stock); n != 1 || h.disks.stock[0] != recent {
+		t.Errorf("%d disks are left", n)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,15 +27,22 @@ import (
 type disks struct {
 	dir  string
 	mkfs string
+	log  *slog.Logger
 
 	mu        sync.Mutex
 	templates map[int64]*template
-	stock     []*disk // the last one is the first to be used
+	stock     []*disk     // the last one is the first to be used
+	trim      *time.Timer // takes the first ones away when nobody wants them
+	trimming  sync.WaitGroup
 	closed    bool
 }
 
-// maxStock bounds the unused disks that are kept.
-const maxStock = 64
+// The unused disks that are kept are no more than so many, and each for a
+// while only.
+const (
+	maxStock  = 64
+	stockTime = 20 * time.Second
+)
 
 // template is the formatted image of one size.
 type template struct {
@@ -48,7 +56,7 @@ const imagePrefix = "tmp-"
 
 // openDisks checks that images can be made here. It removes what images an
 // earlier Host left.
-func openDisks(dir string) (*disks, error) {
+func openDisks(dir string, log *slog.Logger) (*disks, error) {
 	names, err := filepath.Glob(filepath.Join(dir, imagePrefix+"*"))
 	if err != nil {
 		return nil, err
@@ -58,7 +66,7 @@ func openDisks(dir string) (*disks, error) {
 			return nil, err
 		}
 	}
-	d := &disks{dir: dir, templates: map[int64]*template{}}
+	d := &disks{dir: dir, log: log, templates: map[int64]*template{}}
 	for _, place := range []string{"/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"} {
 		if _, err := os.Stat(place); err == nil {
 			d.mkfs = place
@@ -77,6 +85,9 @@ func openDisks(dir string) (*disks, error) {
 
 func (d *disks) close() error {
 	d.mu.Lock()
+	if d.trim != nil {
+		d.trim.Stop() // one that runs finds nothing
+	}
 	stock := d.stock
 	d.stock, d.closed = nil, true
 	for _, t := range d.templates {
@@ -92,6 +103,7 @@ func (d *disks) close() error {
 	for _, k := range stock {
 		errs = append(errs, k.close(ctx, true))
 	}
+	d.trimming.Wait()
 	return errors.Join(errs...)
 }
 
@@ -215,8 +227,38 @@ func (d *disks) keep(k *disk) bool {
 	if d.closed || len(d.stock) == maxStock {
 		return false
 	}
+	k.kept = time.Now()
 	d.stock = append(d.stock, k)
+	if len(d.stock) == 1 {
+		d.trim = time.AfterFunc(stockTime, d.trimStock)
+	}
 	return true
+}
+
+// trimStock gives up the disks that nobody wanted for long.
+func (d *disks) trimStock() {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return
+	}
+	d.trimming.Add(1)
+	defer d.trimming.Done()
+	var old []*disk
+	for len(d.stock) > 0 && time.Since(d.stock[0].kept) >= stockTime {
+		old, d.stock = append(old, d.stock[0]), d.stock[1:]
+	}
+	if len(d.stock) > 0 {
+		d.trim = time.AfterFunc(stockTime-time.Since(d.stock[0].kept), d.trimStock)
+	}
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	for _, k := range old {
+		if err := k.close(ctx, true); err != nil {
+			d.log.Warn("a sandbox's disk is not freed", "error", err)
+		}
+	}
 }
 
 // make returns a new disk.

@@ -162,7 +162,7 @@ func (h *Host) openParts() (err error) {
 	if h.roots, err = openRoots(); err != nil {
 		return fmt.Errorf("build the sandboxes' root: %w", err)
 	}
-	if h.disks, err = openDisks(h.cfg.Dir); err != nil {
+	if h.disks, err = openDisks(h.cfg.Dir, h.log); err != nil {
 		h.disks = nil
 		h.limited("/tmp is kept in memory and counts as such: no loop devices (%v)", err)
 	}
