@@ -391,7 +391,7 @@ func TestEnvironmentsLeaveNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Egress, c.API = gw, http.NotFoundHandler()
-		c.Pool.Off = true // see TestPoolLeavesNothingBehind
+		c.Pool.Max = 0 // see TestPoolLeavesNothingBehind
 	})
 	cycle := func() {
 		env, err := l.Launch(t.Context(), probeVersion())

@@ -110,6 +110,7 @@ func (m *testMachine) launcher(t testing.TB, dir string, logs millicent.LogSink,
 	cfg := Config{
 		Host:     m.host,
 		Region:   "us-east-1",
+		Pool:     PoolConfig{Max: 4},
 		Dir:      t.TempDir(),
 		Code:     func(context.Context, *millicent.Version) (string, error) { return dir, nil },
 		Runtimes: runtimes,

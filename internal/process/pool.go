@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// PoolConfig bounds the sandboxes that are prepared ahead of their use. The
-// zero value prepares what recent starts ask for.
+// PoolConfig bounds what is prepared ahead of its use: as much as recent
+// starts ask for, within these limits. The zero value prepares nothing.
 type PoolConfig struct {
-	Off      bool
-	Max      int // of one runtime; zero means 64
+	Max      int // sandboxes of one runtime
 	MemoryMB int // of all together; zero means 512
 }
 
+// DefaultPool is what suits most machines.
+var DefaultPool = PoolConfig{Max: 64, MemoryMB: defaultPoolMemoryMB}
+
 const (
-	defaultPoolMax      = 64
 	defaultPoolMemoryMB = 512
 
 	poolLife    = 10 * time.Minute // of an entry, and up to a fifth more
@@ -88,17 +89,17 @@ func (s slot[E]) usable(now time.Time) bool { return now.Before(s.expires) && !s
 func newPool[E pooled](cfg PoolConfig, prepare func(context.Context, string) (E, error), warn func(string, error)) *pool[E] {
 	p := &pool[E]{
 		limit: poolLimit{
-			each:   cmp.Or(cfg.Max, defaultPoolMax),
+			each:   cfg.Max,
 			memory: int64(cmp.Or(cfg.MemoryMB, defaultPoolMemoryMB)) << 20,
 		},
 		prepare: prepare,
 		warn:    warn,
 		wake:    make(chan struct{}, 1),
-		closed:  cfg.Off,
+		closed:  cfg.Max <= 0,
 		shelves: map[string]*shelf[E]{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	if !cfg.Off {
+	if cfg.Max > 0 {
 		p.work.Go(p.run)
 	}
 	return p

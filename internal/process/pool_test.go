@@ -125,7 +125,7 @@ func mustTake(t *testing.T, p *pool[*fakeEntry], kind string) *fakeEntry {
 
 func TestPoolFillsUpAfterStarts(t *testing.T) {
 	m := &fakeMaker{takes: 10 * time.Millisecond}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		time.Sleep(time.Minute)
 		if made, _ := m.counts(); made != 0 {
 			t.Errorf("%d entries are made before anything was started", made)
@@ -160,7 +160,7 @@ func TestPoolFillsUpAfterStarts(t *testing.T) {
 
 func TestPoolKeepsOneOfWhatIsExpected(t *testing.T) {
 	m := &fakeMaker{}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.expect("a")
 		time.Sleep(time.Hour)
 		if _, open := m.counts(); open != 1 {
@@ -172,7 +172,7 @@ func TestPoolKeepsOneOfWhatIsExpected(t *testing.T) {
 
 func TestPoolReplacesEntries(t *testing.T) {
 	m := &fakeMaker{}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.expect("a")
 		time.Sleep(time.Second)
 		first := p.ready("a")[0]
@@ -222,7 +222,7 @@ func TestPoolIsBounded(t *testing.T) {
 
 func TestStartsHoldOffTheFilling(t *testing.T) {
 	m := &fakeMaker{takes: time.Millisecond}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.take("a")
 		time.Sleep(time.Second)
 		done := p.begin()
@@ -259,7 +259,7 @@ func TestStartsHoldOffTheFilling(t *testing.T) {
 
 func TestPoolPausesAfterFailures(t *testing.T) {
 	m := &fakeMaker{fails: errors.New("no")}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.expect("a")
 		time.Sleep(10 * time.Minute)
 		made, _ := m.counts()
@@ -276,7 +276,7 @@ func TestPoolPausesAfterFailures(t *testing.T) {
 
 func TestPoolThatIsOff(t *testing.T) {
 	m := &fakeMaker{}
-	poolTest(t, PoolConfig{Off: true}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
 		p.expect("a")
 		p.take("a")
 		time.Sleep(time.Minute)
@@ -288,7 +288,7 @@ func TestPoolThatIsOff(t *testing.T) {
 
 func TestPoolClosesWhileItFills(t *testing.T) {
 	m := &fakeMaker{takes: time.Hour}
-	poolTest(t, PoolConfig{}, m, func(p *pool[*fakeEntry]) {
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.expect("a")
 		time.Sleep(time.Second)
 	})
