@@ -90,6 +90,10 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 		return nil, err
 	}
 	e.box, e.ports = p.box, p.ports
+	if l := p.ports.runtime; l != nil && linked(v, rt) {
+		p.ports.runtime = nil
+		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
+	}
 	e.uplink = newUplink(&l.cfg, v, p.ports, e.journal.warn, e.log)
 	return e, nil
 }
@@ -152,20 +156,21 @@ func (e *environment) launch(ctx context.Context) error {
 		e.journal.warn(e.runtime.Note)
 	}
 	began := time.Now()
-	limit := time.NewTimer(initLimit)
-	defer limit.Stop()
-	f, err := e.initialise(ctx, phaseInit, limit.C)
+	f, err := e.initialise(ctx, phaseInit, began.Add(initLimit))
 	if err == nil && f == nil {
 		e.init = time.Since(began)
 	}
 	return err
 }
 
-// initialise starts a run and waits until it is ready, has failed, or late
-// fires. A failure leaves no run. An error means that there can be none here,
-// or that ctx ended.
-func (e *environment) initialise(ctx context.Context, phase string, late <-chan time.Time) (*failure, error) {
+// initialise starts a run and waits until it is ready, has failed, or is late.
+// A failure leaves no run. An error means that there can be none here, or that
+// the wait was cancelled.
+func (e *environment) initialise(ctx context.Context, phase string, late time.Time) (*failure, error) {
 	began := time.Now()
+	if err := e.ended(ctx); err != nil {
+		return nil, err
+	}
 	if phase == phaseInvoke {
 		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
@@ -200,38 +205,44 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.
-func (e *environment) awaitReady(ctx context.Context, r *run, late <-chan time.Time) (*failure, error) {
-	stop := make(chan struct{})
-	defer close(stop)
-	done := r.session.await(stop, r.session.initialised)
-	loan := time.NewTimer(initLimit)
-	defer loan.Stop()
+func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*failure, error) {
+	until := late
+	if loan := time.Now().Add(initLimit); loan.Before(late) {
+		until = loan
+	}
 	for {
-		select {
-		case <-loan.C:
-			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
-				return nil, fmt.Errorf("limit CPU: %w", err)
-			}
-			continue
-		case <-done:
+		switch e.wait(ctx, r, until, r.session.initialised) {
+		case signMet:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
 			}
-			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
-				return nil, fmt.Errorf("limit CPU: %w", err)
-			}
-			return nil, nil
-		case <-r.process.Done():
+			return nil, e.takeLoan()
+		case signExit:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
+			}
+			if isClosed(e.box.Done()) {
+				return nil, errors.New("the sandbox ended")
 			}
 			return e.exitFailure(r), nil
-		case <-e.box.Done():
-			return nil, errors.New("the sandbox ended")
-		case <-late:
-			return timedOut(e.version.Timeout), nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		case signLate:
+			if until.Equal(late) {
+				return timedOut(e.version.Timeout), nil
+			}
+			until = late
+			if err := e.takeLoan(); err != nil {
+				return nil, err
+			}
+		case signCancelled:
+			return nil, e.ended(ctx)
 		}
 	}
+}
+
+// takeLoan leaves the environment the CPU that comes with its memory.
+func (e *environment) takeLoan() error {
+	if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
+		return fmt.Errorf("limit CPU: %w", err)
+	}
+	return nil
 }
