@@ -287,9 +287,9 @@ func (e *environment) peakMemory(f *failure) int {
 	if f != nil && f.reported == errorOutOfMemory {
 		return e.version.MemoryMB
 	}
-	stats, err := e.box.Stats()
+	peak, err := e.box.PeakMemory()
 	if err != nil {
 		return 0 // the sandbox is gone, and its counters with it
 	}
-	return min(int((stats.PeakMemory+1<<20-1)>>20), e.version.MemoryMB)
+	return min(int((peak+1<<20-1)>>20), e.version.MemoryMB)
 }

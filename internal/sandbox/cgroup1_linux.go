@@ -126,6 +126,7 @@ func removeIfEmpty(dir string) error {
 type group1 struct {
 	dirs map[string]string // by controller; a controller that is missing has none
 	all  []string          // the same, each once
+	peak counter
 }
 
 func (g *group1) limit(s Spec) error {
@@ -253,6 +254,8 @@ func (g *group1) tasks() (files []*os.File, err error) {
 
 func (g *group1) dir() (*os.File, error) { return nil, nil }
 
+func (g *group1) entry() ([]*os.File, error) { return g.tasks() }
+
 func (g *group1) kill(ctx context.Context) error {
 	if err := g.thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -265,6 +268,7 @@ func (g *group1) kill(ctx context.Context) error {
 }
 
 func (g *group1) remove(ctx context.Context) error {
+	g.peak.close()
 	var errs []error
 	for _, dir := range g.all {
 		errs = append(errs, removeDir(ctx, dir))

@@ -76,6 +76,7 @@ type group2 struct {
 	mu       sync.Mutex
 	baseline int64    // bytes that pid 1 takes
 	peak     *os.File // memory.peak, by which it was reset
+	whole    counter  // memory.peak that was not
 }
 
 func (g *group2) limit(s Spec) error {
@@ -207,6 +208,14 @@ func (g *group2) tasks() ([]*os.File, error) { return nil, nil }
 
 func (g *group2) dir() (*os.File, error) { return os.Open(g.path) }
 
+func (g *group2) entry() ([]*os.File, error) {
+	f, err := os.OpenFile(g.path+"/cgroup.procs", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return []*os.File{f}, nil
+}
+
 func (g *group2) kill(ctx context.Context) error {
 	// Thawed by the kernel itself, but not in kernels that lack cgroup.kill.
 	if err := g.lacking(g.thaw()); err != nil {
@@ -219,6 +228,7 @@ func (g *group2) kill(ctx context.Context) error {
 }
 
 func (g *group2) remove(ctx context.Context) error {
+	g.whole.close()
 	g.mu.Lock()
 	if g.peak != nil {
 		g.peak.Close() // only ever read

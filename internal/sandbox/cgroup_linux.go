@@ -47,6 +47,7 @@ type group interface {
 	thaw() error
 
 	stats() (Stats, error)
+	peakMemory() (int64, error)
 	resetPeak() error
 
 	// tasks returns the files by which pid 1's spawner enters the group, and
@@ -54,6 +55,9 @@ type group interface {
 	// one, version 2 the other.
 	tasks() ([]*os.File, error)
 	dir() (*os.File, error)
+
+	// entry returns the files that take a process in which writes "0".
+	entry() ([]*os.File, error)
 
 	// kill kills every process in the group until there is none.
 	kill(ctx context.Context) error
