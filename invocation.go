@@ -48,4 +48,8 @@ type Result struct {
 	Version string // number of the version that ran
 	LogTail []byte // the last 4 KB of the invocation's log
 	Usage   Usage
+
+	// Start tells how the environment started, in the Result of the first
+	// invocation that it served; nil in others.
+	Start *StartRecord
 }

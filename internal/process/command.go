@@ -15,6 +15,16 @@ import (
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
+// wrapperVariable names a program that starts the runtime in its own way.
+const wrapperVariable = "AWS_LAMBDA_EXEC_WRAPPER"
+
+// The link of a runtime: its descriptor, the second after standard error, and
+// the variable that tells a bootstrap of it, which takes it away.
+const (
+	linkFD       = logFD + 1
+	linkVariable = "_MILLICENT_LINK_FD"
+)
+
 // entrypoints are where the runtimes of the provided family look for their
 // program, in this order.
 var entrypoints = []string{taskRoot + "/bootstrap", optDir + "/bootstrap"}
@@ -36,10 +46,17 @@ func command(v *millicent.Version, rt Runtime, dir string) ([]string, *failure) 
 		}
 		return entrypoints[:1], nil
 	}
-	if wrapper := v.Environment["AWS_LAMBDA_EXEC_WRAPPER"]; wrapper != "" {
+	if wrapper := v.Environment[wrapperVariable]; wrapper != "" {
 		args = append([]string{wrapper}, args...)
 	}
 	return args, nil
+}
+
+// linked reports whether v's runtime speaks to the platform by a link: our own
+// bootstraps do, but not behind a wrapper, which may start whatever it likes.
+func linked(v *millicent.Version, rt Runtime) bool {
+	family, _ := splitRuntime(rt.Name)
+	return (family == familyPython || family == familyNode) && v.Environment[wrapperVariable] == ""
 }
 
 // startFailure says what a program that could not be started means to the
@@ -51,7 +68,7 @@ func startFailure(v *millicent.Version, args []string, err error) *failure {
 		return nil
 	}
 	switch args[0] {
-	case v.Environment["AWS_LAMBDA_EXEC_WRAPPER"]:
+	case v.Environment[wrapperVariable]:
 		if missing {
 			return exited(sandbox.ExitStatus{Code: 127}, false)
 		}

@@ -43,6 +43,7 @@ type environment struct {
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
+	ports   *ports
 	uplink  *uplink
 	journal *journal
 
@@ -58,9 +59,11 @@ type environment struct {
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
 	broken error         // the sandbox cannot be used any more
+
+	started millicent.StartRecord // complete with the first invocation
 }
 
-// newEnvironment makes the sandbox of an environment; nothing runs in it yet.
+// newEnvironment gives an environment its sandbox; nothing runs in it yet.
 func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
 	stream := streamName(v, time.Now())
 	var key credentials
@@ -81,28 +84,17 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	var err error
-	e.box, err = l.cfg.Host.New(ctx, sandbox.Spec{
-		Memory:   int64(v.MemoryMB) << 20,
-		CPU:      max(initCPU, cpuShare(v.MemoryMB)),
-		Tmp:      int64(v.TmpMB) << 20,
-		Hostname: "169-254-100-1",
-		Mounts: []sandbox.Mount{
-			{Source: dir, Target: taskRoot},
-			{Source: l.runtimes, Target: runtimeDir},
-			{Source: l.opt, Target: optDir},
-		},
-		Redirect: l.cfg.redirect(),
-	})
+	p, err := l.acquire(ctx, v, rt, dir, &e.started)
 	if err != nil {
 		e.cancel()
-		return nil, fmt.Errorf("make sandbox: %w", err)
+		return nil, err
 	}
-	e.uplink, err = openUplink(&l.cfg, v, e.box, e.journal.warn, e.log)
-	if err != nil {
-		e.cancel()
-		return nil, errors.Join(err, e.box.Close())
+	e.box, e.ports = p.box, p.ports
+	if l := p.ports.runtime; l != nil && linked(v, rt) {
+		p.ports.runtime = nil
+		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
 	}
+	e.uplink = newUplink(&l.cfg, v, p.ports, e.journal.warn, e.log)
 	return e, nil
 }
 
@@ -134,6 +126,9 @@ func (e *environment) shutDown() error {
 		errs = append(errs, e.stop(r))
 		e.run = nil
 	}
+	if l := e.ports.takeRuntime(); l != nil {
+		errs = append(errs, l.Close())
+	}
 	errs = append(errs, e.uplink.close(), e.box.Close())
 	e.freed()
 	return errors.Join(errs...)
@@ -161,20 +156,21 @@ func (e *environment) launch(ctx context.Context) error {
 		e.journal.warn(e.runtime.Note)
 	}
 	began := time.Now()
-	limit := time.NewTimer(initLimit)
-	defer limit.Stop()
-	f, err := e.initialise(ctx, phaseInit, limit.C)
+	f, err := e.initialise(ctx, phaseInit, began.Add(initLimit))
 	if err == nil && f == nil {
 		e.init = time.Since(began)
 	}
 	return err
 }
 
-// initialise starts a run and waits until it is ready, has failed, or late
-// fires. A failure leaves no run. An error means that there can be none here,
-// or that ctx ended.
-func (e *environment) initialise(ctx context.Context, phase string, late <-chan time.Time) (*failure, error) {
+// initialise starts a run and waits until it is ready, has failed, or is late.
+// A failure leaves no run. An error means that there can be none here, or that
+// the wait was cancelled.
+func (e *environment) initialise(ctx context.Context, phase string, late time.Time) (*failure, error) {
 	began := time.Now()
+	if err := e.ended(ctx); err != nil {
+		return nil, err
+	}
 	if phase == phaseInvoke {
 		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
@@ -182,6 +178,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 		}
 	}
 	r, f, err := e.start()
+	booted := time.Now()
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +192,9 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 		}
 	}
 	took := time.Since(began)
+	if phase == phaseInit {
+		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
+	}
 	e.journal.event(initRuntimeDone(phase, f))
 	e.journal.event(initReport(phase, took, f))
 	if f != nil {
@@ -205,38 +205,44 @@ func (e *environment) initialise(ctx context.Context, phase string, late <-chan 
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.
-func (e *environment) awaitReady(ctx context.Context, r *run, late <-chan time.Time) (*failure, error) {
-	stop := make(chan struct{})
-	defer close(stop)
-	done := r.session.await(stop, r.session.initialised)
-	loan := time.NewTimer(initLimit)
-	defer loan.Stop()
+func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*failure, error) {
+	until := late
+	if loan := time.Now().Add(initLimit); loan.Before(late) {
+		until = loan
+	}
 	for {
-		select {
-		case <-loan.C:
-			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
-				return nil, fmt.Errorf("limit CPU: %w", err)
-			}
-			continue
-		case <-done:
+		switch e.wait(ctx, r, until, r.session.initialised) {
+		case signMet:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
 			}
-			if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
-				return nil, fmt.Errorf("limit CPU: %w", err)
-			}
-			return nil, nil
-		case <-r.process.Done():
+			return nil, e.takeLoan()
+		case signExit:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
+			}
+			if isClosed(e.box.Done()) {
+				return nil, errors.New("the sandbox ended")
 			}
 			return e.exitFailure(r), nil
-		case <-e.box.Done():
-			return nil, errors.New("the sandbox ended")
-		case <-late:
-			return timedOut(e.version.Timeout), nil
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		case signLate:
+			if until.Equal(late) {
+				return timedOut(e.version.Timeout), nil
+			}
+			until = late
+			if err := e.takeLoan(); err != nil {
+				return nil, err
+			}
+		case signCancelled:
+			return nil, e.ended(ctx)
 		}
 	}
+}
+
+// takeLoan leaves the environment the CPU that comes with its memory.
+func (e *environment) takeLoan() error {
+	if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
+		return fmt.Errorf("limit CPU: %w", err)
+	}
+	return nil
 }

@@ -391,6 +391,7 @@ func TestEnvironmentsLeaveNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Egress, c.API = gw, http.NotFoundHandler()
+		c.Pool.Max = 0 // see TestPoolLeavesNothingBehind
 	})
 	cycle := func() {
 		env, err := l.Launch(t.Context(), probeVersion())

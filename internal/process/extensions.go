@@ -90,6 +90,9 @@ func (s *session) admit(id string, x *extension) (errorType, message string) {
 	if len(s.extensions) == maxExtensions {
 		return "Extension.TooManyExtensions", fmt.Sprintf("Extension limit (%d) reached", maxExtensions)
 	}
+	if s.extensions == nil {
+		s.extensions = map[string]*extension{}
+	}
 	s.extensions[id] = x
 	return "", ""
 }
@@ -115,21 +118,25 @@ func (s *session) nextExtensionEvent(w http.ResponseWriter, r *http.Request) {
 	}
 	x.waiting = true
 	s.announce()
+	s.mu.Unlock()
 	for {
-		if t := x.pending; t != nil {
-			x.pending, x.waiting = nil, false
-			s.mu.Unlock()
-			answerInvoke(w, t)
-			return
-		}
-		changed := s.changed
-		s.mu.Unlock()
+		watch := s.watch(func() bool { return x.pending != nil })
 		select {
-		case <-changed:
+		case <-watch.met:
 		case <-r.Context().Done():
+			s.unwatch(watch)
 			return
 		}
 		s.mu.Lock()
+		t := x.pending
+		if t != nil { // and not yet given to another connection
+			x.pending, x.waiting = nil, false
+		}
+		s.mu.Unlock()
+		if t != nil {
+			answerInvoke(w, t)
+			return
+		}
 	}
 }
 

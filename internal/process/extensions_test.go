@@ -75,9 +75,7 @@ func TestInitLastsUntilExtensionsAreReady(t *testing.T) {
 	id := a.do("POST", registerPath, `{}`, "Lambda-Extension-Name", "x").header.Get("Lambda-Extension-Identifier")
 	event, next := make(chan reply, 1), make(chan reply, 1)
 	go func() { next <- a.next() }()
-	stop := make(chan struct{})
-	defer close(stop)
-	ready := a.session.await(stop, func() bool { return a.session.state == stateReady })
+	ready := a.session.watch(func() bool { return a.session.state == stateReady }).met
 	select {
 	case <-ready:
 	case <-time.After(testWait):

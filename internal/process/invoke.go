@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// settleGrace is how long Invoke waits, once the runtime has answered,
-	// for it to ask for the next event or to end: a runtime that ends then is
-	// reported with the invocation that it ended in, and one that asks is
-	// idle when Invoke returns. One that does neither keeps working, as it
-	// may until its deadline; the next Invoke waits for it.
+	// settleGrace is how long Invoke waits, once the runtime has reported an
+	// error, for it to ask for the next event or to end: a runtime that ends
+	// with an error is reported with the invocation that it ended in. After a
+	// success nobody waits: what the runtime still does, it may until its
+	// deadline, and the next Invoke waits for it.
 	settleGrace = 20 * time.Millisecond
 
 	// exitGrace is how long a process may take to end after a sign of its
@@ -54,28 +54,26 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(e.ctx, func() { cancel(errClosed) })()
-
 	e.awaitLast(ctx)
-	if ctx.Err() != nil {
-		return nil, notDelivered(ctx)
+	if err := e.ended(ctx); err != nil {
+		return nil, notDelivered(err)
 	}
 	return e.serve(ctx, inv)
 }
 
-// ended returns why the wait for an invocation ended, once ctx has.
-func ended(ctx context.Context) error {
-	if errors.Is(context.Cause(ctx), errClosed) {
+// ended returns why nobody waits for an invocation any more, nil while
+// somebody does.
+func (e *environment) ended(ctx context.Context) error {
+	if e.ctx.Err() != nil {
 		return errClosed
 	}
 	return ctx.Err()
 }
 
-// notDelivered is ended for an invocation that the function did not see.
-func notDelivered(ctx context.Context) error {
-	if err := ended(ctx); !errors.Is(err, errClosed) {
+// notDelivered is ended's error for an invocation that the function did not
+// see.
+func notDelivered(err error) error {
+	if !errors.Is(err, errClosed) {
 		return err
 	}
 	return dead(errClosed)
@@ -98,27 +96,9 @@ func (e *environment) awaitLast(ctx context.Context) {
 	if r == nil {
 		return
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	idle := r.session.await(stop, r.session.idle)
-	limit := time.NewTimer(time.Until(r.deadline))
-	defer limit.Stop()
-	select {
-	case <-idle:
-		if !r.gone() {
-			r.drain() // what was written between invocations belongs to none
-			return
-		}
-	default:
-		select {
-		case <-idle:
-			r.drain()
-			return
-		case <-r.process.Done():
-		case <-e.box.Done():
-		case <-limit.C:
-		case <-ctx.Done():
-		}
+	if !r.gone() && e.wait(ctx, r, r.deadline, r.session.idle) == signMet {
+		r.drain() // what was written between invocations belongs to none
+		return
 	}
 	e.discard()
 }
@@ -176,6 +156,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
 	e.journal.event(report(inv.ID, usage, f))
 	res.LogTail, res.Usage = e.journal.end(), usage
+	if usage.Cold {
+		rec := e.started
+		rec.FirstByte, rec.Memory = usage.Duration, int64(usage.PeakMemoryMB)<<20
+		res.Start = &rec
+	}
 	if end.err != nil {
 		return nil, end.err
 	}
@@ -185,14 +170,12 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 // attempt gives inv to the runtime, starting one where none is. A runtime that
 // turns out to have ended before it saw the event is started anew, once.
 func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time) ending {
-	late := time.NewTimer(time.Until(deadline))
-	defer late.Stop()
 	for again := true; ; again = false {
 		if e.run == nil {
-			f, err := e.initialise(ctx, phaseInvoke, late.C)
+			f, err := e.initialise(ctx, phaseInvoke, deadline)
 			switch {
-			case err != nil && ctx.Err() != nil:
-				return ending{err: notDelivered(ctx)}
+			case err != nil && e.ended(ctx) != nil:
+				return ending{err: notDelivered(e.ended(ctx))}
 			case err != nil:
 				e.broken = err
 				return ending{err: dead(err)}
@@ -201,16 +184,16 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 			}
 		}
 		t := newTurn(inv, deadline)
-		if !e.run.session.offer(t) {
+		if !e.run.offer(t) {
 			return ending{failure: e.lost()}
 		}
 		e.run.deadline = deadline
-		end, delivered := e.await(ctx, t, late.C)
+		end, delivered := e.await(ctx, t)
 		switch {
 		case delivered || end.outcome != nil || end.failure != nil && end.failure.timeout:
 			return end
 		case end.err != nil:
-			return ending{err: notDelivered(ctx)}
+			return ending{err: notDelivered(end.err)}
 		case !isClosed(e.box.Done()) && !again:
 			return end
 		}
@@ -223,50 +206,38 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 
 // lost is a runtime that was ready and does not take the event.
 func (e *environment) lost() *failure {
-	if e.exitsWithin(exitGrace) {
+	if e.run.exitsWithin(exitGrace) {
 		return e.exitFailure(e.run)
 	}
 	return &failure{errorType: failureOfPlatform, message: "The runtime does not take the event", fatal: true}
 }
 
 // await waits for what becomes of t.
-func (e *environment) await(ctx context.Context, t *turn, late <-chan time.Time) (end ending, delivered bool) {
-	s := e.run.session
-	stop := make(chan struct{})
-	defer close(stop)
-	select {
-	case <-s.await(stop, func() bool { return t.outcome != nil }):
-	case <-e.run.process.Done():
-		end.failure = e.exitFailure(e.run)
-	case <-e.box.Done():
-		end.failure = exited(sandbox.ExitStatus{Signal: sigKill}, false)
-	case <-late:
+func (e *environment) await(ctx context.Context, t *turn) (end ending, delivered bool) {
+	r := e.run
+	switch e.wait(ctx, r, t.deadline, func() bool { return t.outcome != nil }) {
+	case signMet:
+	case signExit:
+		if isClosed(e.box.Done()) {
+			end.failure = exited(sandbox.ExitStatus{Signal: sigKill}, false)
+			break
+		}
+		end.failure = e.exitFailure(r)
+	case signLate:
 		end.failure = timedOut(e.version.Timeout)
-	case <-ctx.Done():
-		end.err = ended(ctx)
+	case signCancelled:
+		end.err = e.ended(ctx)
 	}
-	out, delivered := s.abandon(t)
+	out, delivered := r.session.abandon(t)
 	switch {
 	case out == nil:
-	case out.failure != nil && out.failure.errorType == errorTruncated && e.exitsWithin(exitGrace):
+	case out.failure != nil && out.failure.errorType == errorTruncated && e.run.exitsWithin(exitGrace):
 		// The answer broke off because the process ended, which says more.
-		end = ending{failure: e.exitFailure(e.run)}
+		end = ending{failure: e.exitFailure(r)}
 	default:
 		end = ending{outcome: out}
 	}
 	return end, delivered
-}
-
-// exitsWithin waits for the end of the run's process.
-func (e *environment) exitsWithin(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-e.run.process.Done():
-		return true
-	case <-timer.C:
-		return false
-	}
 }
 
 // conclude ends the run where it cannot go on, puts all output into the log,
@@ -285,17 +256,10 @@ func (e *environment) conclude(end ending) *failure {
 		e.discard()
 		return f
 	}
-	stop := make(chan struct{})
-	defer close(stop)
-	grace := time.NewTimer(settleGrace)
-	defer grace.Stop()
-	select {
-	case <-e.run.session.await(stop, e.run.session.idle):
-	case <-e.run.process.Done():
+	if f != nil && e.wait(context.Background(), e.run, time.Now().Add(settleGrace), e.run.session.idle) == signExit {
 		f = e.exitFailure(e.run)
 		e.discard()
 		return f
-	case <-grace.C:
 	}
 	e.run.drain()
 	return f
@@ -323,9 +287,9 @@ func (e *environment) peakMemory(f *failure) int {
 	if f != nil && f.reported == errorOutOfMemory {
 		return e.version.MemoryMB
 	}
-	stats, err := e.box.Stats()
+	peak, err := e.box.PeakMemory()
 	if err != nil {
 		return 0 // the sandbox is gone, and its counters with it
 	}
-	return min(int((stats.PeakMemory+1<<20-1)>>20), e.version.MemoryMB)
+	return min(int((peak+1<<20-1)>>20), e.version.MemoryMB)
 }

@@ -40,6 +40,8 @@ type Config struct {
 	// context carries a millicent.Caller. Nil serves none.
 	API http.Handler
 
+	Pool PoolConfig // of sandboxes prepared ahead
+
 	Runtimes *Runtimes
 	Strict   bool // refuse a runtime whose exact version is not installed
 	Logs     millicent.LogSink
@@ -52,6 +54,7 @@ type Launcher struct {
 	cfg      Config
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
+	pool     *pool[*prepared]
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
@@ -74,15 +77,20 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 		using:    map[string]int{},
 	}
 	if err := l.layOut(); err != nil {
-		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.remove())
 	}
+	l.pool = newPool(cfg.Pool, func(ctx context.Context, _ string) (*prepared, error) {
+		return l.prepare(ctx, l.preparedSpec())
+	}, func(kind string, err error) {
+		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
+	})
 	return l, nil
 }
 
 // layOut writes the bootstraps anew: what an earlier version of the platform
 // left there is not theirs.
 func (l *Launcher) layOut() error {
-	if err := l.Close(); err != nil {
+	if err := l.remove(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(l.opt, 0o755); err != nil {
@@ -104,8 +112,13 @@ func (l *Launcher) layOut() error {
 	})
 }
 
-// Close removes what the Launcher laid out. It is idempotent.
+// Close gives up what is prepared and removes what was laid out. It is
+// idempotent.
 func (l *Launcher) Close() error {
+	return errors.Join(l.pool.close(), l.remove())
+}
+
+func (l *Launcher) remove() error {
 	return errors.Join(os.RemoveAll(l.runtimes), os.RemoveAll(l.opt))
 }
 
@@ -120,6 +133,7 @@ func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.
 		return nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
 	l.compile(ctx, rt)
+	defer l.pool.begin()()
 	done := l.use(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, v, rt, dir)
 	if err != nil {
@@ -152,6 +166,14 @@ func (l *Launcher) use(digest string) (done func()) {
 		if l.using[digest]--; l.using[digest] == 0 {
 			delete(l.using, digest)
 		}
+	}
+}
+
+// Expect tells that there are functions of a runtime: from now on a sandbox
+// for them is kept ready even if none of them was called for long.
+func (l *Launcher) Expect(runtime string) {
+	if rt, ok := l.cfg.Runtimes.Lookup(runtime); ok {
+		l.pool.expect(kindOf(&millicent.Version{}, rt))
 	}
 }
 

@@ -110,6 +110,7 @@ func (m *testMachine) launcher(t testing.TB, dir string, logs millicent.LogSink,
 	cfg := Config{
 		Host:     m.host,
 		Region:   "us-east-1",
+		Pool:     PoolConfig{Max: 4},
 		Dir:      t.TempDir(),
 		Code:     func(context.Context, *millicent.Version) (string, error) { return dir, nil },
 		Runtimes: runtimes,
@@ -139,11 +140,37 @@ func probeVersion() *millicent.Version {
 }
 
 func TestProcessesAreEnvironments(t *testing.T) {
-	launchertest.Run(t, func(t *testing.T, logs millicent.LogSink) launchertest.Subject {
-		machine.need(t)
-		return launchertest.Subject{
-			Launcher: machine.launcher(t, machine.code("probe"), logs, nil),
-			Probe:    probeVersion(),
-		}
-	})
+	for _, s := range []struct {
+		runtime, code string
+		lacks         []string
+	}{
+		{"provided.al2023", "probe", nil},
+		// The bootstraps' error documents have more members than the suite's;
+		// up to 3.11 Python escapes what is beyond ASCII.
+		{"python3.12", "testdata/probe-python", []string{"fail"}},
+		{"nodejs20.x", "testdata/probe-node", []string{"fail"}},
+	} {
+		t.Run(s.runtime, func(t *testing.T) {
+			launchertest.Run(t, func(t *testing.T, logs millicent.LogSink) launchertest.Subject {
+				machine.need(t)
+				dir, err := filepath.Abs(s.code)
+				if s.lacks == nil {
+					dir = machine.code(s.code)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := machine.launcher(t, dir, logs, nil)
+				v := probeVersion()
+				v.Runtime = s.runtime
+				if s.lacks != nil {
+					v.Handler = "app.handler"
+				}
+				if rt, ok := l.cfg.Runtimes.Lookup(s.runtime); !ok {
+					t.Skip(rt.Note)
+				}
+				return launchertest.Subject{Launcher: l, Probe: v, Lacks: s.lacks}
+			})
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/millicent-run/millicent/internal/sandbox"
@@ -14,11 +15,13 @@ import (
 // belongs to it alone. It ends as a whole.
 type run struct {
 	session *session
-	api     *http.Server
-	output  *pipe // standard output and error
-	frames  *pipe // the framed log channel
+	api     *http.Server // nil for a runtime on a link
+	link    *link        // nil for one that speaks the Runtime API
+	output  *pipe        // standard output and error
+	frames  *pipe        // the framed log channel
 	process *sandbox.Process
-	ooms    int // kernel kills for memory before this run
+	stopped chan struct{} // closed by stop
+	ooms    int           // kernel kills for memory before this run
 
 	deadline time.Time // of the latest invocation
 }
@@ -34,7 +37,7 @@ func (e *environment) start() (*run, *failure, error) {
 	if f != nil {
 		return nil, f, nil
 	}
-	r, err := e.prepare()
+	r, theirs, err := e.prepare()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -42,7 +45,14 @@ func (e *environment) start() (*run, *failure, error) {
 		Path: args[0], Args: args, Env: e.environ, Dir: taskRoot,
 		Stdout: r.output.w, Stderr: r.output.w, ExtraFiles: []*os.File{r.frames.w},
 	}
+	if theirs != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+		cmd.Env = append(slices.Clip(cmd.Env), fmt.Sprintf("%s=%d", linkVariable, linkFD))
+	}
 	r.process, err = e.box.Start(cmd)
+	if theirs != nil {
+		err = errors.Join(err, theirs.Close())
+	}
 	if err != nil {
 		stopErr := e.stop(r)
 		if f := startFailure(e.version, args, err); f != nil {
@@ -52,40 +62,97 @@ func (e *environment) start() (*run, *failure, error) {
 	}
 	r.output.started()
 	r.frames.started()
+	if r.link != nil {
+		go r.alarm(e.ctx.Done())
+	}
 	return r, nil, nil
 }
 
-// prepare makes what a process needs before it can start.
-func (e *environment) prepare() (r *run, err error) {
-	r = &run{session: newSession(e.version)}
+// prepare makes what a process needs before it can start: theirs is its end of
+// the link, nil when it is to speak the Runtime API.
+func (e *environment) prepare() (r *run, theirs *os.File, err error) {
+	r = &run{session: newSession(e.version), stopped: make(chan struct{})}
 	lines := &lineDecoder{emit: e.journal.text}
 	if r.output, err = newPipe(lines.write, lines.flush); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	frames := &frameDecoder{emit: e.journal.line}
 	if r.frames, err = newPipe(frames.write, frames.flush); err != nil {
 		r.output.close(0)
-		return nil, err
+		return nil, nil, err
 	}
-	l, err := e.box.Listen(inside(portRuntimeAPI))
+	if linked(e.version, e.runtime) {
+		if l := e.ports.takeRuntime(); l != nil {
+			l.Close() // whoever connects shall not wait
+		}
+		r.link, theirs, err = newLink(r.session)
+	} else {
+		err = e.listen(r)
+	}
 	if err != nil {
 		r.output.close(0)
 		r.frames.close(0)
-		return nil, fmt.Errorf("listen for the Runtime API: %w", err)
+		return nil, nil, err
 	}
-	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}
-	return r, nil
+	return r, theirs, nil
+}
+
+// listen serves a run's Runtime API.
+func (e *environment) listen(r *run) error {
+	l := e.ports.takeRuntime()
+	if l == nil {
+		var err error
+		if l, err = e.box.Listen(inside(portRuntimeAPI)); err != nil {
+			return fmt.Errorf("listen for the Runtime API: %w", err)
+		}
+	}
+	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
+	return nil
+}
+
+// alarm interrupts a wait on the link for the end of the process, and for
+// Close. It ends with the run.
+func (r *run) alarm(closing <-chan struct{}) {
+	exited := r.process.Done()
+	for exited != nil || closing != nil {
+		select {
+		case <-exited:
+			exited = nil
+		case <-closing:
+			closing = nil
+		case <-r.stopped:
+			return
+		}
+		r.link.interrupt()
+	}
+}
+
+// offer gives t to the runtime, which waits for it; false when the runtime
+// does not wait.
+func (r *run) offer(t *turn) bool {
+	if r.link != nil {
+		return r.link.offer(t)
+	}
+	return r.session.offer(t)
 }
 
 // stop kills everything in the sandbox and ends the run; its output is in the
 // log then. After an error nothing can be run in the sandbox any more.
 func (e *environment) stop(r *run) error {
+	close(r.stopped)
 	err := e.box.KillAll()
-	if closeErr := r.api.Close(); err == nil && closeErr != nil {
-		err = fmt.Errorf("close the Runtime API: %w", closeErr)
+	if r.api != nil {
+		if closeErr := r.api.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("close the Runtime API: %w", closeErr)
+		}
+	}
+	if r.link != nil {
+		if closeErr := r.link.close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("close the link: %w", closeErr)
+		}
 	}
 	r.output.close(drainEnd)
 	r.frames.close(drainEnd)
@@ -99,13 +166,25 @@ func (r *run) drain() {
 }
 
 // gone reports whether the process has ended.
-func (r *run) gone() bool {
+func (r *run) gone() bool { return isClosed(r.process.Done()) }
+
+// exitsWithin waits for the end of the process.
+func (r *run) exitsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
 	case <-r.process.Done():
 		return true
-	default:
+	case <-timer.C:
 		return false
 	}
+}
+
+// kill ends the process.
+func (r *run) kill() {
+	// It fails where the process or its sandbox has ended: then that is seen.
+	_ = r.process.Signal(sigKill)
+	r.exitsWithin(exitGrace)
 }
 
 // exitFailure returns the failure that the end of r's process is.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 
 	"golang.org/x/net/netutil"
 )
@@ -66,88 +67,72 @@ func (s *session) ping(w http.ResponseWriter, _ *http.Request) {
 // worked on returns the same event.
 func (s *session) next(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	switch s.state {
-	case stateStarted, stateResponseSent:
-		s.state = stateReady
-		s.announce()
-	case stateReady:
-	case stateRunning:
-		t := s.turn
-		s.mu.Unlock()
-		writeEvent(w, t)
+	state, ok := s.ask()
+	t := s.turn
+	s.mu.Unlock()
+	switch {
+	case !ok:
+		answerTransition(w, state, stateReady)
 		return
-	default:
-		from := s.state
-		s.mu.Unlock()
-		answerTransition(w, from, stateReady)
+	case state == stateRunning:
+		writeEvent(w, t)
 		return
 	}
 	for {
-		if t := s.turn; s.state == stateReady && t != nil && !t.delivered && !t.abandoned {
-			s.state = stateRunning
-			t.delivered = true
-			s.announce()
-			s.mu.Unlock()
-			writeEvent(w, t)
-			return
-		}
-		changed := s.changed
-		s.mu.Unlock()
+		watch := s.watch(s.due)
 		select {
-		case <-changed:
+		case <-watch.met:
 		case <-r.Context().Done():
+			s.unwatch(watch)
 			return
 		}
 		if r.Context().Err() != nil {
 			return // an event given to a runtime that hung up would be lost
 		}
 		s.mu.Lock()
+		if s.due() { // and not yet taken by another connection
+			t := s.take()
+			s.mu.Unlock()
+			writeEvent(w, t)
+			return
+		}
+		s.mu.Unlock()
 	}
 }
 
 func writeEvent(w http.ResponseWriter, t *turn) {
-	for name, values := range t.header {
-		w.Header()[name] = values
-	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Lambda-Runtime-Aws-Request-Id", t.id)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(t.deadline.UnixMilli(), 10))
+	setUnlessEmpty(h, "Lambda-Runtime-Invoked-Function-Arn", t.arn)
+	setUnlessEmpty(h, "Lambda-Runtime-Trace-Id", t.trace)
+	setUnlessEmpty(h, "Lambda-Runtime-Client-Context", string(t.client))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(t.event) // a runtime that hung up asks again or times out
 }
 
-// claim moves from Running to state for the invocation that r names, so that
-// exactly one answer is read. When it refuses, it has answered.
-func (s *session) claim(w http.ResponseWriter, r *http.Request, state runtimeState) (*turn, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.turn
-	if t == nil || t.abandoned || t.id != r.PathValue("id") {
-		answerError(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
-		return nil, false
+func setUnlessEmpty(h http.Header, name, value string) {
+	if value != "" {
+		h.Set(name, value)
 	}
-	if s.state != stateRunning {
-		answerTransition(w, s.state, state)
-		return nil, false
-	}
-	s.state = state
-	s.announce()
-	return t, true
 }
 
-// settle stores what came of t, unless its time was over before.
-func (s *session) settle(t *turn, out *outcome) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.turn != t {
-		return
+// claimed is claim for the invocation that r names. When it refuses, it has
+// answered.
+func (s *session) claimed(w http.ResponseWriter, r *http.Request, state runtimeState) (*turn, bool) {
+	t, from, known := s.claim(r.PathValue("id"), state)
+	switch {
+	case !known:
+		answerError(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
+	case t == nil:
+		answerTransition(w, from, state)
 	}
-	if !t.abandoned {
-		t.outcome = out
-	}
-	s.state = stateResponseSent
-	s.announce()
+	return t, t != nil
 }
 
 func (s *session) respond(w http.ResponseWriter, r *http.Request) {
-	t, ok := s.claim(w, r, stateResponse)
+	t, ok := s.claimed(w, r, stateResponse)
 	if !ok {
 		return
 	}
@@ -190,7 +175,7 @@ func trailerFailure(kind, body string) *failure {
 }
 
 func (s *session) fail(w http.ResponseWriter, r *http.Request) {
-	t, ok := s.claim(w, r, stateErrorResponse)
+	t, ok := s.claimed(w, r, stateErrorResponse)
 	if !ok {
 		return
 	}
@@ -214,16 +199,10 @@ func (s *session) fail(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	if s.state != stateStarted {
-		from := s.state
-		s.mu.Unlock()
+	if from, ok := s.claimInit(); !ok {
 		answerTransition(w, from, stateInitError)
 		return
 	}
-	s.state = stateInitError
-	s.mu.Unlock()
-
 	f := &failure{errorType: runtimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
 	body, err := readBody(r)
 	switch {
@@ -237,11 +216,7 @@ func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
 		f.document = body
 		answerAccepted(w)
 	}
-	f.fatal = true
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.initFailed = f
-	s.announce()
+	s.settleInit(f)
 }
 
 // refuse answers a call that belongs to snapshots, which no session is in.

@@ -95,10 +95,8 @@ func (a *apiTest) fail(id, body string, header ...string) reply {
 // offer gives an invocation to the session once the runtime waits for one.
 func (a *apiTest) offer(inv *millicent.Invocation) *turn {
 	a.t.Helper()
-	stop := make(chan struct{})
-	defer close(stop)
 	select {
-	case <-a.session.await(stop, a.session.idle):
+	case <-a.session.watch(a.session.idle).met:
 	case <-time.After(testWait):
 		a.t.Fatal("the runtime did not ask for an event")
 	}

@@ -1,8 +1,7 @@
 package process
 
 import (
-	"net/http"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,18 +27,25 @@ const (
 	stateRestoreError  runtimeState = "RuntimeRestoreErrorState"
 )
 
-// A session is what the Runtime API knows about one run of a runtime: where
-// it stands, and the invocation that it has been given. The HTTP side moves
-// it by what the runtime sends, the environment by offering turns.
+// A session is what the platform knows about one run of a runtime: where it
+// stands, and the invocation that it has been given. What the runtime says
+// moves it, be it by the Runtime API or by a link, and the environment does by
+// offering turns.
 type session struct {
 	version *millicent.Version
 
 	mu         sync.Mutex
 	state      runtimeState
 	turn       *turn                 // the latest, nil before the first
-	initFailed *failure              // what the runtime posted to init/error
-	extensions map[string]*extension // by identifier
-	changed    chan struct{}         // closed and replaced at every change
+	initFailed *failure              // what the runtime reported of its Init
+	extensions map[string]*extension // by identifier; nil before the first
+	watches    []*watch
+}
+
+// A watch waits for a session to come to a point.
+type watch struct {
+	cond func() bool   // called with the session's mu held
+	met  chan struct{} // closed once cond held
 }
 
 // A turn is one invocation in the hands of a runtime.
@@ -47,8 +53,8 @@ type turn struct {
 	id       string
 	arn      string
 	trace    string
+	client   []byte // the client context, JSON or empty
 	event    []byte
-	header   http.Header // of the answer that carries the event
 	deadline time.Time
 
 	delivered bool     // the runtime has been given the event
@@ -64,12 +70,7 @@ type outcome struct {
 }
 
 func newSession(v *millicent.Version) *session {
-	return &session{
-		version:    v,
-		state:      stateStarted,
-		extensions: map[string]*extension{},
-		changed:    make(chan struct{}),
-	}
+	return &session{version: v, state: stateStarted}
 }
 
 // newTurn prepares the event as the runtime will see it. An empty event
@@ -79,26 +80,51 @@ func newTurn(inv *millicent.Invocation, deadline time.Time) *turn {
 	if len(event) == 0 {
 		event = []byte("{}")
 	}
-	h := http.Header{}
-	h.Set("Content-Type", "application/json")
-	h.Set("Lambda-Runtime-Aws-Request-Id", inv.ID)
-	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(deadline.UnixMilli(), 10))
-	for name, value := range map[string]string{
-		"Lambda-Runtime-Invoked-Function-Arn": inv.ARN,
-		"Lambda-Runtime-Trace-Id":             inv.TraceID,
-		"Lambda-Runtime-Client-Context":       string(inv.ClientContext),
-	} {
-		if value != "" {
-			h.Set(name, value)
-		}
+	return &turn{
+		id: inv.ID, arn: inv.ARN, trace: inv.TraceID, client: inv.ClientContext,
+		event: event, deadline: deadline,
 	}
-	return &turn{id: inv.ID, arn: inv.ARN, trace: inv.TraceID, event: event, header: h, deadline: deadline}
 }
 
-// announce tells every waiter that something changed. Callers hold mu.
+// announce tells the watches that something changed. Callers hold mu.
 func (s *session) announce() {
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.watches = slices.DeleteFunc(s.watches, func(w *watch) bool {
+		if !w.cond() {
+			return false
+		}
+		close(w.met)
+		return true
+	})
+}
+
+// watch begins a watch for cond, which is called with mu held; unwatch ends
+// it.
+func (s *session) watch(cond func() bool) *watch {
+	w := &watch{cond, make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cond() {
+		close(w.met)
+		return w
+	}
+	s.watches = append(s.watches, w)
+	return w
+}
+
+// unwatch ends a watch, whether or not it was met.
+func (s *session) unwatch(w *watch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.watches, w); i >= 0 {
+		s.watches = slices.Delete(s.watches, i, i+1)
+	}
+}
+
+// holds reports whether cond holds now.
+func (s *session) holds(cond func() bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cond()
 }
 
 // idle reports whether the runtime and the extensions that take part in
@@ -115,36 +141,98 @@ func (s *session) idle() bool {
 	return true
 }
 
-// await returns a channel that is closed once cond holds. cond is called with
-// mu held. The watch ends with stop being closed, without closing the channel.
-func (s *session) await(stop <-chan struct{}, cond func() bool) <-chan struct{} {
-	met := make(chan struct{})
-	s.mu.Lock()
-	if cond() {
-		close(met)
-		s.mu.Unlock()
-		return met
+// ask is the runtime's wish for its next event: it is ready from then on,
+// unless it is at work on one. ok is false where it may not ask. Callers hold
+// mu.
+func (s *session) ask() (from runtimeState, ok bool) {
+	switch s.state {
+	case stateStarted, stateResponseSent:
+		s.state = stateReady
+		s.announce()
+	case stateReady, stateRunning:
+	default:
+		return s.state, false
 	}
-	changed := s.changed
-	s.mu.Unlock()
-	go func() {
-		for {
-			select {
-			case <-changed:
-			case <-stop:
-				return
-			}
-			s.mu.Lock()
-			ok := cond()
-			changed = s.changed
-			s.mu.Unlock()
-			if ok {
-				close(met)
-				return
-			}
-		}
-	}()
-	return met
+	return s.state, true
+}
+
+// due reports whether there is an event for a runtime that waits. Callers
+// hold mu.
+func (s *session) due() bool {
+	t := s.turn
+	return s.state == stateReady && t != nil && !t.delivered && !t.abandoned
+}
+
+// take gives the runtime the event that is due. Callers hold mu.
+func (s *session) take() *turn {
+	s.state = stateRunning
+	s.turn.delivered = true
+	s.announce()
+	return s.turn
+}
+
+// claim moves from Running to state for the invocation of an id, so that
+// exactly one answer is read. Otherwise it returns nil, and known says whether
+// the id was right.
+func (s *session) claim(id string, state runtimeState) (t *turn, from runtimeState, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, from = s.turn, s.state
+	if t == nil || t.abandoned || t.id != id {
+		return nil, from, false
+	}
+	if s.state != stateRunning {
+		return nil, from, true
+	}
+	s.state = state
+	s.announce()
+	return t, from, true
+}
+
+// settle stores what came of t, unless its time was over before.
+func (s *session) settle(t *turn, out *outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turn != t {
+		return
+	}
+	if !t.abandoned && t.outcome == nil {
+		t.outcome = out
+	}
+	s.state = stateResponseSent
+	s.announce()
+}
+
+// foretell stores what will come of t, of which the runtime has not sent the
+// end yet.
+func (s *session) foretell(t *turn, out *outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turn == t && !t.abandoned {
+		t.outcome = out
+		s.announce()
+	}
+}
+
+// claimInit moves to InitError, so that one report is read; ok is false where
+// Init is over.
+func (s *session) claimInit() (from runtimeState, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateStarted {
+		return s.state, false
+	}
+	s.state = stateInitError
+	return s.state, true
+}
+
+// settleInit stores how Init failed.
+func (s *session) settleInit(f *failure) {
+	f.fatal = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.initFailed = f
+	s.announce()
 }
 
 // initialised reports that the Init phase is over, one way or the other.

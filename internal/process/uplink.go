@@ -15,7 +15,6 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/egress"
-	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
 // Bounds of what a function may ask of the platform's API at a time.
@@ -45,24 +44,22 @@ func (c *Config) redirect() uint16 {
 	return portRedirect
 }
 
-// openUplink serves box until close. warn takes what the function's log
+// newUplink serves the ports of v's environment until close; it takes them
+// over, but for that of the Runtime API. warn takes what the function's log
 // should know.
-func openUplink(cfg *Config, v *millicent.Version, box *sandbox.Sandbox, warn func(string), log *slog.Logger) (*uplink, error) {
+func newUplink(cfg *Config, v *millicent.Version, p *ports, warn func(string), log *slog.Logger) *uplink {
 	ctx, cancel := context.WithCancel(context.Background())
 	u := &uplink{
 		cancel: cancel,
 		caller: millicent.Caller{Tenant: v.Tenant, Function: v.Function},
 	}
-	if err := u.serveAPI(cfg.API, box, log); err != nil {
-		return nil, errors.Join(err, u.close())
+	if p.api != nil {
+		u.serveAPI(cfg.API, p.api, log)
 	}
-	if cfg.Egress == nil {
-		return u, nil
+	if p.egress == nil {
+		return u
 	}
-	port, err := listenEgress(box, cfg.redirect())
-	if err != nil {
-		return nil, errors.Join(err, u.close())
-	}
+	port := *p.egress
 	port.OnRefuse = func(dst netip.AddrPort, reason string) {
 		warn(fmt.Sprintf("A connection to %s was refused: %s", dst, reason))
 	}
@@ -74,17 +71,10 @@ func openUplink(cfg *Config, v *millicent.Version, box *sandbox.Sandbox, warn fu
 			log.Warn("egress ended", "error", err)
 		}
 	})
-	return u, nil
+	return u
 }
 
-func (u *uplink) serveAPI(api http.Handler, box *sandbox.Sandbox, log *slog.Logger) error {
-	if api == nil {
-		return nil
-	}
-	l, err := box.Listen(inside(portPlatform))
-	if err != nil {
-		return fmt.Errorf("listen for the platform's API: %w", err)
-	}
+func (u *uplink) serveAPI(api http.Handler, l net.Listener, log *slog.Logger) {
 	u.api = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			api.ServeHTTP(w, r.WithContext(millicent.WithCaller(r.Context(), u.lineage())))
@@ -97,37 +87,6 @@ func (u *uplink) serveAPI(api http.Handler, box *sandbox.Sandbox, log *slog.Logg
 			log.Warn("platform API of a sandbox ended", "error", err)
 		}
 	})
-	return nil
-}
-
-// listenEgress opens the ports that a sandbox's traffic arrives on. Without
-// redirected connections there is still the name server, which refuses at
-// once where silence would cost a function seconds.
-func listenEgress(box *sandbox.Sandbox, redirect uint16) (port egress.Port, err error) {
-	port.OriginalDst = sandbox.OriginalDst
-	if redirect != 0 {
-		// They arrive at whichever address the kernel rewrote them to.
-		port.TCP, err = box.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), redirect))
-	}
-	if err == nil {
-		port.DNS, err = box.ListenUDP(inside(portDNS))
-	}
-	if err == nil {
-		port.DNSTCP, err = box.Listen(inside(portDNS))
-	}
-	if err == nil {
-		return port, nil
-	}
-	err = fmt.Errorf("listen for egress: %w", err)
-	for _, l := range []*net.TCPListener{port.TCP, port.DNSTCP} {
-		if l != nil {
-			err = errors.Join(err, l.Close())
-		}
-	}
-	if port.DNS != nil {
-		err = errors.Join(err, port.DNS.Close())
-	}
-	return port, err
 }
 
 // invoking names the invocation whose calls the coming ones are: what a

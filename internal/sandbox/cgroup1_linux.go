@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -127,39 +128,62 @@ func removeIfEmpty(dir string) error {
 type group1 struct {
 	dirs map[string]string // by controller; a controller that is missing has none
 	all  []string          // the same, each once
+	peak counter
 }
 
 func (g *group1) limit(s Spec) error {
-	if dir := g.dirs["memory"]; dir != "" && s.Memory > 0 {
-		if err := putInt(dir, "memory.limit_in_bytes", s.Memory); err != nil {
-			return err
-		}
-		for _, l := range []struct {
-			file  string
-			limit int64
-		}{
-			// Where swap is accounted: none beyond the limit.
-			{"memory.memsw.limit_in_bytes", s.Memory},
-			// The buffers of sockets have a count of their own, and without a
-			// limit none: they would be the machine's memory, and what all of its
-			// sockets may have together.
-			{"memory.kmem.tcp.limit_in_bytes", s.Memory / 4},
-		} {
-			if err := putInt(dir, l.file, l.limit); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	if dir := g.dirs["pids"]; dir != "" {
-		const spawner = 1
-		if err := putInt(dir, "pids.max", int64(s.pids()+spawner)); err != nil {
+	if s.Memory > 0 {
+		if err := g.setMemory(s.Memory); err != nil {
 			return err
 		}
 	}
-	if s.CPU == 0 {
-		return nil
+	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+		return err
 	}
 	return g.setCPU(s.CPU)
+}
+
+// setMemory sets the limit and, where swap is accounted, the same one for
+// both together: no swap. The kernel wants the second never below the first.
+func (g *group1) setMemory(bytes int64) error {
+	dir := g.dirs["memory"]
+	if dir == "" {
+		return nil
+	}
+	swap := func() error {
+		err := putInt(dir, "memory.memsw.limit_in_bytes", bytes)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	err := putInt(dir, "memory.limit_in_bytes", bytes)
+	if errors.Is(err, syscall.EINVAL) { // above the other one, as it is
+		if err = swap(); err == nil {
+			err = putInt(dir, "memory.limit_in_bytes", bytes)
+		}
+	}
+	return errors.Join(err, swap(), g.setSocketMemory(bytes/4))
+}
+
+// setSocketMemory limits the buffers of sockets, which have a count of their
+// own, and without a limit none: they would be the machine's memory, and what
+// all of its sockets may have together.
+func (g *group1) setSocketMemory(bytes int64) error {
+	err := putInt(g.dirs["memory"], "memory.kmem.tcp.limit_in_bytes", bytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (g *group1) setPids(n int) error {
+	dir := g.dirs["pids"]
+	if dir == "" {
+		return nil
+	}
+	const spawner = 1
+	return putInt(dir, "pids.max", int64(n+spawner))
 }
 
 func (g *group1) setCPU(cores float64) error {
@@ -243,6 +267,8 @@ func (g *group1) tasks() (files []*os.File, err error) {
 
 func (g *group1) dir() (*os.File, error) { return nil, nil }
 
+func (g *group1) entry() ([]*os.File, error) { return g.tasks() }
+
 func (g *group1) kill(ctx context.Context) error {
 	if err := g.thaw(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -255,6 +281,7 @@ func (g *group1) kill(ctx context.Context) error {
 }
 
 func (g *group1) remove(ctx context.Context) error {
+	g.peak.close()
 	var errs []error
 	for _, dir := range g.all {
 		errs = append(errs, removeDir(ctx, dir))

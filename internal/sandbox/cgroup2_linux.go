@@ -94,34 +94,46 @@ type group2 struct {
 	mu       sync.Mutex
 	baseline int64    // bytes that pid 1 takes
 	peak     *os.File // memory.peak, by which it was reset
+	whole    counter  // memory.peak that was not
 }
 
 func (g *group2) limit(s Spec) error {
-	if s.Memory > 0 {
-		base, err := get(g.path, "memory.current")
-		if err := g.lacking(err); err != nil {
-			return err
-		}
-		g.mu.Lock()
-		g.baseline = base
-		g.mu.Unlock()
-		for name, value := range map[string]int64{
-			"memory.max":       s.Memory + base,
-			"memory.swap.max":  0,
-			"memory.oom.group": 0, // pid 1 is to live
-		} {
-			if err := g.lacking(putInt(g.path, name, value)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := g.lacking(putInt(g.path, "pids.max", int64(s.pids()+initPids))); err != nil {
+	base, err := get(g.path, "memory.current")
+	if err := g.lacking(err); err != nil {
 		return err
 	}
-	if s.CPU == 0 {
-		return nil
+	g.mu.Lock()
+	g.baseline = base
+	g.mu.Unlock()
+	if s.Memory > 0 {
+		if err := g.setMemory(s.Memory); err != nil {
+			return err
+		}
+	}
+	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+		return err
 	}
 	return g.setCPU(s.CPU)
+}
+
+func (g *group2) setMemory(bytes int64) error {
+	g.mu.Lock()
+	base := g.baseline
+	g.mu.Unlock()
+	for name, value := range map[string]int64{
+		"memory.max":       bytes + base,
+		"memory.swap.max":  0,
+		"memory.oom.group": 0, // pid 1 is to live
+	} {
+		if err := g.lacking(putInt(g.path, name, value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group2) setPids(n int) error {
+	return g.lacking(putInt(g.path, "pids.max", int64(n+initPids)))
 }
 
 // lacking forgives a file that is not there for want of its controller, which
@@ -219,6 +231,14 @@ func (g *group2) tasks() ([]*os.File, error) { return nil, nil }
 
 func (g *group2) dir() (*os.File, error) { return os.Open(g.path) }
 
+func (g *group2) entry() ([]*os.File, error) {
+	f, err := os.OpenFile(g.path+"/cgroup.procs", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return []*os.File{f}, nil
+}
+
 func (g *group2) kill(ctx context.Context) error {
 	// Thawed by the kernel itself, but not in kernels that lack cgroup.kill.
 	if err := g.lacking(g.thaw()); err != nil {
@@ -231,6 +251,7 @@ func (g *group2) kill(ctx context.Context) error {
 }
 
 func (g *group2) remove(ctx context.Context) error {
+	g.whole.close()
 	g.mu.Lock()
 	if g.peak != nil {
 		g.peak.Close() // only ever read

@@ -36,12 +36,15 @@ type group interface {
 	// limit sets the limits of a Spec; pid 1 is in its place by then.
 	limit(s Spec) error
 	setCPU(cores float64) error
+	setMemory(bytes int64) error
+	setPids(n int) error
 
 	// freeze returns once all processes stand still.
 	freeze(ctx context.Context) error
 	thaw() error
 
 	stats() (Stats, error)
+	peakMemory() (int64, error)
 
 	// resetPeak returns errNoReset where the kernel cannot.
 	resetPeak() error
@@ -51,6 +54,9 @@ type group interface {
 	// one, version 2 the other.
 	tasks() ([]*os.File, error)
 	dir() (*os.File, error)
+
+	// entry returns the files that take a process in which writes "0".
+	entry() ([]*os.File, error)
 
 	// kill kills every process in the group until there is none.
 	kill(ctx context.Context) error

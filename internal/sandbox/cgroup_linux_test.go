@@ -122,6 +122,11 @@ func TestGroup1(t *testing.T) {
 	if want := (Stats{PeakMemory: 4096, CPU: 1500 * time.Microsecond, OOMKills: 3}); err != nil || st != want {
 		t.Errorf("stats %+v, %v", st, err)
 	}
+	for range 2 {
+		if n, err := g.peakMemory(); n != 4096 || err != nil {
+			t.Errorf("peak %d, %v", n, err)
+		}
+	}
 	files, err := g.tasks()
 	if err != nil || len(files) != 3 { // cpu and cpuacct are one
 		t.Errorf("%d files of tasks, %v", len(files), err)
@@ -158,8 +163,14 @@ func TestGroup2(t *testing.T) {
 	if want := (Stats{PeakMemory: 4000, CPU: 1500 * time.Microsecond, OOMKills: 2}); err != nil || st != want {
 		t.Errorf("stats %+v, %v", st, err)
 	}
+	if n, err := g.peakMemory(); n != 4000 || err != nil {
+		t.Errorf("peak %d, %v", n, err)
+	}
 	if err := g.resetPeak(); err != nil {
 		t.Fatal(err)
+	}
+	if n, err := g.peakMemory(); n != 0 || err != nil {
+		t.Errorf("peak after its reset: %d, %v", n, err)
 	}
 	if b, _ := os.ReadFile(string(dir) + "/memory.peak"); !strings.HasPrefix(string(b), "0") {
 		t.Errorf("peak: %q", b)
@@ -180,6 +191,9 @@ func TestGroup2(t *testing.T) {
 	old := &group2{path: string(newTree(t, root+"/old", map[string]string{
 		"cpu.stat": "usage_usec 1\n", "memory.current": "77\n", "memory.events": "oom_kill 0\n",
 	}))}
+	if n, err := old.peakMemory(); n != 77 || err != nil {
+		t.Errorf("peak before memory.peak: %d, %v", n, err)
+	}
 	if st, err := old.stats(); err != nil || st.PeakMemory != 77 {
 		t.Errorf("before memory.peak: %+v, %v", st, err)
 	}

@@ -86,7 +86,7 @@ func (h *Host) diskUses() (uses []diskUse) {
 			continue
 		}
 		var st unix.Statfs_t
-		if s.disk != nil && unix.Fstatfs(int(s.disk.mount.Fd()), &st) == nil {
+		if s.disk != nil && unix.Fstatfs(int(s.disk.fs.Fd()), &st) == nil {
 			uses = append(uses, diskUse{s, int64(st.Blocks-st.Bfree) * st.Bsize})
 		}
 		s.state.Unlock()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox/initproc"
 )
 
 // A Host owns what the sandboxes of one server share on this machine.
@@ -22,6 +24,7 @@ type Host struct {
 	locks    []*os.File // of Dir and of the cgroups
 	helper   *os.File   // nil: this program itself
 	null     *os.File
+	filter   []byte  // of system calls
 	uids     *uids   // nil when rootless
 	groups   cgroups // nil without
 	roots    *roots  // nil when rootless
@@ -30,6 +33,7 @@ type Host struct {
 
 	stopGuard chan struct{} // ends guardDisk; nil without disks
 	guard     sync.WaitGroup
+	ending    chan struct{} // has room for each sandbox that is being freed
 
 	mu        sync.Mutex
 	closed    bool
@@ -37,6 +41,10 @@ type Host struct {
 }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+
+// maxEnding bounds how many sandboxes are freed at a time: the kernel does
+// much of it under locks that those being made want as well.
+const maxEnding = 4
 
 // closeTimeout bounds the end of a sandbox: the kernel's own work.
 const closeTimeout = 30 * time.Second
@@ -54,7 +62,14 @@ func Open(cfg Config) (_ *Host, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Host{cfg: cfg, log: cfg.Log, rootless: os.Geteuid() != 0, sandboxes: map[*Sandbox]struct{}{}}
+	h := &Host{
+		cfg:       cfg,
+		log:       cfg.Log,
+		rootless:  os.Geteuid() != 0,
+		filter:    initproc.Filter(),
+		ending:    make(chan struct{}, maxEnding),
+		sandboxes: map[*Sandbox]struct{}{},
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.release())
@@ -157,7 +172,7 @@ func (h *Host) openParts() (err error) {
 	if h.roots, err = openRoots(); err != nil {
 		return fmt.Errorf("build the sandboxes' root: %w", err)
 	}
-	if h.disks, err = openDisks(h.cfg.Dir); err != nil {
+	if h.disks, err = openDisks(h.cfg.Dir, h.log); err != nil {
 		h.disks = nil
 		h.limited("/tmp is kept in memory and counts as such: no loop devices (%v)", err)
 		return nil
@@ -237,7 +252,7 @@ func (h *Host) release() error {
 		h.roots.close()
 	}
 	if h.disks != nil {
-		h.disks.close()
+		errs = append(errs, h.disks.close())
 	}
 	if h.groups != nil {
 		errs = append(errs, h.groups.remove())

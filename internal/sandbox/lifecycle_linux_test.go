@@ -279,7 +279,7 @@ func TestEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.pid1.Signal(syscall.SIGKILL); err != nil {
+	if err := s.pid1.kill(); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, s.Done(), "the end of the sandbox")
@@ -411,4 +411,25 @@ func measureLoops(t *testing.T, dir string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestSandboxesTakeNoThreads: a server has as many of them as it has idle
+// environments.
+func TestSandboxesTakeNoThreads(t *testing.T) {
+	h := openHost(t)
+	threads := func() int {
+		names, err := filepath.Glob("/proc/self/task/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	newSandbox(t, h, Spec{})
+	before := threads()
+	for range 20 {
+		newSandbox(t, h, Spec{})
+	}
+	if n := threads() - before; n > 8 { // the runtime may start some for its own ends
+		t.Errorf("20 sandboxes take %d threads", n)
+	}
 }

@@ -161,7 +161,7 @@ func TestTmpSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		var st syscall.Statfs_t
-		if err := syscall.Fstatfs(int(d.mount.Fd()), &st); err != nil {
+		if err := syscall.Fstatfs(int(d.fs.Fd()), &st); err != nil {
 			t.Fatal(err)
 		}
 		if free := int64(st.Bavail) * st.Bsize; free < size {
@@ -173,5 +173,44 @@ func TestTmpSizes(t *testing.T) {
 	}
 	if left, err := os.ReadDir(h.cfg.Dir); err != nil || len(left) != 0 {
 		t.Errorf("left in the directory: %v, %v", left, err)
+	}
+}
+
+// TestLimitsChange: a running sandbox gets other limits, up and down.
+func TestLimitsChange(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{Memory: 64 * mib, Pids: 100, Mounts: []Mount{probeMount(t)}})
+	hold := func(mb string) ExitStatus {
+		t.Helper()
+		return run(t, s, "/usr/bin/python3", "-c", "x = bytearray("+mb+" << 20)").ExitStatus
+	}
+	for _, step := range []struct {
+		limit int64
+		fits  bool
+	}{{64, false}, {192, true}, {64, false}, {256, true}} {
+		if err := s.SetMemory(step.limit * mib); err != nil {
+			t.Fatal(err)
+		}
+		if got := hold("120"); (got == ExitStatus{}) != step.fits || !step.fits && got.Signal != syscall.SIGKILL {
+			t.Errorf("120 MiB under a limit of %d: %+v", step.limit, got)
+		}
+	}
+	if err := s.SetPids(4); err != nil {
+		t.Fatal(err)
+	}
+	const forks = "for i in 1 2 3 4 5 6 7 8; do sleep 5 >/dev/null 2>&1 & done"
+	if got := sh(t, s, forks); got.Code == 0 {
+		t.Errorf("nine processes with a limit of 4: %+v", got)
+	}
+	if err := s.KillAll(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetPids(50); err != nil {
+		t.Fatal(err)
+	}
+	if got := sh(t, s, forks); got.Code != 0 {
+		t.Errorf("nine processes with a limit of 50: %+v", got)
+	}
+	if s.SetMemory(0) == nil || s.SetPids(-1) == nil {
+		t.Error("limits that cannot be meant are taken")
 	}
 }

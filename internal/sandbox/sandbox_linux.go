@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/millicent-run/millicent/internal/sandbox/initproc"
 )
 
@@ -26,7 +24,7 @@ type Sandbox struct {
 	group   group // nil without cgroups
 	disk    *disk // nil when /tmp is a tmpfs
 	control *control
-	pid1    *os.Process
+	pid1    *pid1
 	missing []string
 	done    chan struct{} // closed when pid 1 has ended; never when it was never started
 
@@ -115,6 +113,29 @@ func (s *Sandbox) adjust(change func() error) error {
 	return change()
 }
 
+// SetMemory changes the memory limit, in bytes. The kernel gives memory up, or
+// refuses, when more is in use.
+func (s *Sandbox) SetMemory(bytes int64) error {
+	if bytes <= 0 {
+		return fmt.Errorf("memory limit of %d bytes: %w", bytes, syscall.EINVAL)
+	}
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setMemory(bytes)
+}
+
+// SetPids changes how many processes and threads there may be.
+func (s *Sandbox) SetPids(n int) error {
+	if n <= 0 {
+		return fmt.Errorf("limit of %d processes: %w", n, syscall.EINVAL)
+	}
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setPids(n)
+}
+
 // Freeze stops every process of the sandbox where it stands, until Thaw.
 func (s *Sandbox) Freeze() error {
 	s.state.Lock()
@@ -166,7 +187,9 @@ func (s *Sandbox) Close() error {
 		close(s.closing)
 		s.state.Lock()
 		defer s.state.Unlock()
+		s.host.ending <- struct{}{}
 		s.closeErr = s.free()
+		<-s.host.ending
 		s.host.forget(s)
 	})
 	return s.closeErr
@@ -179,18 +202,25 @@ func (s *Sandbox) free() error {
 	defer cancel()
 	var errs []error
 	if s.pid1 != nil {
-		errs = append(errs, s.thaw(), s.endPID1(ctx))
+		errs = append(errs, s.thaw(), s.endPID1(ctx), s.pid1.close())
 	}
 	if s.control != nil {
 		errs = append(errs, s.control.conn.Close())
 	}
 	if s.group != nil {
-		errs = append(errs, s.group.kill(ctx), s.group.remove(ctx))
-	}
-	if s.disk != nil {
-		errs = append(errs, s.disk.close(ctx, true))
+		if errors.Join(errs...) != nil { // else everything inside has ended with pid 1
+			errs = append(errs, s.group.kill(ctx))
+		}
+		errs = append(errs, s.group.remove(ctx))
 	}
 	err := errors.Join(errs...)
+	switch {
+	case s.disk == nil:
+	case err == nil:
+		err = s.host.disks.give(ctx, s.disk)
+	default: // perhaps something is left that writes to it
+		err = errors.Join(err, s.disk.close(ctx, true))
+	}
 	if err == nil && s.uid != 0 {
 		s.host.uids.give(s.uid)
 	}
@@ -199,8 +229,8 @@ func (s *Sandbox) free() error {
 
 // endPID1 kills pid 1, and with it everything inside, and waits for its end.
 func (s *Sandbox) endPID1(ctx context.Context) error {
-	if err := s.pid1.Signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+	if err := s.pid1.kill(); err != nil {
+		return fmt.Errorf("end pid 1 of sandbox %s: %w", s.id, err)
 	}
 	select {
 	case <-s.done:
@@ -212,8 +242,8 @@ func (s *Sandbox) endPID1(ctx context.Context) error {
 
 // watch waits for pid 1 and then tells that everything inside has ended.
 func (s *Sandbox) watch() {
-	_, _ = s.pid1.Wait() // how it ended tells nothing
-	<-s.control.done     // what it had told before is known
+	s.pid1.wait()
+	<-s.control.done // what it had told before is known
 	s.mu.Lock()
 	for pid, p := range s.processes {
 		delete(s.processes, pid)

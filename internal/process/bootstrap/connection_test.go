@@ -9,6 +9,7 @@ import (
 
 // testReconnects: a connection that breaks while the process waits is made anew.
 func testReconnects(t *testing.T, p program) {
+	onlyHTTP(t)
 	f := start(t, p)
 	if got := f.respond("1"); got != "1" {
 		t.Errorf("got %s, want 1", got)
@@ -35,6 +36,7 @@ func testLargePayloads(t *testing.T, p program) {
 // testRefusedResponse: whatever the platform says to a response, the next
 // invocation is served.
 func testRefusedResponse(t *testing.T, p program) {
+	onlyHTTP(t)
 	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			f := start(t, p)
@@ -69,8 +71,7 @@ func testKeepsNothing(t *testing.T, p program) {
 func testEndsWithThePlatform(t *testing.T, p program) {
 	f := start(t, p)
 	f.idle(1)
-	f.api.Listener.Close()
-	f.api.CloseClientConnections()
+	f.api.hangUp()
 	if code := f.exit(); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}

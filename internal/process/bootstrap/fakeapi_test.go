@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,6 +39,8 @@ type fakeAPI struct {
 	next     chan struct{}
 	outcomes chan outcome
 	status   atomic.Int32 // answer to posts
+	link     net.Conn     // instead of HTTP, if not nil
+	linkEnd  chan struct{}
 }
 
 func newFakeAPI(t testing.TB) *fakeAPI {
@@ -91,6 +94,16 @@ func (f *fakeAPI) servePost(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(int(f.status.Load()))
 	io.WriteString(w, `{"status":"OK"}`)
+}
+
+// hangUp ends all that a process can reach the fake by.
+func (f *fakeAPI) hangUp() {
+	if f.link != nil {
+		f.link.Close()
+		return
+	}
+	f.Listener.Close()
+	f.CloseClientConnections()
 }
 
 // address is what AWS_LAMBDA_RUNTIME_API says.

@@ -60,6 +60,12 @@ func start(t testing.TB, p program) *function {
 	f.cmd.Stdout, f.cmd.Stderr = stdoutW, stdoutW
 	f.cmd.ExtraFiles = []*os.File{logsW}
 	f.cmd.Env = environment(p, f.api.address(), f.root, runtimeDir)
+	if overLink {
+		link := f.api.serveLink(t)
+		defer link.Close()
+		f.cmd.ExtraFiles = append(f.cmd.ExtraFiles, link)
+		f.cmd.Env = append(f.cmd.Env, "_MILLICENT_LINK_FD=4")
+	}
 	if err := f.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +146,9 @@ func TestMain(m *testing.M) {
 	}
 	scratch = dir
 	code := m.Run()
+	if overLink = true; code == 0 {
+		code = m.Run()
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -248,6 +257,9 @@ func (f *function) outcome() outcome {
 		return o
 	case err := <-f.exited:
 		f.exited <- err
+		if f.api.link != nil {
+			<-f.api.linkEnd // what was sent before is read
+		}
 		select {
 		case o := <-f.api.outcomes:
 			return o

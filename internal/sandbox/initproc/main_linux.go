@@ -14,11 +14,13 @@ const Name = "millicent-init"
 
 // Main is the first process of a sandbox. It never returns.
 func Main() {
+	dropInit(kept | setUpOnly) // before the lock: the runtime clones later threads from one that it makes there
 	runtime.LockOSThread()
+	dropInit(kept | setUpOnly) // if this was another thread: the first one
 	os.Exit(run())
 }
 
-// run sets up and serves until the server closes the socket.
+// run has the spawner set up, and serves until the server closes the socket.
 func run() int {
 	// What the server was given by whoever started it is not for the sandbox.
 	if err := unix.CloseRange(controlFD+1, 1<<31-1, 0); err != nil {
@@ -27,18 +29,32 @@ func run() int {
 	oom := openOOM()
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
 	unix.CloseOnExec(controlFD)
-	buf := make([]byte, MaxMessage)
-	p, fds, err := receive(buf)
-	if err != nil || len(p) == 0 {
+	sp := newSpawner(oom)
+	set := make(chan *server, 1)
+	sp.work <- func() { set <- prepare(sp) }
+	dropInit(kept)
+	s := <-set
+	if s == nil {
 		return 1
+	}
+	go s.reap()
+	return s.serve(sp.buf)
+}
+
+// prepare takes the Config, sets up and tells the server; nil when there is
+// nothing to serve.
+func prepare(sp *spawner) *server {
+	p, fds, err := receive(sp.buf)
+	if err != nil || len(p) == 0 {
+		return nil
 	}
 	var cfg Config
 	if err := cfg.Unmarshal(p); err != nil {
 		e := Event{Kind: Ready, Errno: int32(unix.EPROTO), Op: "the embedded first process is not of this build"}
 		_ = send(e.Marshal(), -1) // the exit tells as well
-		return 1
+		return nil
 	}
-	s, err := setUp(&cfg, fds, oom)
+	s, err := setUp(&cfg, fds, sp)
 	ready := Event{Kind: Ready}
 	if err != nil {
 		ready.Errno, ready.Op = errnoOf(err), err.Error()
@@ -46,9 +62,9 @@ func run() int {
 		ready.Missing = s.missing
 	}
 	if send(ready.Marshal(), -1) != nil || err != nil {
-		return 1
+		return nil
 	}
-	return s.serve(buf)
+	return s
 }
 
 // passed are the descriptors that come with a Config.
@@ -84,8 +100,9 @@ func split(cfg *Config, fds []int) (p passed, err error) {
 	return p, nil
 }
 
-// setUp turns this process into the sandbox's pid 1.
-func setUp(cfg *Config, fds []int, oom *oomFile) (*server, error) {
+// setUp turns this process into the sandbox's pid 1, and the calling thread,
+// which is the spawner's, into one under the sandbox's rules.
+func setUp(cfg *Config, fds []int, sp *spawner) (*server, error) {
 	defer closeAll(fds)
 	p, err := split(cfg, fds)
 	if err != nil {
@@ -94,7 +111,8 @@ func setUp(cfg *Config, fds []int, oom *oomFile) (*server, error) {
 	if cfg.Rootless { // processes inside have pid 1's own uid: their signals must not end it
 		signal.Notify(make(chan os.Signal, 1))
 	}
-	s := &server{cfg: cfg, children: map[int]bool{}, kick: make(chan struct{}, 1)}
+	sp.cfg = cfg
+	s := &server{cfg: cfg, spawner: sp, children: map[int]bool{}, kick: make(chan struct{}, 1)}
 	if err := networkUp(cfg.Redirect); err != nil {
 		return nil, err
 	}
@@ -111,20 +129,16 @@ func setUp(cfg *Config, fds []int, oom *oomFile) (*server, error) {
 		return nil, err
 	}
 	if !cfg.Rootless {
-		oom.floor()
+		sp.oom.floor()
 	}
-	s.spawner = newSpawner(cfg, p.tasks, oom)
-	if err := s.spawner.enter(); err != nil {
+	if err := enter(p.tasks); err != nil {
 		return nil, err
 	}
-	if err := dropInit(); err != nil {
-		return nil, err
-	}
-	missing, err := s.spawner.confine()
+	dropInit(kept)
+	missing, err := confine(cfg.Rootless, cfg.Filter)
 	if err != nil {
 		return nil, err
 	}
 	s.missing = append(s.missing, missing...)
-	go s.reap()
 	return s, nil
 }

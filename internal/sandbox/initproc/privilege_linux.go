@@ -2,16 +2,19 @@ package initproc
 
 import (
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // kept are the capabilities that pid 1 needs while it serves: to attach
 // mounts, to end processes, to change a new process's user, to empty the
-// spawner's bounding set, and to listen on ports below 1024.
-const kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
-	1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
+// spawner's bounding set, and to listen on ports below 1024. The network's
+// set-up needs another.
+const (
+	kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
+		1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
+	setUpOnly = 1 << unix.CAP_NET_ADMIN
+)
 
 // The limits of every process inside: Lambda's own, but for core dumps, which
 // nobody could collect. One byte, and not none, keeps the kernel from handing
@@ -70,22 +73,18 @@ func heldCaps() (uint64, error) {
 	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
 }
 
-// dropInit leaves pid 1, in all its threads, the capabilities in kept.
-func dropInit() error {
+// dropInit leaves the calling thread, and those cloned from it later, no
+// capabilities but those in set. It cannot fail: what a thread has it may
+// give up. Each thread that does the server's bidding calls it for itself, for
+// to do it in all at once takes the Go runtime a good part of pid 1's start.
+func dropInit(set uint64) {
 	held, err := heldCaps()
+	if err == nil && held&^set != 0 {
+		err = setCaps(held & set)
+	}
 	if err != nil {
-		return err
+		panic("pid 1 cannot give up capabilities")
 	}
-	hdr, data := capArgs(held & kept)
-	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET,
-		uintptr(unsafe.Pointer(hdr)), uintptr(unsafe.Pointer(&data[0])), 0)
-	switch errno {
-	case 0:
-		return nil
-	case unix.ENOTSUP: // a program linked with C: only this thread
-		return setCaps(held & kept)
-	}
-	return failed("capset", errno)
 }
 
 // dropBounds empties the calling thread's bounding and ambient sets, so that

@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"errors"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -109,27 +110,33 @@ func mountProc(fd int) error {
 	if err := place(fd, "/proc"); err != nil {
 		return failed("mount /proc", err)
 	}
+	// The first covered file is what covers the others: a bind mount is as
+	// restricted as what it shows, and takes one call.
+	from := ""
 	for _, name := range masked {
-		if err := cover("/dev/null", "/proc/"+name, roMount|procMount); err != nil {
-			return err
+		if from == "" {
+			if err := rootfs.Bind("/dev/null", unix.AT_FDCWD, "/proc/"+name, roMount|procMount); absent(err) {
+				continue
+			} else if err != nil {
+				return failed("protect /proc/"+name, err)
+			}
+			from = "/proc/" + name
+			continue
+		}
+		if err := unix.Mount(from, "/proc/"+name, "", unix.MS_BIND, ""); err != nil && !absent(err) {
+			return failed("protect /proc/"+name, err)
 		}
 	}
 	for _, name := range readonly {
-		if err := cover("/proc/"+name, "/proc/"+name, roMount|procMount); err != nil {
-			return err
+		if err := rootfs.Bind("/proc/"+name, unix.AT_FDCWD, "/proc/"+name, roMount|procMount); err != nil && !absent(err) {
+			return failed("protect /proc/"+name, err)
 		}
 	}
 	return nil
 }
 
-// cover binds from over to, when to exists.
-func cover(from, to string, attr uint64) error {
-	var st unix.Stat_t
-	if err := unix.Lstat(to, &st); err == unix.ENOENT {
-		return nil
-	}
-	return failed("protect "+to, rootfs.Bind(from, unix.AT_FDCWD, to, attr))
-}
+// absent reports that there is nothing to protect.
+func absent(err error) bool { return errors.Is(err, unix.ENOENT) }
 
 func mountTmp(cfg *Config, tmp int) error {
 	const attr = rootfs.NoSuid | rootfs.NoDev

@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -214,10 +215,22 @@ func filter() []insn {
 	return append(p, search(spans())...)
 }
 
-// applySeccomp installs the filter on the calling thread, which has
-// no_new_privs set.
-func applySeccomp() error {
+// Filter returns the filter as its program's bytes. The server makes it once,
+// for all the sandboxes: laying it out would take each pid 1 a part of its start.
+func Filter() []byte {
 	p := filter()
+	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&p[0])), len(p)*int(unsafe.Sizeof(p[0]))))
+}
+
+// applySeccomp installs a filter on the calling thread, which has
+// no_new_privs set.
+func applySeccomp(program []byte) error {
+	size := int(unsafe.Sizeof(insn{}))
+	if len(program) == 0 || len(program)%size != 0 {
+		return unix.EINVAL
+	}
+	p := make([]insn, len(program)/size) // aligned
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&p[0])), len(program)), program)
 	prog := unix.SockFprog{Len: uint16(len(p)), Filter: &p[0]}
 	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
 	if errno != 0 {

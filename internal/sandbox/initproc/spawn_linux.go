@@ -62,16 +62,17 @@ func (o *oomFile) lower() {
 
 // spawner is the thread that every process inside is forked from. It is locked
 // to its goroutine and given up to the sandbox's rules step by step: once
-// confined it can do no more than fork what is confined alike.
+// confined it can do no more than fork what is confined alike. It is not the
+// process's first thread, whose cgroup is that of the process's memory.
 type spawner struct {
-	cfg   *Config
-	tasks []int
-	work  chan func()
-	oom   *oomFile
+	cfg  *Config // since the set-up
+	work chan func()
+	oom  *oomFile
+	buf  []byte // of messages: the spawner's until it has set up, then the first thread's
 }
 
-func newSpawner(cfg *Config, tasks []int, oom *oomFile) *spawner {
-	s := &spawner{cfg: cfg, tasks: tasks, work: make(chan func()), oom: oom}
+func newSpawner(oom *oomFile) *spawner {
+	s := &spawner{work: make(chan func()), oom: oom, buf: make([]byte, MaxMessage)}
 	go func() {
 		runtime.LockOSThread()
 		for f := range s.work { // ends with the process
@@ -92,48 +93,43 @@ func (s *spawner) on(f func() error) (err error) {
 	return err
 }
 
-// enter moves the thread, and so all that it forks, into the sandbox's
+// enter moves the calling thread, and so all that it forks, into the sandbox's
 // cgroups, which a cgroup namespace then makes the root of what is visible.
-func (s *spawner) enter() error {
-	return s.on(func() error {
-		for _, fd := range s.tasks {
-			if _, err := unix.Write(fd, []byte("0")); err != nil {
-				return failed("enter cgroup", err)
-			}
+func enter(tasks []int) error {
+	for _, fd := range tasks {
+		if _, err := unix.Write(fd, []byte("0")); err != nil {
+			return failed("enter cgroup", err)
 		}
-		err := unix.Unshare(unix.CLONE_NEWCGROUP)
-		if err == unix.EINVAL { // a kernel without cgroups has none to hide
-			err = nil
-		}
-		return failed("cgroup namespace", err)
-	})
+	}
+	err := unix.Unshare(unix.CLONE_NEWCGROUP)
+	if errors.Is(err, unix.EINVAL) { // a kernel without cgroups has none to hide
+		err = nil
+	}
+	return failed("cgroup namespace", err)
 }
 
-// confine makes the thread's restrictions final and returns what this kernel
-// does not have.
-func (s *spawner) confine() (missing []string, err error) {
-	err = s.on(func() error {
-		if err := dropBounds(); err != nil {
-			return err
+// confine makes the calling thread's restrictions final and returns what this
+// kernel does not have.
+func confine(rootless bool, filter []byte) (missing []string, err error) {
+	if err := dropBounds(); err != nil {
+		return nil, err
+	}
+	if rootless { // else the change of uid drops them
+		if err := setCaps(0); err != nil {
+			return nil, err
 		}
-		if s.cfg.Rootless { // else the change of uid drops them
-			if err := setCaps(0); err != nil {
-				return err
-			}
-		}
-		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return failed("no_new_privs", err)
-		}
-		switch err := applyLandlock(); {
-		case err == nil:
-		case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP):
-			missing = append(missing, "landlock")
-		default:
-			return failed("landlock", err)
-		}
-		return failed("seccomp", applySeccomp())
-	})
-	return missing, err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return nil, failed("no_new_privs", err)
+	}
+	switch err := applyLandlock(); {
+	case err == nil:
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EOPNOTSUPP):
+		missing = append(missing, "landlock")
+	default:
+		return nil, failed("landlock", err)
+	}
+	return missing, failed("seccomp", applySeccomp(filter))
 }
 
 // spawn forks and executes a process and returns its pid. fds are those of

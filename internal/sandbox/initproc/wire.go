@@ -14,7 +14,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 2
+const version = 3
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -58,6 +58,7 @@ type Config struct {
 	Sources  []string // instead of passed mounts, when Rootless: what pid 1 mounts there itself
 	Tasks    int      // cgroup v1 "tasks" files for the spawner to enter
 	Redirect uint16   // see sandbox.Spec
+	Filter   []byte   // of system calls; see Filter
 }
 
 // A Request asks pid 1 for something; it answers with the same Seq.
@@ -103,6 +104,7 @@ func (c *Config) Marshal() []byte {
 	b.strs(c.Sources)
 	b.num(uint64(c.Tasks))
 	b.num(uint64(c.Redirect))
+	b.str(string(c.Filter))
 	return b.p
 }
 
@@ -125,6 +127,7 @@ func (c *Config) Unmarshal(p []byte) error {
 	}
 	c.Tasks = int(d.num(MaxFiles))
 	c.Redirect = uint16(d.num(1<<16 - 1))
+	c.Filter = []byte(d.str())
 	return d.end()
 }
 

@@ -11,7 +11,7 @@ import (
 func TestWire(t *testing.T) {
 	cfg := Config{
 		UID: 1_900_000_001, GID: 4_294_967_295, Rootless: true, Hostname: "h", HasRoot: true, HasTmp: true,
-		TmpSize: 1 << 40, Targets: []string{"/var/task", "/opt"}, Sources: []string{"/a", "/b"}, Tasks: 5, Redirect: 65535,
+		TmpSize: 1 << 40, Targets: []string{"/var/task", "/opt"}, Sources: []string{"/a", "/b"}, Tasks: 5, Redirect: 65535, Filter: []byte{0, 255},
 	}
 	var gotCfg Config
 	if err := gotCfg.Unmarshal(cfg.Marshal()); err != nil || !cmp.Equal(gotCfg, cfg) {

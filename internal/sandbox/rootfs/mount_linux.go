@@ -12,6 +12,7 @@ const (
 	NoSuid   = unix.MOUNT_ATTR_NOSUID
 	NoDev    = unix.MOUNT_ATTR_NODEV
 	NoExec   = unix.MOUNT_ATTR_NOEXEC
+	NoAtime  = unix.MOUNT_ATTR_NOATIME
 )
 
 // New makes a file system of the given type and returns its mount, attached

@@ -7,9 +7,20 @@
 
 import net from 'node:net';
 
+// What is known about an invocation, by the names that the link uses.
+const ABOUT = [
+  ['lambda-runtime-aws-request-id', 'requestId'],
+  ['lambda-runtime-deadline-ms', 'deadlineMs'],
+  ['lambda-runtime-invoked-function-arn', 'arn'],
+  ['lambda-runtime-trace-id', 'traceId'],
+  ['lambda-runtime-client-context', 'clientContext'],
+  ['lambda-runtime-cognito-identity', 'identity'],
+  ['lambda-runtime-aws-tenant-id', 'tenantId'],
+];
+
 const BASE = '/2018-06-01/runtime/';
 const { connect } = net;
-const { byteLength, concat } = Buffer;
+const { byteLength, concat, from } = Buffer;
 const { Promise } = globalThis;
 
 export class Client {
@@ -26,11 +37,13 @@ export class Client {
     this.#socket.unref();
   }
 
-  // next waits for an invocation: its headers, names in lower case, and body.
+  // next waits for an invocation: what is known about it, and its body.
   async next() {
-    const answer = await this.#exchange('GET', 'invocation/next', '', '');
-    if (answer.status !== 200) throw new Error(`next invocation: status ${answer.status}: ${answer.body}`);
-    return answer;
+    const { status, headers, body } = await this.#exchange('GET', 'invocation/next', '', '');
+    if (status !== 200) throw new Error(`next invocation: status ${status}: ${body}`);
+    const about = {};
+    for (const [header, name] of ABOUT) about[name] = headers[header];
+    return { about, body };
   }
 
   respond(id, body) {
@@ -46,7 +59,7 @@ export class Client {
   }
 
   // stream begins a response of unknown length. The result's write takes
-  // Buffers; its end takes trailers; its answer is the platform's.
+  // Buffers; its end takes what broke it off, if anything did.
   stream(id, contentType) {
     const head = `POST ${BASE}invocation/${id}/response HTTP/1.1\r\nHost: ${this.#host}\r\n` +
       `Content-Type: ${contentType.replace(/[^\x20-\x7e]/g, '')}\r\n` +
@@ -59,7 +72,6 @@ export class Client {
     socket.unref(); // writes in flight count by themselves
     socket.write(head, 'latin1');
     return {
-      answer,
       write(chunk, done) {
         socket.cork();
         socket.write(chunk.length.toString(16) + '\r\n', 'latin1');
@@ -67,10 +79,11 @@ export class Client {
         socket.write('\r\n', 'latin1', done);
         socket.uncork();
       },
-      end(trailers) {
+      end({ type = '', document = '' } = {}) {
         socket.ref();
-        const lines = Object.entries(trailers).map(([name, value]) => `${name}: ${value}\r\n`);
-        socket.write(`0\r\n${lines.join('')}\r\n`, 'latin1');
+        const trailers = type === '' ? '' : errorHeader(type) +
+          `Lambda-Runtime-Function-Error-Body: ${from(document).toString('base64')}\r\n`;
+        socket.write(`0\r\n${trailers}\r\n`, 'latin1');
         return answer;
       },
     };

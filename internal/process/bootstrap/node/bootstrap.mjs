@@ -4,7 +4,8 @@
 //   invocation.mjs  one invocation: how a handler's call comes to an outcome
 //   stream.mjs      the same for handlers that stream; loaded when needed
 //   awslambda.mjs   the global object: streaming handlers and InvokeStore
-//   api.mjs         the Runtime API over one keep-alive connection
+//   link.mjs        the platform by a socket of its own
+//   api.mjs         the Runtime API over one keep-alive connection, where there is no link
 //   handler.mjs     from "dir/module.function" to the function
 //   context.mjs     the handler's last argument
 //   errors.mjs      failures as documents and as log entries
@@ -21,13 +22,14 @@ import { Settings } from './context.mjs';
 import { errorType, toDocument, UnhandledPromiseRejection } from './errors.mjs';
 import { load } from './handler.mjs';
 import { Invocation, drained } from './invocation.mjs';
+import { Link } from './link.mjs';
 import { Output } from './output.mjs';
 
 const exit = process.exit.bind(process);
 
 const settings = new Settings(process.env);
 const output = new Output(process.env);
-const client = new Client(settings.api);
+const client = /^\d+$/.test(settings.link) ? new Link(+settings.link) : new Client(settings.api);
 const store = install(settings);
 output.patch(console);
 
@@ -80,6 +82,7 @@ function fatal(what, error, code) {
   output.error(what, error);
   if (running === null) exit(code);
   exitCode = code;
+  running.last = true;
   running.fail(error, { logged: true });
 }
 

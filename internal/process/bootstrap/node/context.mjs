@@ -7,6 +7,8 @@ const now = Date.now;
 export class Settings {
   constructor(env) {
     this.api = env.AWS_LAMBDA_RUNTIME_API;
+    this.link = env._MILLICENT_LINK_FD ?? '';
+    delete env._MILLICENT_LINK_FD;
     this.handler = env._HANDLER ?? '';
     this.taskRoot = env.LAMBDA_TASK_ROOT || process.cwd();
     this.functionName = env.AWS_LAMBDA_FUNCTION_NAME;
@@ -23,20 +25,20 @@ export class Settings {
 
 // newContext makes the context of an invocation. completion holds done, fail,
 // succeed and callbackWaitsForEmptyEventLoop where the runtime has them.
-export function newContext(settings, headers, completion) {
-  const deadline = +headers['lambda-runtime-deadline-ms'];
+export function newContext(settings, about, completion) {
+  const deadline = +about.deadlineMs;
   const context = Object.defineProperties({}, Object.getOwnPropertyDescriptors(completion));
   context.functionVersion = settings.functionVersion;
   context.functionName = settings.functionName;
   context.memoryLimitInMB = settings.memoryLimitInMB;
   context.logGroupName = settings.logGroupName;
   context.logStreamName = settings.logStreamName;
-  context.clientContext = parse(headers['lambda-runtime-client-context']);
-  context.identity = parse(headers['lambda-runtime-cognito-identity']);
-  context.invokedFunctionArn = headers['lambda-runtime-invoked-function-arn'];
-  context.awsRequestId = headers['lambda-runtime-aws-request-id'];
-  context.tenantId = headers['lambda-runtime-aws-tenant-id'];
-  if (settings.modern) context.xRayTraceId = headers['lambda-runtime-trace-id'];
+  context.clientContext = parse(about.clientContext);
+  context.identity = parse(about.identity);
+  context.invokedFunctionArn = about.arn;
+  context.awsRequestId = about.requestId;
+  context.tenantId = about.tenantId;
+  if (settings.modern) context.xRayTraceId = about.traceId;
   context.getRemainingTimeInMillis = function getRemainingTimeInMillis() {
     return deadline - now();
   };

@@ -24,6 +24,7 @@ const NEVER_SETTLED = 'The Lambda runtime client detected an unexpected Node.js 
   'For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes';
 
 export class Invocation {
+  last = false; // the process ends after it
   #settings;
   #client;
   #output;
@@ -38,13 +39,13 @@ export class Invocation {
     this.#output = output;
     this.#store = store;
     this.#next = next;
-    this.id = next.headers['lambda-runtime-aws-request-id'];
-    this.tenant = next.headers['lambda-runtime-aws-tenant-id'];
+    this.id = next.about.requestId;
+    this.tenant = next.about.tenantId;
   }
 
   // run calls the handler and posts the outcome.
   async run(handler) {
-    const traceID = this.#next.headers['lambda-runtime-trace-id'];
+    const traceID = this.#next.about.traceId;
     if (traceID) process.env._X_AMZN_TRACE_ID = traceID;
     else delete process.env._X_AMZN_TRACE_ID;
     const options = streaming(handler);
@@ -70,7 +71,7 @@ export class Invocation {
   enter(fn) { this.#enter(fn); }
   onDrained(fn) { this.#onDrained = fn; }
   event() { return parse(this.#next.body); }
-  context() { return newContext(this.#settings, this.#next.headers, this.#settings.modern ? {} : this.#completion()); }
+  context() { return newContext(this.#settings, this.#next.about, this.#settings.modern ? {} : this.#completion()); }
   get modern() { return this.#settings.modern; }
 
   // report logs a failed outcome and returns its type and its document.
@@ -99,16 +100,16 @@ export class Invocation {
     if (outcome.failed) {
       const [type, document] = this.report(outcome);
       await this.#output.flushed();
-      await this.#client.fail(this.id, type, document);
+      await this.#client.fail(this.id, type, document, this.last);
       return;
     }
     await this.#output.flushed();
-    await this.#client.respond(this.id, body);
+    await this.#client.respond(this.id, body, this.last);
   }
 
   // #enter calls fn in an asynchronous context of its own.
   #enter(fn) {
-    const traceID = this.#next.headers['lambda-runtime-trace-id'];
+    const traceID = this.#next.about.traceId;
     root.runInAsyncScope(() => new AsyncResource('Invocation').runInAsyncScope(() => {
       this.#store.run(storeContext(this.id, traceID, this.tenant), fn);
     }));
@@ -134,7 +135,7 @@ export class Invocation {
   // or its context; another return value means nothing.
   #callClassic(handler) {
     const completion = this.#completion();
-    const context = newContext(this.#settings, this.#next.headers, completion);
+    const context = newContext(this.#settings, this.#next.about, completion);
     const result = handler(this.event(), context, completion.callback);
     if (isPromise(result)) result.then(completion.succeed, completion.fail);
     else completion.unless(() => this.succeed(null));

@@ -9,7 +9,7 @@ import { preludes } from './awslambda.mjs';
 import { InvalidStreamingOperation } from './errors.mjs';
 import { isPromise } from './invocation.mjs';
 
-const { from, isBuffer } = Buffer;
+const { isBuffer } = Buffer;
 const { stringify } = JSON;
 
 class ResponseStream extends stream.Writable {
@@ -83,7 +83,7 @@ async function call(invocation, handler, response) {
 async function finish(invocation, response, outcome) {
   if (!outcome.failed) {
     await invocation.output.flushed();
-    await response.response.end({}).catch(() => {});
+    await response.response.end().catch(() => {});
     return;
   }
   const [type, document] = invocation.report(outcome);
@@ -91,13 +91,10 @@ async function finish(invocation, response, outcome) {
   const begun = response.response;
   response.destroy();
   if (begun === null) {
-    await invocation.client.fail(invocation.id, type, document);
+    await invocation.client.fail(invocation.id, type, document, invocation.last);
     return;
   }
-  await begun.end({
-    'Lambda-Runtime-Function-Error-Type': type,
-    'Lambda-Runtime-Function-Error-Body': from(document).toString('base64'),
-  }).catch(() => {});
+  await begun.end({ type, document }).catch(() => {});
 }
 
 // failure is a failure of the stream's own; the older runtimes throw the bare

@@ -148,6 +148,8 @@ func handle(_ context.Context, e event) (any, error) {
 		return nil, nil
 	case "get":
 		return get(e.Path)
+	case "world":
+		return world(), nil
 	}
 	return nil, fmt.Errorf("cannot do %q", e.Do)
 }

@@ -1,7 +1,8 @@
 """The Python side of the Runtime API: loads a handler and serves invocations.
 
 loop        the life of the process, and of one invocation
-api         the Runtime API over one keep-alive connection
+link        the platform by a socket of its own
+api         the Runtime API over one keep-alive connection, where there is no link
 handler     from "package/module.function" to the function
 context     the handler's second argument
 payload     events in, results out
@@ -14,3 +15,7 @@ never need (logging, socket, traceback) is not imported before they need it.
 What is needed later is held by reference, since a function may replace
 anything in the modules that it shares with this package.
 """
+
+
+class Unreachable(Exception):
+    """The platform is gone; there is nothing left to serve."""

@@ -10,12 +10,22 @@ try:
 except ImportError:  # an interpreter without the C module's name
     from socket import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, TCP_NODELAY, socket
 
+from . import Unreachable
+
 _BASE = "/2018-06-01/runtime/"
 _JOIN = 65536  # bodies up to this size go out in one piece with their head
 
 
-class Unreachable(Exception):
-    """The Runtime API is gone; there is nothing left to serve."""
+# What is known about an invocation, by the names that the link uses.
+_ABOUT = (
+    ("lambda-runtime-aws-request-id", "requestId"),
+    ("lambda-runtime-deadline-ms", "deadlineMs"),
+    ("lambda-runtime-invoked-function-arn", "arn"),
+    ("lambda-runtime-trace-id", "traceId"),
+    ("lambda-runtime-client-context", "clientContext"),
+    ("lambda-runtime-cognito-identity", "identity"),
+    ("lambda-runtime-aws-tenant-id", "tenantId"),
+)
 
 
 class _Closed(OSError):
@@ -34,14 +44,11 @@ class Client:
         self._connect()
 
     def next(self):
-        """Wait for an invocation; return its headers and its event.
-
-        Header names are in lower case, values are text.
-        """
+        """Wait for an invocation; return what is known about it, and its event."""
         status, headers, body = self._exchange(b"GET", "invocation/next", b"", ())
         if status != 200:
             raise Unreachable("next invocation: status %d: %r" % (status, body[:200]))
-        return headers, body
+        return {name: headers[header] for header, name in _ABOUT if header in headers}, body
 
     def respond(self, invocation, body, content_type):
         """Answer an invocation."""

@@ -7,18 +7,18 @@ from time import time
 class LambdaContext:
     """What a handler may know about its invocation."""
 
-    def __init__(self, settings, headers, log):
-        self.aws_request_id = headers.get("lambda-runtime-aws-request-id", "")
+    def __init__(self, settings, about, log):
+        self.aws_request_id = about.get("requestId", "")
         self.log_group_name = settings.log_group_name
         self.log_stream_name = settings.log_stream_name
         self.function_name = settings.function_name
         self.memory_limit_in_mb = settings.memory_limit_in_mb
         self.function_version = settings.function_version
-        self.invoked_function_arn = headers.get("lambda-runtime-invoked-function-arn", "")
-        self.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        self.client_context = _client_context(headers.get("lambda-runtime-client-context"))
-        self.identity = CognitoIdentity(_json(headers.get("lambda-runtime-cognito-identity")))
-        self._deadline = int(headers.get("lambda-runtime-deadline-ms", "0"))
+        self.invoked_function_arn = about.get("arn", "")
+        self.tenant_id = about.get("tenantId")
+        self.client_context = _client_context(about.get("clientContext"))
+        self.identity = CognitoIdentity(_json(about.get("identity")))
+        self._deadline = int(about.get("deadlineMs", 0))
         self._log = log
 
     def get_remaining_time_in_millis(self, _now=time):

@@ -9,7 +9,6 @@ import os
 import sys
 
 from . import payload
-from .api import Client
 from .context import LambdaContext
 from .handler import Fault, load
 from .output import Output, flush, unbuffer
@@ -23,6 +22,7 @@ class Settings:
 
     def __init__(self, environ):
         self.handler = environ.get("_HANDLER", "")
+        self.link = environ.pop("_MILLICENT_LINK_FD", "")
         self.api = environ["AWS_LAMBDA_RUNTIME_API"]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         self.runtime_dir = environ.get("LAMBDA_RUNTIME_DIR") or "/var/runtime"
@@ -75,7 +75,7 @@ class Runtime:
         self._settings = settings
         self._output = output
         self._current = current
-        self._api = Client(settings.api)
+        self._api = _client(settings)
         self._encoder = payload.Encoder(ascii_only=settings.version < (3, 12))
         self._pid = _getpid()
         self._handler = None
@@ -93,13 +93,13 @@ class Runtime:
 
     def serve(self):
         """Wait for one invocation and settle it."""
-        headers, body = self._api.next()
-        request_id = headers.get("lambda-runtime-aws-request-id", "")
+        about, body = self._api.next()
+        request_id = about.get("requestId", "")
         self._current.request_id = request_id
-        self._current.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
-        _trace(headers.get("lambda-runtime-trace-id"))
+        self._current.tenant_id = about.get("tenantId")
+        _trace(about.get("traceId"))
         try:
-            result, content_type = self._call(headers, body)
+            result, content_type = self._call(about, body)
         except Exception as error:
             if _getpid() != self._pid:
                 raise
@@ -112,9 +112,9 @@ class Runtime:
             os._exit(0)  # a child that a handler forked and forgot
         self._api.respond(request_id, result, content_type)
 
-    def _call(self, headers, body):
+    def _call(self, about, body):
         try:
-            context = LambdaContext(self._settings, headers, self._output.write)
+            context = LambdaContext(self._settings, about, self._output.write)
         except ValueError as cause:
             raise Fault(
                 "Runtime.LambdaContextUnmarshalError", "Unable to parse Client Context JSON: %s" % cause
@@ -140,12 +140,24 @@ class Runtime:
         return errors.header(document["errorType"]), self._encoder.document(document)
 
 
+def _client(settings):
+    """Return what speaks to the platform: the link where there is one, else
+    the Runtime API."""
+    if settings.link.isdigit():
+        from .link import Link
+
+        return Link(int(settings.link))
+    from .api import Client
+
+    return Client(settings.api)
+
+
 def _trace(trace_id):
     """Give the function the trace header of its invocation, or none."""
     if trace_id:
         _environ["_X_AMZN_TRACE_ID"] = trace_id
-    else:
-        _environ.pop("_X_AMZN_TRACE_ID", None)
+    elif "_X_AMZN_TRACE_ID" in _environ:
+        del _environ["_X_AMZN_TRACE_ID"]
 
 
 def _lay_out_path(settings):

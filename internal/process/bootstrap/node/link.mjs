@@ -1,0 +1,182 @@
+// The platform by a socket that the process was given.
+//
+// A message is four bytes of length of what follows, a byte that says which it
+// is, and its body. To the platform go N (ready for an invocation), R
+// (response), E (error), S, C and T (a response in parts) and F (the function
+// could not be loaded); I, an invocation, comes back: four bytes of length, so
+// much JSON about it, the event.
+//
+// The socket does not keep the process alive while a handler runs: "nothing
+// left to do" has a meaning in the protocol.
+
+import fs from 'node:fs';
+import net from 'node:net';
+
+const { writeSync } = fs;
+const { Socket } = net;
+const { alloc, allocUnsafe, byteLength, concat, from } = Buffer;
+const { Promise } = globalThis;
+const { parse } = JSON;
+const keepNothing = () => {};
+
+const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is too large, not all of it
+const INPUT = 64 << 10;
+const NEXT = from([0, 0, 0, 1, 0x4e]);
+
+export class Link {
+  #fd;
+  #socket;
+  #asked = false;
+  #parts = []; // of a message that has not come whole
+  #size = 0;
+  #waiting = null; // who awaits a message
+  #cause = new Error('link closed by the platform');
+  #ended = false;
+
+  constructor(fd) {
+    this.#fd = fd;
+    const buffer = alloc(INPUT);
+    this.#socket = new Socket({
+      fd, readable: true, writable: true, onread: { buffer, callback: (n) => this.#take(buffer.subarray(0, n)) },
+    });
+    this.#socket.on('error', (error) => { this.#cause = error; });
+    this.#socket.on('close', () => this.#end());
+    this.#socket.on('end', () => this.#end());
+    this.#socket.resume();
+    this.#socket.unref();
+  }
+
+  // next waits for an invocation: what is known about it, and its body.
+  async next() {
+    if (!this.#asked) this.#send(NEXT);
+    this.#asked = false;
+    const { kind, body } = await this.#receive();
+    if (kind !== 0x49) throw new Error(`next invocation: message ${kind}`);
+    const end = 4 + body.readUInt32BE(0);
+    return { about: parse(body.toString('utf8', 4, end)), body: body.toString('utf8', end) };
+  }
+
+  // respond and fail also ask for the next invocation, unless last says that
+  // the process ends.
+  respond(id, body, last) {
+    return this.#post(0x52, [id, 'application/json'], body, last);
+  }
+
+  fail(id, errorType, body, last) {
+    return this.#post(0x45, [id, errorType], body, last);
+  }
+
+  failInit(errorType, body) {
+    return this.#post(0x46, [errorType], body, true);
+  }
+
+  // stream begins a response of unknown length. The result's write takes
+  // Buffers; its end takes what broke it off, if anything did.
+  stream(id, contentType) {
+    this.#send(message(0x53, [id, contentType], ''));
+    return {
+      write: (chunk, done) => this.#send(message(0x43, [], chunk), done),
+      end: ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
+    };
+  }
+
+  // #post sends a message and resolves once it is on its way.
+  #post(kind, texts, body, last) {
+    const data = message(kind, texts, body, last ? 0 : NEXT.length);
+    if (!last) {
+      this.#asked = true;
+      NEXT.copy(data, data.length - NEXT.length);
+    }
+    return new Promise((resolve) => this.#send(data, resolve));
+  }
+
+  // #send writes at once what goes at once: a stream's machinery costs more
+  // than the system call.
+  #send(data, done = keepNothing) {
+    let at = 0;
+    if (this.#socket.writableLength === 0) {
+      try {
+        at = writeSync(this.#fd, data);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') {
+          this.#cause = error;
+          this.#end();
+          done();
+          return;
+        }
+      }
+    }
+    if (at === data.length) done();
+    else this.#socket.write(data.subarray(at), () => done());
+  }
+
+  #receive() {
+    this.#socket.ref();
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      if (this.#ended) this.#end();
+    });
+  }
+
+  // #take puts one message together from what arrives. Nothing comes behind a
+  // message before it is answered.
+  #take(data) {
+    if (this.#size + data.length < this.#wanted(data)) {
+      this.#parts.push(from(data)); // the buffer is used again
+      this.#size += data.length;
+      return true;
+    }
+    if (this.#parts.length > 0) {
+      this.#parts.push(data);
+      data = concat(this.#parts);
+      this.#parts = [];
+      this.#size = 0;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    this.#socket.unref();
+    waiting?.resolve({ kind: data[4], body: data.subarray(5) });
+    return true;
+  }
+
+  // #wanted returns the size of the message whose latest part is data.
+  #wanted(data) {
+    if (this.#size > 0 && this.#parts[0].length < 5) {
+      this.#parts = [concat(this.#parts)];
+      if (this.#size < 5) data = concat([this.#parts[0], data]);
+    }
+    const first = this.#size >= 5 ? this.#parts[0] : data;
+    return first.length < 5 ? 5 : 4 + first.readUInt32BE(0);
+  }
+
+  #end() {
+    this.#ended = true;
+    this.#waiting?.reject(this.#cause);
+    this.#waiting = null;
+  }
+}
+
+// message makes a message of short texts and a body, with room behind it.
+function message(kind, texts, body, room = 0) {
+  let head = 5;
+  for (const text of texts) head += 1 + Math.min(255, byteLength(text));
+  const isText = typeof body === 'string';
+  let size = isText ? byteLength(body) : body.length;
+  if (size > MOST) {
+    body = (isText ? from(body) : body).subarray(0, MOST);
+    size = MOST;
+  }
+  const data = allocUnsafe(head + size + room);
+  data.writeUInt32BE(head - 4 + size, 0);
+  data[4] = kind;
+  let at = 5;
+  for (const text of texts) {
+    const n = Math.min(255, byteLength(text));
+    data[at] = n;
+    data.write(text, at + 1, n);
+    at += 1 + n;
+  }
+  if (typeof body === 'string') data.write(body, head);
+  else body.copy(data, head);
+  return data;
+}

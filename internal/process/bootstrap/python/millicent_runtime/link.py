@@ -1,0 +1,122 @@
+"""The platform by a socket that the process was given.
+
+A message is four bytes of length of what follows, a byte that says which it
+is, and its body. To the platform go N (ready for an invocation), R (response),
+E (error) and F (the function could not be loaded); I, an invocation, comes
+back: four bytes of length, so much JSON about it, the event.
+
+Descriptor numbers are used as they are: nothing has to be imported for them.
+"""
+
+import os
+from json import loads
+from struct import Struct
+
+from . import Unreachable
+
+_HEADER = Struct(">IB")
+_LENGTH = Struct(">I")
+_JOIN = 65536  # bodies up to this size go out in one piece with their head
+_MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
+_ASIDE = 1000
+_NEXT = _HEADER.pack(1, ord("N"))
+
+_read = os.read
+_write = os.write
+
+
+class Link:
+    """Speaks to the platform by a descriptor. For one thread."""
+
+    def __init__(self, fd):
+        self._fd = _aside(fd)
+        self._asked = False
+        self._data = b""
+
+    def next(self):
+        """Wait for an invocation; return what is known about it, and its event."""
+        if not self._asked:
+            self._send(_NEXT)
+        self._asked = False
+        kind, body = self._receive()
+        if kind != ord("I"):
+            raise Unreachable("next invocation: message %r" % kind)
+        end = 4 + _LENGTH.unpack_from(body)[0]
+        return loads(body[4:end]), body[end:]
+
+    def respond(self, invocation, body, content_type):
+        """Answer an invocation, and ask for the next one."""
+        self._asked = True
+        self._post(b"R", _short(invocation) + _short(content_type), body, _NEXT)
+
+    def fail(self, invocation, error_type, body):
+        """Report the failure of an invocation, and ask for the next one."""
+        self._asked = True
+        self._post(b"E", _short(invocation) + _short(error_type), body, _NEXT)
+
+    def fail_init(self, error_type, body):
+        """Report that the function could not be loaded."""
+        self._post(b"F", _short(error_type), body, b"")
+
+    def _post(self, kind, head, body, after):
+        body = body[:_MOST]
+        head = _LENGTH.pack(1 + len(head) + len(body)) + kind + head
+        if len(body) <= _JOIN:
+            self._send(head + body + after)
+        else:
+            self._send(head)
+            self._send(body)
+            self._send(after)
+
+    def _send(self, data):
+        try:
+            size = len(data)
+            done = _write(self._fd, data) if size else 0
+            if done < size:
+                view = memoryview(data)
+                while done < size:
+                    done += _write(self._fd, view[done:])
+        except OSError as cause:
+            raise Unreachable("link: %s" % cause) from None
+
+    def _more(self, size):
+        try:
+            data = _read(self._fd, size)
+        except OSError as cause:
+            raise Unreachable("link: %s" % cause) from None
+        if not data:
+            raise Unreachable("link: closed by the platform")
+        return data
+
+    def _receive(self):
+        data = self._more(_JOIN)
+        while len(data) < 5:
+            data += self._more(_JOIN)
+        size, kind = _HEADER.unpack_from(data)
+        size += 4
+        if len(data) < size:  # nothing comes behind a message before it is answered
+            parts = [data]
+            have = len(data)
+            while have < size:
+                data = self._more(min(size - have, 1 << 20))
+                parts.append(data)
+                have += len(data)
+            data = b"".join(parts)
+        return kind, data[5:]
+
+
+def _aside(fd):
+    """Move a descriptor to where functions that close what is not theirs don't
+    come, nor does a file that they open next."""
+    try:
+        high = os.dup2(fd, _ASIDE, inheritable=False)
+    except OSError:  # beyond the limit of descriptors
+        os.set_inheritable(fd, False)
+        return fd
+    os.close(fd)
+    return high
+
+
+def _short(text):
+    data = text.encode("utf-8", "replace")[:255]
+    return bytes((len(data),)) + data

@@ -1,0 +1,238 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// joinLimit is the size up to which an event is copied behind its head, so
+// that one system call sends both.
+const joinLimit = 64 << 10
+
+// A link is the server's end of the socket to a bootstrap of ours. It moves
+// the session by what the runtime sends. One goroutine at a time uses it, but
+// for interrupt and close.
+type link struct {
+	conn    *os.File
+	session *session
+	in      linkReader
+	out     []byte
+
+	parts   []byte // of a response that comes in parts
+	partsOf *turn  // nil while there is none
+	tooMuch bool   // it is larger than a response may be
+}
+
+// newLink returns the server's end of a new link, and the runtime's.
+func newLink(s *session) (l *link, theirs *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make link: %w", err)
+	}
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
+	}
+	l = &link{conn: os.NewFile(uintptr(fds[0]), "link"), session: s}
+	l.in.src = l.conn
+	return l, os.NewFile(uintptr(fds[1]), "link"), nil
+}
+
+// offer gives t to the runtime, which waits for it; false when the runtime
+// does not wait. A runtime that has ended does not get it: t is not delivered
+// then.
+func (l *link) offer(t *turn) bool {
+	l.until(t.deadline) // a runtime that does not read
+	l.session.mu.Lock()
+	if !l.session.idle() {
+		l.session.mu.Unlock()
+		return false
+	}
+	l.session.turn = t
+	l.session.take()
+	l.session.mu.Unlock()
+
+	l.out = appendInvoke(l.out[:0], t)
+	var err error
+	if len(t.event) <= joinLimit {
+		l.out = append(l.out, t.event...)
+		_, err = l.conn.Write(l.out)
+	} else if _, err = l.conn.Write(l.out); err == nil {
+		_, err = l.conn.Write(t.event)
+	}
+	if err != nil && !interrupted(err) {
+		l.session.mu.Lock()
+		t.delivered = false
+		l.session.mu.Unlock()
+	}
+	return true
+}
+
+// read takes one message of the runtime.
+func (l *link) read() error {
+	kind, body, err := l.in.next()
+	if err != nil {
+		return err
+	}
+	return l.apply(kind, body)
+}
+
+// rest takes what has arrived, without waiting for more.
+func (l *link) rest() {
+	defer func() { l.in.src = l.conn }()
+	l.in.src = present{l.conn}
+	for l.read() == nil {
+	}
+}
+
+// present reads what a file holds, as if nothing more came.
+type present struct{ *os.File }
+
+func (p present) Read(b []byte) (n int, err error) {
+	conn, err := p.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	closed := conn.Control(func(fd uintptr) {
+		for {
+			if n, err = syscall.Read(int(fd), b); !errors.Is(err, syscall.EINTR) {
+				return
+			}
+		}
+	})
+	if err = errors.Join(closed, err); n <= 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err
+}
+
+// until makes reads and writes fail from t on.
+func (l *link) until(t time.Time) { _ = l.conn.SetDeadline(t) } // fails only when closed: then reads do
+
+// interrupt makes a read or write that waits fail. It may come at any time.
+func (l *link) interrupt() { _ = l.conn.SetDeadline(time.Unix(1, 0)) } // as above
+
+func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+func (l *link) close() error { return l.conn.Close() }
+
+// apply moves the session as a message says.
+func (l *link) apply(kind byte, body []byte) error {
+	s := l.session
+	switch kind {
+	case linkNext:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.state == stateRunning {
+			return errViolation
+		}
+		if _, ok := s.ask(); !ok {
+			return errViolation
+		}
+		return nil
+	case linkResponse, linkError:
+		return l.answered(kind, body)
+	case linkStream:
+		return l.begin(body)
+	case linkChunk:
+		return l.chunk(body)
+	case linkTrailer:
+		return l.finish(body)
+	case linkInitError:
+		kind, document, ok := cutShort(body)
+		if !ok {
+			return errViolation
+		}
+		if _, ok := s.claimInit(); !ok {
+			return errViolation
+		}
+		s.settleInit(bounded(&failure{errorType: runtimeErrorType(kind), document: document}))
+		return nil
+	default:
+		return errViolation
+	}
+}
+
+// answered takes a response or an error, all of it in one message.
+func (l *link) answered(kind byte, body []byte) error {
+	id, body, ok := cutShort(body)
+	if !ok {
+		return errViolation
+	}
+	what, payload, ok := cutShort(body)
+	if !ok {
+		return errViolation
+	}
+	state, out := stateResponse, &outcome{payload: payload}
+	if kind == linkError {
+		state, out = stateErrorResponse, &outcome{failure: &failure{errorType: functionErrorType(what), document: payload}}
+	}
+	t, _, _ := l.session.claim(id, state)
+	if t == nil {
+		return errViolation
+	}
+	if len(payload) > maxPayload {
+		out = &outcome{failure: responseTooLarge()}
+	}
+	l.session.settle(t, out)
+	return nil
+}
+
+// bounded returns f, or what becomes of a report that is too large.
+func bounded(f *failure) *failure {
+	if len(f.document) > maxPayload {
+		return responseTooLarge()
+	}
+	return f
+}
+
+// begin takes the start of a response in parts.
+func (l *link) begin(body []byte) error {
+	id, rest, ok := cutShort(body)
+	if !ok {
+		return errViolation
+	}
+	if _, rest, ok = cutShort(rest); !ok || len(rest) > 0 {
+		return errViolation
+	}
+	t, _, _ := l.session.claim(id, stateResponse)
+	if t == nil {
+		return errViolation
+	}
+	l.partsOf, l.parts, l.tooMuch = t, nil, false
+	return nil
+}
+
+// chunk takes a part. Of a response that is too large the caller is told at
+// once; what else comes of it is read and forgotten.
+func (l *link) chunk(part []byte) error {
+	switch {
+	case l.partsOf == nil:
+		return errViolation
+	case l.tooMuch:
+	case len(l.parts)+len(part) > maxPayload:
+		l.parts, l.tooMuch = nil, true
+		l.session.foretell(l.partsOf, &outcome{failure: responseTooLarge()})
+	default:
+		l.parts = append(l.parts, part...)
+	}
+	return nil
+}
+
+// finish takes the end of a response in parts.
+func (l *link) finish(body []byte) error {
+	kind, document, ok := cutShort(body)
+	if !ok || l.partsOf == nil {
+		return errViolation
+	}
+	out := &outcome{payload: l.parts}
+	if kind != "" {
+		out = &outcome{failure: bounded(&failure{errorType: functionErrorType(kind), document: document})}
+	}
+	l.session.settle(l.partsOf, out)
+	l.partsOf, l.parts = nil, nil
+	return nil
+}

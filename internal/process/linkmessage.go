@@ -1,0 +1,205 @@
+package process
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// The link is what the platform's own bootstraps speak instead of HTTP: a
+// stream socket that the runtime inherits. A message is a 4-byte length of
+// what follows, big-endian, a byte that says which it is, and its body.
+//
+// From the server:
+//
+//	A  the environment and the handler of a stem, JSON
+//	I  an invocation: a 4-byte length, so much JSON about it, the event
+//
+// From the runtime, where an id is a byte of length and the request id, and a
+// type is a byte of length and an error type:
+//
+//	B  a stem has started and waits for A
+//	N  initialised, or ready for the next invocation
+//	R  id, content type as a type, payload: the response
+//	E  id, type, document: the invocation failed
+//	S  id, content type as a type: a response begins that comes in parts
+//	C  a part of it
+//	T  type, document: its end; a type says that it broke off
+//	F  type, document: Init failed
+const (
+	linkAssign    = 'A'
+	linkInvoke    = 'I'
+	linkBooted    = 'B'
+	linkNext      = 'N'
+	linkResponse  = 'R'
+	linkError     = 'E'
+	linkStream    = 'S'
+	linkChunk     = 'C'
+	linkTrailer   = 'T'
+	linkInitError = 'F'
+)
+
+const (
+	linkHeader = 5 // length and kind
+
+	// maxLinkBody is room for a payload that is one byte too large, which is
+	// as much as a bootstrap sends of any, behind an id and a type.
+	maxLinkBody = maxPayload + 1 + 2*256
+
+	linkBuffer = 4 << 10
+)
+
+// errViolation means that a runtime does not keep to the link's protocol.
+var errViolation = errors.New("the runtime violates the link's protocol")
+
+// maxBody returns the longest body of a message of that kind, negative for
+// what is no kind that a runtime sends.
+func maxBody(kind byte) int {
+	switch kind {
+	case linkBooted, linkNext:
+		return 0
+	case linkResponse, linkError, linkChunk, linkTrailer, linkInitError:
+		return maxLinkBody
+	case linkStream:
+		return 2 * 256
+	default:
+		return -1
+	}
+}
+
+// A linkReader cuts what a runtime sends into messages. An error of its source
+// loses nothing: next goes on where it was. It holds a message at most, and
+// memory for no more of it than has arrived, twice over.
+type linkReader struct {
+	src  io.Reader
+	buf  [linkBuffer]byte
+	r, w int // what is unread of buf
+
+	in   bool // within a message
+	kind byte
+	want int    // length of its body
+	body []byte // what has come of it
+}
+
+// next returns the next message. Its body is the caller's.
+func (d *linkReader) next() (kind byte, body []byte, err error) {
+	if !d.in {
+		if err := d.header(); err != nil {
+			return 0, nil, err
+		}
+	}
+	for len(d.body) < d.want {
+		if err := d.more(); err != nil {
+			return 0, nil, err
+		}
+	}
+	body, d.body, d.in = d.body, nil, false
+	return d.kind, body, nil
+}
+
+// header reads the header of the next message.
+func (d *linkReader) header() error {
+	for d.w-d.r < linkHeader {
+		copy(d.buf[:], d.buf[d.r:d.w])
+		d.r, d.w = 0, d.w-d.r
+		n, err := d.src.Read(d.buf[d.w:])
+		d.w += n
+		if n == 0 && err != nil {
+			return err
+		}
+	}
+	size := binary.BigEndian.Uint32(d.buf[d.r:])
+	d.kind = d.buf[d.r+4]
+	if limit := maxBody(d.kind); size == 0 || limit < 0 || size-1 > uint32(limit) {
+		return errViolation
+	}
+	d.r += linkHeader
+	d.in, d.want = true, int(size)-1
+	return nil
+}
+
+// more reads a part of the body.
+func (d *linkReader) more() error {
+	left := d.want - len(d.body)
+	if have := d.w - d.r; have > 0 {
+		have = min(have, left)
+		if d.body == nil {
+			d.body = make([]byte, 0, min(d.want, max(have, 16*linkBuffer)))
+		}
+		d.body = append(d.body, d.buf[d.r:d.r+have]...)
+		d.r += have
+		return nil
+	}
+	if len(d.body) == cap(d.body) {
+		grown := make([]byte, len(d.body), min(d.want, max(2*len(d.body), 16*linkBuffer)))
+		copy(grown, d.body)
+		d.body = grown
+	}
+	room := d.body[len(d.body):cap(d.body)]
+	n, err := d.src.Read(room[:min(len(room), left)])
+	d.body = d.body[:len(d.body)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// cutShort takes a text with its length in a byte before it off p.
+func cutShort(p []byte) (text string, rest []byte, ok bool) {
+	if len(p) == 0 || len(p) < 1+int(p[0]) {
+		return "", nil, false
+	}
+	n := 1 + int(p[0])
+	return string(p[1:n]), p[n:], true
+}
+
+// appendInvoke appends the head of the message that hands t over; the event
+// follows it.
+func appendInvoke(dst []byte, t *turn) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0, linkInvoke, 0, 0, 0, 0)
+	about := len(dst)
+	dst = append(dst, `{"requestId":`...)
+	dst = appendQuoted(dst, t.id)
+	dst = append(dst, `,"deadlineMs":`...)
+	dst = strconv.AppendInt(dst, t.deadline.UnixMilli(), 10)
+	dst = appendMember(dst, `,"arn":`, t.arn)
+	dst = appendMember(dst, `,"traceId":`, t.trace)
+	dst = appendMember(dst, `,"clientContext":`, string(t.client))
+	dst = append(dst, '}')
+	binary.BigEndian.PutUint32(dst[about-4:], uint32(len(dst)-about))
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4+len(t.event)))
+	return dst
+}
+
+func appendMember(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendQuoted(append(dst, name...), value)
+}
+
+// appendQuoted appends s as JSON.
+func appendQuoted(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic(fmt.Sprintf("process: encode %q: %v", s, err)) // no string can do that
+			}
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
+}
+
+// appendMessage appends a message of the server with a body.
+func appendMessage(dst []byte, kind byte, body []byte) []byte {
+	dst = binary.BigEndian.AppendUint32(dst, uint32(1+len(body)))
+	return append(append(dst, kind), body...)
+}

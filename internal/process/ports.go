@@ -1,0 +1,86 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// ports are the sockets in a sandbox's network that the platform listens on.
+// They are opened before it is known for whom; until they are served nothing
+// inside connects to them.
+type ports struct {
+	runtime *net.TCPListener // the Runtime API of the first run; nil once a run has it
+	api     *net.TCPListener // the platform's own API; nil without
+	egress  *egress.Port     // nil without
+}
+
+// openPorts opens a sandbox's ports.
+func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
+	p := &ports{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("listen in the sandbox: %w", err), p.close())
+		}
+	}()
+	if p.runtime, err = box.Listen(inside(portRuntimeAPI)); err != nil {
+		return nil, err
+	}
+	if cfg.API != nil {
+		if p.api, err = box.Listen(inside(portPlatform)); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Egress == nil {
+		return p, nil
+	}
+	// Without redirected connections there is still the name server, which
+	// refuses at once where silence would cost a function seconds.
+	p.egress = &egress.Port{OriginalDst: sandbox.OriginalDst}
+	if redirect := cfg.redirect(); redirect != 0 {
+		// They arrive at whichever address the kernel rewrote them to.
+		if p.egress.TCP, err = box.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), redirect)); err != nil {
+			return nil, err
+		}
+	}
+	if p.egress.DNS, err = box.ListenUDP(inside(portDNS)); err != nil {
+		return nil, err
+	}
+	if p.egress.DNSTCP, err = box.Listen(inside(portDNS)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// close closes what nobody serves.
+func (p *ports) close() error {
+	var errs []error
+	for _, l := range []*net.TCPListener{p.runtime, p.api} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	if e := p.egress; e != nil {
+		for _, l := range []*net.TCPListener{e.TCP, e.DNSTCP} {
+			if l != nil {
+				errs = append(errs, l.Close())
+			}
+		}
+		if e.DNS != nil {
+			errs = append(errs, e.DNS.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// takeRuntime returns the listener of the first run's Runtime API, nil when it
+// was taken before.
+func (p *ports) takeRuntime() *net.TCPListener {
+	l := p.runtime
+	p.runtime = nil
+	return l
+}

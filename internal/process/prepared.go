@@ -1,0 +1,129 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// A prepared sandbox has all of an environment but what is a version's own:
+// its code, its limits, its way out. Nothing of any function has run in it,
+// and it serves one environment only.
+type prepared struct {
+	box   *sandbox.Sandbox
+	ports *ports
+}
+
+// bare is the kind of sandbox in which nothing runs yet.
+const bare = "bare"
+
+// kindOf returns the kind of prepared sandbox that v starts in.
+func kindOf(*millicent.Version, Runtime) string { return bare }
+
+// What a prepared sandbox is made with: a version that has it otherwise is
+// started in one of its own.
+const (
+	preparedTmpMB = 512
+	hostname      = "169-254-100-1"
+)
+
+// poolable reports whether v can start in a prepared sandbox.
+func poolable(v *millicent.Version) bool { return v.TmpMB == preparedTmpMB }
+
+// preparedSpec is what every prepared sandbox is made of. It has no memory
+// limit until it has a version.
+func (l *Launcher) preparedSpec() sandbox.Spec {
+	return sandbox.Spec{
+		CPU:      initCPU,
+		Tmp:      preparedTmpMB << 20,
+		Hostname: hostname,
+		Mounts: []sandbox.Mount{
+			{Source: l.runtimes, Target: runtimeDir},
+			{Source: l.opt, Target: optDir},
+		},
+		Redirect: l.cfg.redirect(),
+	}
+}
+
+// specFor is what the sandbox of a version is made of.
+func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
+	spec := l.preparedSpec()
+	spec.Memory = int64(v.MemoryMB) << 20
+	spec.CPU = max(initCPU, cpuShare(v.MemoryMB))
+	spec.Tmp = int64(v.TmpMB) << 20
+	spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: dir, Target: taskRoot})
+	return spec
+}
+
+// prepare makes a sandbox with the ports that an environment listens on.
+func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec) (*prepared, error) {
+	box, err := l.cfg.Host.New(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("make sandbox: %w", err)
+	}
+	p := &prepared{box: box}
+	if p.ports, err = openPorts(&l.cfg, box); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// fit makes a prepared sandbox into one for v.
+func (p *prepared) fit(v *millicent.Version, dir string) error {
+	if err := p.box.Attach(sandbox.Mount{Source: dir, Target: taskRoot}); err != nil {
+		return fmt.Errorf("show code: %w", err)
+	}
+	if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
+		return fmt.Errorf("limit memory: %w", err)
+	}
+	if share := cpuShare(v.MemoryMB); share > initCPU {
+		if err := p.box.SetCPU(share); err != nil {
+			return fmt.Errorf("lend CPU: %w", err)
+		}
+	}
+	if err := p.box.ResetPeak(); err != nil {
+		return fmt.Errorf("measure memory: %w", err)
+	}
+	return nil
+}
+
+// ended implements pooled.
+func (p *prepared) ended() bool { return isClosed(p.box.Done()) }
+
+// size implements pooled.
+func (p *prepared) size() int64 { return bareMemory }
+
+// close frees all that was prepared.
+func (p *prepared) close() error {
+	var err error
+	if p.ports != nil {
+		err = p.ports.close()
+	}
+	return errors.Join(err, p.box.Close())
+}
+
+// acquire returns a sandbox for v with its code in place: a prepared one, or
+// where there is none, or v cannot have it, one that is made now. It fills in
+// its part of rec.
+func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, dir string, rec *millicent.StartRecord) (*prepared, error) {
+	began := time.Now()
+	if poolable(v) {
+		if p, ok := l.pool.take(kindOf(v, rt)); ok {
+			rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
+			began = time.Now()
+			err := p.fit(v, dir)
+			if err == nil {
+				rec.Attach = time.Since(began)
+				return p, nil
+			}
+			l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
+		}
+	}
+	p, err := l.prepare(ctx, l.specFor(v, dir))
+	rec.From, rec.Acquire = millicent.FromNothing, time.Since(began)
+	return p, err
+}

@@ -1,0 +1,90 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A sign is what ended a wait for a runtime.
+type sign int
+
+const (
+	signMet       sign = iota // what was waited for has come
+	signExit                  // the process has ended, perhaps with its sandbox
+	signLate                  // it took too long
+	signCancelled             // nobody waits any more: the context ended, or Close was called
+)
+
+// wait waits until cond, which is called with the lock of r's session held,
+// is met, or until something else ends the wait. What the runtime sent before
+// it ended counts.
+func (e *environment) wait(ctx context.Context, r *run, late time.Time, cond func() bool) sign {
+	if r.link != nil {
+		return e.waitLink(ctx, r, late, cond)
+	}
+	w := r.session.watch(cond)
+	if isClosed(w.met) {
+		return signMet
+	}
+	defer r.session.unwatch(w)
+	timer := time.NewTimer(time.Until(late))
+	defer timer.Stop()
+	select {
+	case <-w.met:
+		return signMet
+	case <-r.process.Done():
+	case <-e.box.Done():
+	case <-timer.C:
+		return signLate
+	case <-ctx.Done():
+		return signCancelled
+	case <-e.ctx.Done():
+		return signCancelled
+	}
+	if isClosed(w.met) {
+		return signMet
+	}
+	return signExit
+}
+
+// waitLink is wait for a runtime on a link: the caller's goroutine itself
+// reads what the runtime sends, for a hand-over between goroutines would cost
+// as much as the rest.
+func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond func() bool) sign {
+	if r.session.holds(cond) {
+		return signMet
+	}
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, r.link.interrupt)()
+	}
+	for {
+		// Whatever ends the wait is seen below, or interrupts the read: its
+		// mark is set before the interruption.
+		r.link.until(late)
+		switch {
+		case e.ended(ctx) != nil:
+			return signCancelled
+		case r.gone():
+			r.link.rest()
+			if r.session.holds(cond) {
+				return signMet
+			}
+			return signExit
+		case !time.Now().Before(late):
+			return signLate
+		}
+		err := r.link.read()
+		for err == nil {
+			if r.session.holds(cond) {
+				return signMet
+			}
+			err = r.link.read()
+		}
+		switch {
+		case interrupted(err):
+		case errors.Is(err, errViolation), !r.exitsWithin(exitGrace): // or it has closed its link
+			r.kill()
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A pid1 is a sandbox's first process as the server sees it. A goroutine that
+// waits for its end takes no thread, as one in os.Process.Wait would: there
+// are as many as there are sandboxes.
+type pid1 struct {
+	pid  int
+	file *os.File // a pidfd
+}
+
+// start runs a program as os.StartProcess does.
+func start(path string, args []string, attr *os.ProcAttr) (*pid1, error) {
+	fd := -1
+	attr.Sys.PidFD = &fd
+	p, err := os.StartProcess(path, args, attr)
+	if err != nil {
+		return nil, err
+	}
+	pid := p.Pid
+	err = p.Release()
+	if fd < 0 {
+		err = errors.Join(err, errors.New("no pidfd"))
+	} else if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("process %d: %w", pid, err), endNow(pid))
+	}
+	return &pid1{pid, os.NewFile(uintptr(fd), "pidfd")}, nil
+}
+
+// endNow ends a child that cannot be watched.
+func endNow(pid int) error {
+	err := unix.Kill(pid, unix.SIGKILL)
+	var ws unix.WaitStatus
+	for {
+		if _, waitErr := unix.Wait4(pid, &ws, 0, nil); !errors.Is(waitErr, unix.EINTR) {
+			return errors.Join(err, waitErr)
+		}
+	}
+}
+
+// kill ends the process; it may have ended before.
+func (p *pid1) kill() error {
+	conn, err := p.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
+	if errors.Is(sent, unix.ESRCH) {
+		return nil
+	}
+	return errors.Join(err, sent)
+}
+
+// wait waits for the process's end and reaps it.
+func (p *pid1) wait() {
+	conn, err := p.file.SyscallConn()
+	if err == nil {
+		err = conn.Read(func(fd uintptr) bool {
+			var info unix.Siginfo
+			for {
+				err := unix.Waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOHANG, nil)
+				if !errors.Is(err, unix.EINTR) {
+					return err == nil && info.Signo != 0 || err != nil && !errors.Is(err, unix.EAGAIN)
+				}
+			}
+		})
+	}
+	if err != nil { // the pidfd cannot be polled: a thread waits
+		var ws syscall.WaitStatus
+		for {
+			if _, err := syscall.Wait4(p.pid, &ws, 0, nil); !errors.Is(err, syscall.EINTR) {
+				break
+			}
+		}
+	}
+}
+
+// close gives the process up. Nobody waits for it any more.
+func (p *pid1) close() error { return p.file.Close() }
