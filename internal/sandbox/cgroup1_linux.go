@@ -37,6 +37,9 @@ func openCgroups1(mounts map[string]string, name string) (*cgroups1, error) {
 	if len(c.dirs) == 0 {
 		return nil, errors.New("no controller of use is mounted")
 	}
+	if dir := c.dirs["cpu"]; dir != "" {
+		weigh("cpu.shares", weight*1024, dir)
+	}
 	return c, nil
 }
 

@@ -49,6 +49,7 @@ func openCgroups2(m mount2, own, name string) (*cgroups2, error) {
 			}
 		}
 	}
+	weigh("cpu.weight", weight*100, c.dir)
 	return c, nil
 }
 

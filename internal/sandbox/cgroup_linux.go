@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -138,6 +139,20 @@ func parseCgroupMounts(mountinfo string) (v1 map[string]string, v2 mount2) {
 		}
 	}
 	return v1, v2
+}
+
+// weight is how many times the CPU of one ordinary process all sandboxes of a
+// Host together get when the machine has not enough for all. With the kernel's
+// default, 1, an environment among a hundred gets next to nothing beside a
+// single busy process, and times out.
+const weight = 10
+
+// weigh sets the weight of a Host's group, and of the one above, that is
+// shared with other Hosts. It is no limit: where it fails, the default stays.
+func weigh(file string, value int64, dir string) {
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		_ = putInt(d, file, value) // see above
+	}
 }
 
 // put writes a control file.

@@ -274,3 +274,12 @@ func TestVersion2(t *testing.T) {
 	}
 	waitFor(t, s.Done(), "the end of what was swept")
 }
+
+func TestWeigh(t *testing.T) {
+	above := newTree(t, filepath.Join(t.TempDir(), "millicent"), map[string]string{"cpu.weight": "100"})
+	own := newTree(t, filepath.Join(string(above), "name"), map[string]string{"cpu.weight": "100"})
+	weigh("cpu.weight", 1000, string(own))
+	above.holds(t, map[string]string{"cpu.weight": "1000"})
+	own.holds(t, map[string]string{"cpu.weight": "1000"})
+	weigh("cpu.weight", 1000, filepath.Join(t.TempDir(), "absent")) // is let go
+}
