@@ -24,7 +24,7 @@ test: setup-test build ## install, build, check the house rules, run every test 
 build: $(HELPER) ## build bin/millicent
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/millicent ./cmd/millicent
 
-$(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go) go.mod
+$(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go internal/sandbox/rootfs/*.go) go.mod
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./internal/sandbox/init
 
 setup-%:
