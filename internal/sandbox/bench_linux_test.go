@@ -80,7 +80,7 @@ func BenchmarkPhases(b *testing.B) {
 		must(s.group.limit(benchSpec))
 		p.close()
 		w.lap("5-limit")
-		w.last, began = began, w.last
+		w.last = began
 		w.lap("new")
 		w.start()
 		t, err := s.Start(Cmd{Path: "/bin/true", Args: []string{"true"}})
