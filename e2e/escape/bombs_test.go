@@ -109,7 +109,7 @@ func TestMemoryBomb(t *testing.T) {
 			return a.python("bombs.handler", with(128, 0, 60)), map[string]any{"do": "segments"}
 		},
 		"processes": func(a *arena) (string, map[string]any) {
-			return a.python("bombs.handler", with(256, 0, 5)), map[string]any{"do": "processes", "n": 50}
+			return a.python("bombs.handler", with(256, 0, 3)), map[string]any{"do": "processes", "n": 50}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,13 +64,16 @@ func (s *Server) Settle(t testing.TB, base Footprint, limit time.Duration) {
 		if now.within(base) {
 			return
 		}
-		// Asking makes the server collect its garbage in time, and with it
-		// the pipes that it keeps for the next connections.
-		s.Metric(t, "go_goroutines")
+		// Work makes the server collect its garbage in time, and with it the
+		// pipes that it keeps for the next connections.
+		if _, _, err := s.Get("/metrics"); err != nil {
+			t.Fatal(err)
+		}
 		if time.Now().After(deadline) {
 			t.Errorf("left behind: before %+v, after %+v, processes %v", base, now, s.Descendants(t))
 			return
 		}
+		s.client.CloseIdleConnections()
 		time.Sleep(50 * time.Millisecond)
 	}
 }
