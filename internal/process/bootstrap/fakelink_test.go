@@ -16,16 +16,9 @@ import (
 )
 
 // overLink says which way the processes under test reach the platform: the
-// tests run once for each.
+// tests run once for each. A link has no connections to lose, and no answers:
+// tests of these return when it is set.
 var overLink bool
-
-// onlyHTTP skips a test of what a link does not do.
-func onlyHTTP(t *testing.T) {
-	t.Helper()
-	if overLink {
-		t.Skip("a link has no connections to lose, and no answers")
-	}
-}
 
 // serveLink serves a link as the fake Runtime API does HTTP, until it is
 // closed, and returns the process's end of it.
