@@ -80,19 +80,32 @@ func (l *link) read() error {
 	return l.apply(kind, body)
 }
 
+// maxRest is more than a socket holds. Who would write more has not ended:
+// a process that a runtime left behind, and that nobody waits for.
+const maxRest = 8 << 20
+
 // rest takes what has arrived, without waiting for more.
 func (l *link) rest() {
 	defer func() { l.in.src = l.conn }()
-	l.in.src = present{l.conn}
+	l.in.src = &present{l.conn, maxRest}
 	for l.read() == nil {
 	}
 }
 
-// present reads what a file holds, as if nothing more came.
-type present struct{ *os.File }
+// present reads what a file holds, as if nothing more came, and no more of it
+// than left.
+type present struct {
+	file *os.File
+	left int
+}
 
-func (p present) Read(b []byte) (n int, err error) {
-	conn, err := p.SyscallConn()
+func (p *present) Read(b []byte) (n int, err error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	b = b[:min(len(b), p.left)]
+	defer func() { p.left -= n }()
+	conn, err := p.file.SyscallConn()
 	if err != nil {
 		return 0, err
 	}

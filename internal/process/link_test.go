@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -270,3 +271,17 @@ type pieces struct {
 }
 
 func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b), p.size)]) }
+
+// TestPresentIsBounded: whoever writes without an end is not read without one.
+func TestPresentIsBounded(t *testing.T) {
+	l := newLinkTest(t)
+	if _, err := l.runtime.Write(bytes.Repeat([]byte("x"), 1000)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ left, want int }{{600, 600}, {600, 400}, {600, 0}} {
+		got, err := io.ReadAll(&present{l.conn, c.left})
+		if len(got) != c.want || err != nil && !errors.Is(err, syscall.EAGAIN) {
+			t.Errorf("got %d bytes, want %d (%v)", len(got), c.want, err)
+		}
+	}
+}
