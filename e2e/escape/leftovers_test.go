@@ -1,12 +1,14 @@
 package escape
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"golang.org/x/sys/unix"
 )
 
 // TestLeftovers leaves a process and files behind. In the same environment of
@@ -81,4 +83,50 @@ func TestSegments(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUsedDisks tries to leave something in a /tmp that looks as if it had
+// never been used, for the platform gives such a one to the next sandbox: what
+// is written there shows, or goes with its writer.
+func TestUsedDisks(t *testing.T) {
+	a := open(t)
+	for i, use := range [][]attempt{
+		{
+			call("xattr", perm, unix.SYS_SETXATTR, "/tmp", "user.x", "x", 1, 0),
+			call("trusted xattr", perm, unix.SYS_SETXATTR, "/tmp", "trusted.x", "x", 1, 0),
+			call("ACL", perm, unix.SYS_SETXATTR, "/tmp", "system.posix_acl_default", "\x02\x00\x00\x00", 4, 0),
+			call("mode", perm, unix.SYS_FCHMODAT, unix.AT_FDCWD, "/tmp", 0o777),
+			call("owner", perm, unix.SYS_FCHOWNAT, unix.AT_FDCWD, "/tmp", 1, 1, 0),
+		},
+		{
+			{Op: "write", Arg: "/tmp/left", To: "left", want: "ok"},
+			{Op: "exec", Arg: "rm /tmp/left; touch -d '1 hour ago' /tmp 2>&1 | grep -c 'not permitted'", want: "ok: 0 1"},
+			{Op: "exec", Arg: "mkdir -p /tmp/a/b && echo left > /tmp/a/b/c", want: "ok: 0"},
+		},
+		{
+			{Op: "exec", name: "a file without a name", want: "ok: 0 left", Arg: `/usr/bin/python3 - <<'END'
+import os
+fd = os.open("/tmp", os.O_TMPFILE | os.O_RDWR, 0o600)
+os.write(fd, b"left" * (1 << 20))
+if os.fork() == 0:  # holds the file, and not the pipe of the output
+    os.close(1)
+    os.close(2)
+    import time
+    time.sleep(1000)
+print(os.pread(fd, 4, 0).decode(), flush=True)
+END`},
+		},
+	} {
+		fn := a.attacker(func(in *lambda.CreateFunctionInput) {
+			in.FunctionName = aws.String(fmt.Sprintf("%s-%d", name(t, "native"), i))
+		})
+		a.during(func() { a.tryAs(fn, use) })
+		a.Delete(t, fn)
+		for n := range 3 {
+			next := a.attacker(func(in *lambda.CreateFunctionInput) {
+				in.FunctionName = aws.String(fmt.Sprintf("%s-%d-%d", name(t, "next"), i, n))
+			})
+			a.tryAs(next, []attempt{{Op: "exec", Arg: "find /tmp | head; df --output=used /tmp | tail -1", want: "ok: 0 /tmp\n…"}})
+		}
+	}
 }

@@ -26,10 +26,12 @@ type Footprint struct {
 // about to close.
 const spare = 8
 
-// within reports whether f holds no more than base.
+// within reports whether f holds no more than base. Loop devices, and the
+// descriptors that go with them, are left out: a server keeps some for its
+// next sandboxes until it stops.
 func (f Footprint) within(base Footprint) bool {
 	return f.Processes <= base.Processes && f.Mounts <= base.Mounts && f.Cgroups <= base.Cgroups &&
-		f.Loops <= base.Loops && f.FDs <= base.FDs+spare
+		f.FDs-f.Loops <= base.FDs-base.Loops+spare
 }
 
 // Footprint counts what the server holds now.
@@ -48,7 +50,7 @@ func (s *Server) Footprint(t testing.TB) Footprint {
 		Processes: len(s.Descendants(t)),
 		Mounts:    strings.Count(string(mounts), s.Data),
 		Cgroups:   s.cgroups(),
-		Loops:     s.loops(t),
+		Loops:     s.loops(),
 		FDs:       len(fds),
 	}
 }
@@ -137,12 +139,8 @@ func (s *Server) cgroups() int {
 }
 
 // loops counts the loop devices with an image of the server's.
-func (s *Server) loops(t testing.TB) int {
-	t.Helper()
-	names, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	if err != nil {
-		t.Fatal(err)
-	}
+func (s *Server) loops() int {
+	names, _ := filepath.Glob("/sys/block/loop*/loop/backing_file") // the pattern is right
 	count := 0
 	for _, name := range names {
 		if file, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(file), s.Data) {

@@ -165,8 +165,8 @@ func (s *Server) removeData() {
 	}
 }
 
-// Stop ends the server as Ctrl-C does, waits for its end, and removes the data
-// directory that was made for it.
+// Stop ends the server as Ctrl-C does, waits for its end, checks that nothing
+// of it is left, and removes the data directory that was made for it.
 func (s *Server) Stop() error {
 	defer s.removeData()
 	_ = s.cmd.Process.Signal(os.Interrupt) // it may have ended already
@@ -179,6 +179,9 @@ func (s *Server) Stop() error {
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("the server stopped with exit code %d:\n%s", code, Tail(s.Log(), 100))
+	}
+	if cgroups, loops := s.cgroups(), s.loops(); cgroups > 0 || loops > 0 {
+		return fmt.Errorf("the server left %d cgroups and %d loop devices:\n%s", cgroups, loops, Tail(s.Log(), 100))
 	}
 	return nil
 }

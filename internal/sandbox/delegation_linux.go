@@ -22,9 +22,10 @@ import (
 //	├── millicent-server            where the server goes
 //	└── millicent/<Name>/<id>       where its sandboxes are
 //
-// What a killed server leaves there ends with the service, frozen or not. A
-// server of root to which nothing was handed puts millicent/<Name>/<id> at
-// the top of the tree, which alone may have processes and controllers both.
+// What a killed server leaves there ends with the service; what is frozen, when
+// the service's time to stop is up. A server of root to which nothing was
+// handed puts millicent/<Name>/<id> at the top of the tree, which alone may
+// have processes and controllers both.
 
 // serverGroup is the name of the group into which a server moves.
 const serverGroup = "millicent-server"
