@@ -49,18 +49,40 @@ func endNow(pid int) error {
 	}
 }
 
-// kill ends the process; it may have ended before.
-func (p *pid1) kill() error {
-	conn, err := p.file.SyscallConn()
+// withFD calls f with a file's descriptor, which stays open meanwhile.
+func withFD(file *os.File, f func(fd int) error) error {
+	conn, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	var sent error
-	err = conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
-	if errors.Is(sent, unix.ESRCH) {
+	var done error
+	if conn.Control(func(fd uintptr) { done = f(int(fd)) }) != nil {
+		return os.ErrClosed // nothing else can be the matter
+	}
+	return done
+}
+
+// kill ends the process; it may have ended before.
+func (p *pid1) kill() error {
+	err := withFD(p.file, func(fd int) error { return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) })
+	if errors.Is(err, unix.ESRCH) {
 		return nil
 	}
-	return errors.Join(err, sent)
+	return err
+}
+
+// handle returns another descriptor of the process, by which it is found as
+// long as it is not reaped.
+func (p *pid1) handle() (*os.File, error) {
+	dup := -1
+	err := withFD(p.file, func(fd int) (err error) {
+		dup, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), "pidfd"), nil
 }
 
 // wait waits for the process's end and reaps it.

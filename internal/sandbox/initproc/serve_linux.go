@@ -55,6 +55,8 @@ func (s *server) answer(r *Request, fds []int) bool {
 		err = attach(fds, r.Target)
 	case Listen:
 		give, err = listen(r.Net, r.IP, r.Port)
+	case Rules:
+		give, err = ruleset()
 	}
 	closeAll(fds)
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oomScore makes the kernel end processes inside before anything else of the
+// OOMScore makes the kernel end processes inside before anything else of the
 // machine, pid 1 included.
-const oomScore = "800"
+const OOMScore = "800"
 
 // oomFile is this process's oom_score_adj, which a new process inherits. It
 // has to be opened while the machine's /proc is in sight. Raising it is an
@@ -35,7 +35,7 @@ func openOOM() *oomFile {
 
 func (o *oomFile) raise() {
 	if o != nil {
-		_, _ = unix.Pwrite(o.fd, []byte(oomScore), 0) // then pid 1 is as likely a victim
+		_, _ = unix.Pwrite(o.fd, []byte(OOMScore), 0) // then pid 1 is as likely a victim
 	}
 }
 

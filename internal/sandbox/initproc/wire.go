@@ -14,7 +14,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 3
+const version = 4
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -26,6 +26,7 @@ const (
 	KillAll                 // end every process but pid 1
 	Attach                  // add a mount
 	Listen                  // make a listening socket
+	Rules                   // make a Landlock ruleset for a process that enters
 )
 
 // Events of pid 1.
@@ -165,7 +166,7 @@ func (r *Request) Unmarshal(p []byte) error {
 		r.IP[i] = d.byte()
 	}
 	r.Port = uint16(d.num(1<<16 - 1))
-	if r.Kind < Start || r.Kind > Listen {
+	if r.Kind < Start || r.Kind > Rules {
 		d.bad = true
 	}
 	return d.end()
