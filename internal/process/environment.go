@@ -60,6 +60,9 @@ type environment struct {
 	init   time.Duration // what a successful Init phase took
 	broken error         // the sandbox cannot be used any more
 
+	measured time.Time // when peak was
+	peak     int       // memory in MB
+
 	started millicent.StartRecord // complete with the first invocation
 }
 

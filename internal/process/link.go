@@ -21,6 +21,7 @@ type link struct {
 	session *session
 	in      linkReader
 	out     []byte
+	limit   time.Time // when reads and writes fail; zero when it is not known
 
 	parts   []byte // of a response that comes in parts
 	partsOf *turn  // nil while there is none
@@ -63,6 +64,9 @@ func (l *link) offer(t *turn) bool {
 	} else if _, err = l.conn.Write(l.out); err == nil {
 		_, err = l.conn.Write(t.event)
 	}
+	if err != nil {
+		l.limit = time.Time{}
+	}
 	if err != nil && !interrupted(err) {
 		l.session.mu.Lock()
 		t.delivered = false
@@ -75,6 +79,7 @@ func (l *link) offer(t *turn) bool {
 func (l *link) read() error {
 	kind, body, err := l.in.next()
 	if err != nil {
+		l.limit = time.Time{} // it may have been an interruption
 		return err
 	}
 	return l.apply(kind, body)
@@ -110,9 +115,16 @@ func (p present) Read(b []byte) (n int, err error) {
 }
 
 // until makes reads and writes fail from t on.
-func (l *link) until(t time.Time) { _ = l.conn.SetDeadline(t) } // fails only when closed: then reads do
+func (l *link) until(t time.Time) {
+	if l.limit.Equal(t) {
+		return
+	}
+	l.limit = t
+	_ = l.conn.SetDeadline(t) // fails only when it is closed: then reads do
+}
 
-// interrupt makes a read or write that waits fail. It may come at any time.
+// interrupt makes a read or write that waits fail, or the next one that would.
+// It may come at any time. Whoever sees the failure goes on after until.
 func (l *link) interrupt() { _ = l.conn.SetDeadline(time.Unix(1, 0)) } // as above
 
 func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -47,7 +47,7 @@ func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		want += s
-		p.drain()
+		drain(p)
 		if got := c.String(); got != want {
 			t.Fatalf("after write %d: got %d bytes, want %d", i, len(got), len(want))
 		}
@@ -70,7 +70,7 @@ func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 		}
 	}()
 	for range 10 {
-		p.drain() // the test hangs here if drain follows the writer
+		drain(p) // the test hangs here if drain follows the writer
 	}
 	p.close(0)
 	<-stopped
@@ -88,7 +88,7 @@ func TestCloseReadsToTheEndAndIsIdempotent(t *testing.T) {
 	p.started()
 	p.close(time.Minute)
 	p.close(time.Minute)
-	p.drain()
+	drain(p)
 	if got, want := c.String(), "last words"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

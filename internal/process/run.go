@@ -161,8 +161,7 @@ func (e *environment) stop(r *run) error {
 
 // drain puts what the run wrote so far into the log.
 func (r *run) drain() {
-	r.frames.drain()
-	r.output.drain()
+	drain(r.frames, r.output)
 }
 
 // gone reports whether the process has ended.

@@ -23,11 +23,11 @@ export class Settings {
   }
 }
 
-// newContext makes the context of an invocation. completion holds done, fail,
-// succeed and callbackWaitsForEmptyEventLoop where the runtime has them.
-export function newContext(settings, about, completion) {
+// newContext makes the context of an invocation out of an object that holds
+// done, fail, succeed and callbackWaitsForEmptyEventLoop where the runtime has
+// them.
+export function newContext(settings, about, context) {
   const deadline = +about.deadlineMs;
-  const context = Object.defineProperties({}, Object.getOwnPropertyDescriptors(completion));
   context.functionVersion = settings.functionVersion;
   context.functionName = settings.functionName;
   context.memoryLimitInMB = settings.memoryLimitInMB;

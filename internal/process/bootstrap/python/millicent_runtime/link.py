@@ -9,7 +9,7 @@ Descriptor numbers are used as they are: nothing has to be imported for them.
 """
 
 import os
-from json import loads
+from json import JSONDecoder
 from struct import Struct
 
 from . import Unreachable
@@ -21,6 +21,7 @@ _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too l
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
 
+_scan = JSONDecoder().scan_once
 _read = os.read
 _write = os.write
 
@@ -42,7 +43,7 @@ class Link:
         if kind != ord("I"):
             raise Unreachable("next invocation: message %r" % kind)
         end = 4 + _LENGTH.unpack_from(body)[0]
-        return loads(body[4:end]), body[end:]
+        return _scan(body[4:end].decode("utf-8"), 0)[0], body[end:]
 
     def respond(self, invocation, body, content_type):
         """Answer an invocation, and ask for the next one."""

@@ -79,6 +79,7 @@ class Runtime:
         self._encoder = payload.Encoder(ascii_only=settings.version < (3, 12))
         self._pid = _getpid()
         self._handler = None
+        self._traced = False
 
     def init(self):
         """Load the handler, or report why it can't be loaded and exit."""
@@ -97,7 +98,10 @@ class Runtime:
         request_id = about.get("requestId", "")
         self._current.request_id = request_id
         self._current.tenant_id = about.get("tenantId")
-        _trace(about.get("traceId"))
+        trace_id = about.get("traceId")
+        if trace_id or self._traced:
+            self._traced = bool(trace_id)
+            _trace(trace_id)
         try:
             result, content_type = self._call(about, body)
         except Exception as error:
@@ -156,8 +160,8 @@ def _trace(trace_id):
     """Give the function the trace header of its invocation, or none."""
     if trace_id:
         _environ["_X_AMZN_TRACE_ID"] = trace_id
-    elif "_X_AMZN_TRACE_ID" in _environ:
-        del _environ["_X_AMZN_TRACE_ID"]
+    else:
+        _environ.pop("_X_AMZN_TRACE_ID", None)
 
 
 def _lay_out_path(settings):
