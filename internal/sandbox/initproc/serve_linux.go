@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +45,7 @@ func (s *server) answer(r *Request, fds []int) bool {
 	switch r.Kind {
 	case Start: // takes the descriptors with it and answers by itself
 		go s.start(r, fds)
+		runtime.Gosched() // else it is found when this thread has been in its system call for a while
 		return true
 	case KillAll:
 		go s.killAll(r.Seq)
