@@ -19,6 +19,33 @@ type ports struct {
 	egress  *egress.Port     // nil without
 }
 
+// redirectPort is where outbound connections arrive: at whichever address the
+// kernel rewrote them to.
+var redirectPort = netip.AddrPortFrom(netip.IPv4Unspecified(), portRedirect)
+
+// tcpPorts lists what openPorts listens on.
+func (c *Config) tcpPorts() []netip.AddrPort {
+	list := []netip.AddrPort{inside(portRuntimeAPI)}
+	if c.API != nil {
+		list = append(list, inside(portPlatform))
+	}
+	if c.redirect() != 0 {
+		list = append(list, redirectPort)
+	}
+	if c.Egress != nil {
+		list = append(list, inside(portDNS))
+	}
+	return list
+}
+
+// udpPorts does so for UDP.
+func (c *Config) udpPorts() []netip.AddrPort {
+	if c.Egress == nil {
+		return nil
+	}
+	return []netip.AddrPort{inside(portDNS)}
+}
+
 // openPorts opens a sandbox's ports.
 func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
 	p := &ports{}
@@ -41,9 +68,8 @@ func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
 	// Without redirected connections there is still the name server, which
 	// refuses at once where silence would cost a function seconds.
 	p.egress = &egress.Port{OriginalDst: sandbox.OriginalDst}
-	if redirect := cfg.redirect(); redirect != 0 {
-		// They arrive at whichever address the kernel rewrote them to.
-		if p.egress.TCP, err = box.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), redirect)); err != nil {
+	if cfg.redirect() != 0 {
+		if p.egress.TCP, err = box.Listen(redirectPort); err != nil {
 			return nil, err
 		}
 	}

@@ -45,6 +45,8 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 			{Source: l.runtimes, Target: runtimeDir},
 			{Source: l.opt, Target: optDir},
 		},
+		TCP:      l.cfg.tcpPorts(),
+		UDP:      l.cfg.udpPorts(),
 		Redirect: l.cfg.redirect(),
 	}
 }

@@ -32,7 +32,8 @@ type control struct {
 type answer struct {
 	initproc.Event
 	file    *os.File
-	process *Process // that Start started
+	ports   []*os.File // that came with Ready
+	process *Process   // that Start started
 }
 
 // newControl returns the server's end and pid 1's. exited is called for each
@@ -63,15 +64,22 @@ func newControl(closing <-chan struct{}, exited func(initproc.Event)) (*control,
 func (c *control) read(started func(initproc.Event) *Process) {
 	defer close(c.done)
 	buf := make([]byte, 8<<10)
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgSpace(4*initproc.MaxPorts))
 	for {
 		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
 		if err != nil || n == 0 {
 			return
 		}
-		a := answer{file: passedFile(oob[:oobn])}
+		var a answer
+		files := passedFiles(oob[:oobn])
 		if err := a.Unmarshal(buf[:n]); err != nil {
+			closeFiles(files)
 			return // not a message of pid 1 as we know it
+		}
+		if a.Kind == initproc.Ready {
+			a.ports = files
+		} else if len(files) > 0 {
+			a.file = files[0]
 		}
 		switch a.Kind {
 		case initproc.Ready:
@@ -99,21 +107,33 @@ func (c *control) deliver(to chan answer, a answer) {
 		if a.file != nil {
 			a.file.Close()
 		}
+		closeFiles(a.ports)
 	}
 }
 
-// passedFile returns the descriptor in a control message, nil without one.
-func passedFile(oob []byte) *os.File {
+// passedFiles returns the descriptors in a control message.
+func passedFiles(oob []byte) (files []*os.File) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil
 	}
 	for i := range msgs {
-		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil && len(fds) > 0 {
-			return os.NewFile(uintptr(fds[0]), "passed")
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // not descriptors
+		}
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), "passed"))
 		}
 	}
-	return nil
+	return files
+}
+
+// closeFiles closes what nobody takes: nothing was written to it.
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
 }
 
 // send writes one packet with descriptors.

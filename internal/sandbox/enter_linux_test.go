@@ -80,11 +80,11 @@ func (z *zygote) enter(t *testing.T, s *Sandbox, out *os.File, script string) (p
 	if err != nil {
 		t.Fatal(err)
 	}
-	pidfd := passedFile(oob[:n])
-	if pidfd == nil {
+	passed := passedFiles(oob[:n])
+	if len(passed) != 1 {
 		t.Fatal("the zygote sent no pidfd")
 	}
-	p, exited := s.Adopt(pidfd)
+	p, exited := s.Adopt(passed[0])
 	return p, func() {
 		var how [2]int
 		z.conn.SetReadDeadline(time.Now().Add(time.Minute))

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -35,6 +36,10 @@ type Spec struct {
 	Tmp      int64   // size of /tmp in bytes, not charged to Memory
 	Hostname string
 	Mounts   []Mount
+
+	// TCP and UDP are where the caller will Listen: sockets that are made with
+	// the sandbox take less time than those made later.
+	TCP, UDP []netip.AddrPort
 
 	// Redirect, when not zero, is the port on which the caller will Listen
 	// for every TCP connection that a process makes to an address other than

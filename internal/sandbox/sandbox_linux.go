@@ -32,9 +32,10 @@ type Sandbox struct {
 	frozen bool
 
 	mu        sync.Mutex
-	processes map[int]*Process // by pid inside
-	entered   int              // the processes that did, counted downwards
-	over      bool             // pid 1 has ended
+	processes map[int]*Process           // by pid inside
+	entered   int                        // the processes that did, counted downwards
+	over      bool                       // pid 1 has ended
+	ports     map[initproc.Port]*os.File // of the Spec, until they are asked for
 
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once
@@ -194,6 +195,12 @@ func (s *Sandbox) Close() error {
 func (s *Sandbox) free() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	s.mu.Lock()
+	for port, f := range s.ports {
+		f.Close() // nobody has asked for it
+		delete(s.ports, port)
+	}
+	s.mu.Unlock()
 	var errs []error
 	if s.pid1 != nil {
 		errs = append(errs, s.thaw(), s.endPID1(ctx), s.pid1.close())

@@ -10,11 +10,11 @@ import (
 // controlFD is where pid 1 finds its end of the socket pair.
 const controlFD = 3
 
-// send writes one packet with an optional descriptor (-1 for none).
-func send(p []byte, fd int) error {
+// send writes one packet with descriptors.
+func send(p []byte, fds ...int) error {
 	var oob []byte
-	if fd >= 0 {
-		oob = unix.UnixRights(fd)
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
 	}
 	for {
 		err := unix.Sendmsg(controlFD, p, oob, nil, unix.MSG_NOSIGNAL)

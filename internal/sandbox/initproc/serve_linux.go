@@ -56,7 +56,7 @@ func (s *server) answer(r *Request, fds []int) bool {
 	case Attach:
 		err = attach(fds, r.Target)
 	case Listen:
-		give, err = listen(r.Net, r.IP, r.Port)
+		give, err = listen(r.Port)
 	case Rules:
 		give, err = ruleset()
 	}
@@ -64,11 +64,11 @@ func (s *server) answer(r *Request, fds []int) bool {
 	if err != nil {
 		ans.Errno, ans.Op = errnoOf(err), err.Error()
 	}
-	sent := send(ans.Marshal(), give)
-	if give >= 0 {
-		unix.Close(give)
+	if give < 0 {
+		return send(ans.Marshal()) == nil
 	}
-	return sent == nil
+	defer unix.Close(give)
+	return send(ans.Marshal(), give) == nil
 }
 
 // start runs a process on the spawner's thread.
@@ -83,7 +83,7 @@ func (s *server) start(r *Request, fds []int) {
 	} else {
 		s.children[pid] = true
 	}
-	_ = send(ans.Marshal(), -1) // when it fails the server is gone, and serve ends this process
+	_ = send(ans.Marshal()) // when it fails the server is gone, and serve ends this process
 	select {
 	case s.kick <- struct{}{}:
 	default:
@@ -127,7 +127,7 @@ func (s *server) reapDead() {
 		} else {
 			e.Code = int32(ws.ExitStatus())
 		}
-		_ = send(e.Marshal(), -1) // as in start
+		_ = send(e.Marshal()) // as in start
 	}
 }
 
@@ -155,5 +155,5 @@ func (s *server) killAll(seq uint32) {
 	}
 	s.reapDead()
 	ans := Event{Kind: Answer, Seq: seq}
-	_ = send(ans.Marshal(), -1) // as in start
+	_ = send(ans.Marshal()) // as in start
 }
