@@ -135,8 +135,16 @@ func (g *group1) limit(s Spec) error {
 			return err
 		}
 	}
-	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+	if err := g.setPids(s.pids()); err != nil {
 		return err
+	}
+	if dir := g.dirs["cpu"]; dir != "" {
+		if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
+			return err
+		}
+	}
+	if s.CPU == 0 {
+		return nil
 	}
 	return g.setCPU(s.CPU)
 }
@@ -180,9 +188,6 @@ func (g *group1) setCPU(cores float64) error {
 	}
 	if cores == 0 {
 		return putInt(dir, "cpu.cfs_quota_us", -1)
-	}
-	if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
-		return err
 	}
 	return putInt(dir, "cpu.cfs_quota_us", quota(cores))
 }
