@@ -21,6 +21,10 @@ const (
 	// costs as much as a tenth of a short invocation.
 	peakInterval = 10 * time.Millisecond
 
+	// drainGap is the time without invocations after which the output of a
+	// runtime that is idle is looked at.
+	drainGap = 2 * time.Millisecond
+
 	// exitGrace is how long a process may take to end after a sign of its
 	// end was seen elsewhere.
 	exitGrace = time.Second
@@ -101,7 +105,11 @@ func (e *environment) awaitLast(ctx context.Context) {
 		return
 	}
 	if !r.gone() && e.wait(ctx, r, r.deadline, r.session.idle) == signMet {
-		r.drain() // what was written between invocations belongs to none
+		// What was written between invocations belongs to none. In less time
+		// than that nobody can say which side of a line it was on.
+		if time.Since(r.drained) > drainGap {
+			r.drain()
+		}
 		return
 	}
 	e.discard()

@@ -46,7 +46,6 @@ func newLink(s *session) (l *link, theirs *os.File, err error) {
 // does not wait. A runtime that has ended does not get it: t is not delivered
 // then.
 func (l *link) offer(t *turn) bool {
-	l.until(t.deadline) // a runtime that does not read
 	l.session.mu.Lock()
 	if !l.session.idle() {
 		l.session.mu.Unlock()
@@ -60,12 +59,9 @@ func (l *link) offer(t *turn) bool {
 	var err error
 	if len(t.event) <= joinLimit {
 		l.out = append(l.out, t.event...)
-		_, err = l.conn.Write(l.out)
-	} else if _, err = l.conn.Write(l.out); err == nil {
-		_, err = l.conn.Write(t.event)
-	}
-	if err != nil {
-		l.limit = time.Time{}
+		err = l.send(l.out, t.deadline)
+	} else if err = l.send(l.out, t.deadline); err == nil {
+		err = l.send(t.event, t.deadline)
 	}
 	if err != nil && !interrupted(err) {
 		l.session.mu.Lock()
@@ -73,6 +69,20 @@ func (l *link) offer(t *turn) bool {
 		l.session.mu.Unlock()
 	}
 	return true
+}
+
+// send writes p. Only one that the socket's buffer does not hold waits, for a
+// runtime that does not read, until late or an interruption.
+func (l *link) send(p []byte, late time.Time) error {
+	n, err := l.conn.Write(p)
+	if !interrupted(err) {
+		return err
+	}
+	// The limit was that of a wait before.
+	l.limit = time.Time{}
+	l.until(late)
+	_, err = l.conn.Write(p[n:])
+	return err
 }
 
 // read takes one message of the runtime.

@@ -24,6 +24,7 @@ type run struct {
 	ooms    int           // kernel kills for memory before this run
 
 	deadline time.Time // of the latest invocation
+	drained  time.Time // when output and frames were, the last time
 }
 
 // drainEnd is how long the end of a run's output may take once everything
@@ -161,6 +162,7 @@ func (e *environment) stop(r *run) error {
 
 // drain puts what the run wrote so far into the log.
 func (r *run) drain() {
+	r.drained = time.Now()
 	drain(r.frames, r.output)
 }
 
