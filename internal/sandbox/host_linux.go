@@ -180,7 +180,11 @@ func (h *Host) probe() error {
 	for _, m := range s.missing {
 		h.limited("%s", lacks[m])
 	}
-	return s.Close()
+	err = s.Close()
+	if h.disks != nil {
+		err = errors.Join(err, h.disks.clearStock()) // nobody wants another of that size
+	}
+	return err
 }
 
 // lacks explains what pid 1 finds missing.
