@@ -208,15 +208,15 @@ var helperEnv = []string{"GOMAXPROCS=3", "GOGC=off", "GOMEMLIMIT=8MiB", "GODEBUG
 
 // startPID1 starts the first process in its namespaces.
 func (s *Sandbox) startPID1() (err error) {
-	var theirs *os.File
+	var theirs []*os.File
 	if s.control, theirs, err = newControl(s.closing, s.processExited); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	defer theirs.Close()
+	defer closeFiles(theirs)
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   helperEnv,
-		Files: []*os.File{s.host.null, s.host.null, s.host.null, theirs},
+		Files: append([]*os.File{s.host.null, s.host.null, s.host.null}, theirs...),
 		Sys: &syscall.SysProcAttr{
 			Setsid: true, // a terminal's signals are not for it
 			Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
@@ -267,7 +267,7 @@ func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
 	if s.host.rootless {
 		cfg.UID, cfg.GID = uint32(os.Geteuid()), uint32(os.Getegid())
 	}
-	if err := s.control.send(cfg.Marshal(), p.files()); err != nil {
+	if err := send(s.control.conn, cfg.Marshal(), p.files()); err != nil {
 		return fmt.Errorf("direct pid 1: %w", err)
 	}
 	ready, err := s.control.await(ctx, s.control.ready)

@@ -206,7 +206,7 @@ func (s *Sandbox) free() error {
 		errs = append(errs, s.thaw(), s.endPID1(ctx), s.pid1.close())
 	}
 	if s.control != nil {
-		errs = append(errs, s.control.conn.Close())
+		errs = append(errs, s.control.close())
 	}
 	if s.group != nil {
 		if errors.Join(errs...) != nil { // else everything inside has ended with pid 1

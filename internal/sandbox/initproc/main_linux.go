@@ -30,28 +30,36 @@ func Main() {
 // run has the spawner set up, and serves until the server closes the socket.
 func run() int {
 	// What the server was given by whoever started it is not for the sandbox.
-	if err := unix.CloseRange(controlFD+1, 1<<31-1, 0); err != nil {
+	if err := unix.CloseRange(spawnFD+1, 1<<31-1, 0); err != nil {
 		return 1
 	}
 	oom := openOOM()
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
 	unix.CloseOnExec(controlFD)
-	sp := newSpawner(oom)
+	unix.CloseOnExec(spawnFD)
 	set := make(chan *server, 1)
-	sp.work <- func() { set <- prepare(sp) }
+	go func() { // the spawner
+		runtime.LockOSThread()
+		buf := make([]byte, MaxMessage)
+		s := prepare(buf, &spawner{oom: oom})
+		set <- s
+		if s != nil {
+			s.serveSpawns(buf)
+		}
+	}()
 	dropInit(kept)
 	s := <-set
 	if s == nil {
 		return 1
 	}
 	go s.reap()
-	return s.serve(sp.buf)
+	return s.serve(make([]byte, MaxMessage))
 }
 
 // prepare takes the Config, sets up and tells the server; nil when there is
 // nothing to serve.
-func prepare(sp *spawner) *server {
-	p, fds, err := receive(sp.buf)
+func prepare(buf []byte, sp *spawner) *server {
+	p, fds, err := receive(controlFD, buf)
 	if err != nil || len(p) == 0 {
 		return nil
 	}

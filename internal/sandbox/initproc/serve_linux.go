@@ -1,7 +1,7 @@
 package initproc
 
 import (
-	"runtime"
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -20,10 +20,26 @@ type server struct {
 	children map[int]bool // started and not yet told dead
 }
 
-// serve answers requests until the socket closes; it returns the exit code.
+// serveSpawns answers the requests to Start, on the spawner's thread.
+func (s *server) serveSpawns(buf []byte) {
+	for {
+		p, fds, err := receive(spawnFD, buf)
+		if err != nil || len(p) == 0 {
+			return // serve sees it as well, and ends this process
+		}
+		var r Request
+		if err := r.Unmarshal(p); err != nil || r.Kind != Start {
+			os.Exit(1)
+		}
+		s.start(&r, fds)
+	}
+}
+
+// serve answers all other requests until the socket closes; it returns the
+// exit code.
 func (s *server) serve(buf []byte) int {
 	for {
-		p, fds, err := receive(buf)
+		p, fds, err := receive(controlFD, buf)
 		if err != nil || len(p) == 0 {
 			return 0
 		}
@@ -43,10 +59,6 @@ func (s *server) answer(r *Request, fds []int) bool {
 	give := -1
 	var err error
 	switch r.Kind {
-	case Start: // takes the descriptors with it and answers by itself
-		go s.start(r, fds)
-		runtime.Gosched() // else it is found when this thread has been in its system call for a while
-		return true
 	case KillAll:
 		go s.killAll(r.Seq)
 		closeAll(fds)
@@ -71,7 +83,7 @@ func (s *server) answer(r *Request, fds []int) bool {
 	return send(ans.Marshal(), give) == nil
 }
 
-// start runs a process on the spawner's thread.
+// start runs a process and answers. The calling thread is the spawner's.
 func (s *server) start(r *Request, fds []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
