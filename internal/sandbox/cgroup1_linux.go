@@ -143,10 +143,27 @@ func (g *group1) limit(s Spec) error {
 			return err
 		}
 	}
+	if s.Background {
+		if err := g.setBackground(true); err != nil {
+			return err
+		}
+	}
 	if s.CPU == 0 {
 		return nil
 	}
 	return g.setCPU(s.CPU)
+}
+
+func (g *group1) setBackground(on bool) error {
+	dir := g.dirs["cpu"]
+	if dir == "" {
+		return nil
+	}
+	const usual, little = 1024, 16
+	if on {
+		return putInt(dir, "cpu.shares", little)
+	}
+	return putInt(dir, "cpu.shares", usual)
 }
 
 // setMemory sets the limit and, where swap is accounted, the same one for

@@ -108,6 +108,15 @@ func (s *Sandbox) SetCPU(cores float64) error {
 	return s.group.setCPU(cores)
 }
 
+// SetBackground says whether the processes inside get next to no processor
+// time while those of other sandboxes want it.
+func (s *Sandbox) SetBackground(on bool) error {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setBackground(on)
+}
+
 // SetMemory changes the memory limit, in bytes. The kernel gives memory up, or
 // refuses, when more is in use.
 func (s *Sandbox) SetMemory(bytes int64) error {
