@@ -79,9 +79,7 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 	if err := l.layOut(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.remove())
 	}
-	l.pool = newPool(cfg.Pool, func(ctx context.Context, _ string) (*prepared, error) {
-		return l.prepare(ctx, l.preparedSpec())
-	}, func(kind string, err error) {
+	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
 	return l, nil

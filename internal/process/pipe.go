@@ -34,9 +34,8 @@ const pipeSize = 64 << 10
 // pipeBuffers are for reading: most pipes are silent most of the time.
 var pipeBuffers = sync.Pool{New: func() any { return new([pipeSize]byte) }}
 
-// newPipe returns a pipe that hands what it reads to take, one call at a
-// time, and calls flush when what came so far shall not wait for more.
-func newPipe(take func(p []byte), flush func()) (*pipe, error) {
+// newPipe returns a pipe, which nobody reads before serve is called.
+func newPipe() (*pipe, error) {
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("make log pipe: %w", err)
@@ -46,16 +45,29 @@ func newPipe(take func(p []byte), flush func()) (*pipe, error) {
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		return nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
 	}
-	p := &pipe{
-		fd:    fds[0],
-		r:     os.NewFile(uintptr(fds[0]), "log pipe"),
-		w:     os.NewFile(uintptr(fds[1]), "log pipe"),
-		done:  make(chan struct{}),
-		take:  take,
-		flush: flush,
-	}
+	return &pipe{
+		fd:   fds[0],
+		r:    os.NewFile(uintptr(fds[0]), "log pipe"),
+		w:    os.NewFile(uintptr(fds[1]), "log pipe"),
+		done: make(chan struct{}),
+	}, nil
+}
+
+// serve hands what is read to take from now on, one call at a time, and calls
+// flush when what came so far shall not wait for more. It is called once.
+func (p *pipe) serve(take func(p []byte), flush func()) {
+	p.take, p.flush = take, flush
 	go p.read()
-	return p, nil
+}
+
+// peek returns the beginning of what is in a pipe that is not served yet.
+func (p *pipe) peek() string {
+	buf := make([]byte, 1<<10)
+	n, err := syscall.Read(p.fd, buf)
+	if err != nil {
+		return ""
+	}
+	return string(buf[:n])
 }
 
 // read runs until the last writer is gone or the pipe is closed.
@@ -142,13 +154,17 @@ func (p *pipe) started() { _ = p.w.Close() } // nothing was written through it h
 // last writer has been killed, and closes the pipe. It is idempotent.
 func (p *pipe) close(wait time.Duration) {
 	_ = p.w.Close() // may be closed already
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
+	if p.take != nil {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-p.done:
+		case <-timer.C:
+		}
 	}
 	_ = p.r.Close() // ends the reader if the stream did not
-	<-p.done
 	p.fd = -1
+	if p.take != nil {
+		<-p.done
+	}
 }

@@ -35,10 +35,11 @@ func (c *collector) String() string {
 
 func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	defer p.close(0)
 	want := ""
 	for i := range 200 {
@@ -56,10 +57,11 @@ func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 
 func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -78,10 +80,11 @@ func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 
 func TestCloseReadsToTheEndAndIsIdempotent(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	if _, err := p.w.WriteString("last words"); err != nil {
 		t.Fatal(err)
 	}

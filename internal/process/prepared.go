@@ -16,13 +16,20 @@ import (
 type prepared struct {
 	box   *sandbox.Sandbox
 	ports *ports
+	stem  *stem // nil in a bare one
 }
 
-// bare is the kind of sandbox in which nothing runs yet.
+// bare is the kind of sandbox in which nothing runs yet. The others bear the
+// name of the runtime that has booted in them.
 const bare = "bare"
 
 // kindOf returns the kind of prepared sandbox that v starts in.
-func kindOf(*millicent.Version, Runtime) string { return bare }
+func kindOf(v *millicent.Version, rt Runtime) string {
+	if bootable(v, rt) {
+		return rt.Name
+	}
+	return bare
+}
 
 // What a prepared sandbox is made with: a version that has it otherwise is
 // started in one of its own.
@@ -74,6 +81,20 @@ func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec) (*prepared, e
 	return p, nil
 }
 
+// prepareKind makes a prepared sandbox of a kind.
+func (l *Launcher) prepareKind(ctx context.Context, kind string) (*prepared, error) {
+	p, err := l.prepare(ctx, l.preparedSpec())
+	if err != nil || kind == bare {
+		return p, err
+	}
+	rt, _ := l.cfg.Runtimes.Lookup(kind)
+	l.compile(ctx, rt)
+	if p.stem, err = startStem(ctx, p.box, rt); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
 // fit makes a prepared sandbox into one for v.
 func (p *prepared) fit(v *millicent.Version, dir string) error {
 	if err := p.box.Attach(sandbox.Mount{Source: dir, Target: taskRoot}); err != nil {
@@ -94,18 +115,32 @@ func (p *prepared) fit(v *millicent.Version, dir string) error {
 }
 
 // ended implements pooled.
-func (p *prepared) ended() bool { return isClosed(p.box.Done()) }
+func (p *prepared) ended() bool {
+	return isClosed(p.box.Done()) || p.stem != nil && p.stem.ended()
+}
 
 // size implements pooled.
-func (p *prepared) size() int64 { return bareMemory }
+func (p *prepared) size() int64 {
+	if p.stem == nil {
+		return bareMemory
+	}
+	peak, err := p.box.PeakMemory()
+	if err != nil {
+		return bareMemory // it has ended: then its size tells nothing
+	}
+	return bareMemory + peak
+}
 
 // close frees all that was prepared.
 func (p *prepared) close() error {
-	var err error
+	var errs []error
 	if p.ports != nil {
-		err = p.ports.close()
+		errs = append(errs, p.ports.close())
 	}
-	return errors.Join(err, p.box.Close())
+	if p.stem != nil {
+		errs = append(errs, p.stem.free())
+	}
+	return errors.Join(append(errs, p.box.Close())...)
 }
 
 // acquire returns a sandbox for v with its code in place: a prepared one, or
@@ -116,6 +151,9 @@ func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime
 	if poolable(v) {
 		if p, ok := l.pool.take(kindOf(v, rt)); ok {
 			rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
+			if p.stem != nil {
+				rec.From = millicent.FromRuntime
+			}
 			began = time.Now()
 			err := p.fit(v, dir)
 			if err == nil {

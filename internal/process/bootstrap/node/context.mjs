@@ -7,8 +7,6 @@ const now = Date.now;
 export class Settings {
   constructor(env) {
     this.api = env.AWS_LAMBDA_RUNTIME_API;
-    this.link = env._MILLICENT_LINK_FD ?? '';
-    delete env._MILLICENT_LINK_FD;
     this.handler = env._HANDLER ?? '';
     this.taskRoot = env.LAMBDA_TASK_ROOT || process.cwd();
     this.functionName = env.AWS_LAMBDA_FUNCTION_NAME;

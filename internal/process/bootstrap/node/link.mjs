@@ -4,7 +4,8 @@
 // is, and its body. To the platform go N (ready for an invocation), R
 // (response), E (error), S, C and T (a response in parts) and F (the function
 // could not be loaded); I, an invocation, comes back: four bytes of length, so
-// much JSON about it, the event.
+// much JSON about it, the event. A stem, a process that is booted before it is
+// known for which function, says B and gets A, its assignment as JSON.
 //
 // The socket does not keep the process alive while a handler runs: "nothing
 // left to do" has a meaning in the protocol.
@@ -22,6 +23,7 @@ const keepNothing = () => {};
 const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is too large, not all of it
 const INPUT = 64 << 10;
 const NEXT = from([0, 0, 0, 1, 0x4e]);
+const BOOTED = from([0, 0, 0, 1, 0x42]);
 
 export class Link {
   #fd;
@@ -44,6 +46,14 @@ export class Link {
     this.#socket.on('end', () => this.#end());
     this.#socket.resume();
     this.#socket.unref();
+  }
+
+  // assignment says that a stem has booted, and waits for what it is to be.
+  async assignment() {
+    this.#send(BOOTED);
+    const { kind, body } = await this.#receive();
+    if (kind !== 0x41) throw new Error(`assignment: message ${kind}`);
+    return parse(body.toString());
   }
 
   // next waits for an invocation: what is known about it, and its body.

@@ -66,3 +66,9 @@ def do_bytes(event):
 
 def do_getenv(event):
     return os.environ.get(event["name"], "")
+
+
+def do_world(event):
+    import world
+
+    return world.world()

@@ -3,7 +3,9 @@
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
 E (error) and F (the function could not be loaded); I, an invocation, comes
-back: four bytes of length, so much JSON about it, the event.
+back: four bytes of length, so much JSON about it, the event. A stem, a process
+that is booted before it is known for which function, says B and gets A, its
+assignment as JSON.
 
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
@@ -20,6 +22,7 @@ _JOIN = 65536  # bodies up to this size go out in one piece with their head
 _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
+_BOOTED = _HEADER.pack(1, ord("B"))
 
 _scan = JSONDecoder().scan_once
 _read = os.read
@@ -33,6 +36,14 @@ class Link:
         self._fd = _aside(fd)
         self._asked = False
         self._data = b""
+
+    def assignment(self):
+        """Say that a stem has booted; wait for what it is to be."""
+        self._send(_BOOTED)
+        kind, body = self._receive()
+        if kind != ord("A"):
+            raise Unreachable("assignment: message %r" % kind)
+        return _scan(body.decode("utf-8"), 0)[0]
 
     def next(self):
         """Wait for an invocation; return what is known about it, and its event."""

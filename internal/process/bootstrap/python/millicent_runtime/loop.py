@@ -7,6 +7,7 @@ ends its process has ended, and the platform says so to the caller.
 
 import os
 import sys
+from time import tzset
 
 from . import payload
 from .context import LambdaContext
@@ -22,7 +23,6 @@ class Settings:
 
     def __init__(self, environ):
         self.handler = environ.get("_HANDLER", "")
-        self.link = environ.pop("_MILLICENT_LINK_FD", "")
         self.api = environ["AWS_LAMBDA_RUNTIME_API"]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         self.runtime_dir = environ.get("LAMBDA_RUNTIME_DIR") or "/var/runtime"
@@ -56,26 +56,57 @@ class Current:
 
 def run():
     """Serve invocations until the process ends."""
+    serve(_link())
+
+
+def serve(link):
+    """Serve the function that the environment names, by a link if not None."""
     settings = Settings(_environ)
     output = Output(_environ)
     current = Current()
     unbuffer()
     _lay_out_path(settings)
     _watch_logging(output, current)
-    runtime = Runtime(settings, output, current)
+    runtime = Runtime(settings, output, current, link)
     runtime.init()
     while True:
         runtime.serve()
 
 
+def _link():
+    """Return the link to the platform, None if there is none. A stem has its
+    assignment then, and is no different from a process that was started with
+    it."""
+    fd = _environ.pop("_MILLICENT_LINK_FD", "")
+    stem = _environ.pop("_MILLICENT_STEM", "")
+    if not fd.isdigit():
+        return None
+    from .link import Link
+
+    link = Link(int(fd))
+    if stem:
+        become(link.assignment())
+    return link
+
+
+def become(assignment):
+    """Make the process what an assignment says."""
+    _environ.clear()
+    for variable in assignment["environ"]:
+        name, _, value = variable.partition("=")
+        _environ[name] = value
+    tzset()
+    os.chdir(assignment["dir"])
+
+
 class Runtime:
     """Serves one handler."""
 
-    def __init__(self, settings, output, current):
+    def __init__(self, settings, output, current, link):
         self._settings = settings
         self._output = output
         self._current = current
-        self._api = _client(settings)
+        self._api = link or _client(settings)
         self._encoder = payload.Encoder(ascii_only=settings.version < (3, 12))
         self._pid = _getpid()
         self._handler = None
@@ -145,12 +176,6 @@ class Runtime:
 
 
 def _client(settings):
-    """Return what speaks to the platform: the link where there is one, else
-    the Runtime API."""
-    if settings.link.isdigit():
-        from .link import Link
-
-        return Link(int(settings.link))
     from .api import Client
 
     return Client(settings.api)
