@@ -24,8 +24,11 @@ type ports struct {
 var redirectPort = netip.AddrPortFrom(netip.IPv4Unspecified(), portRedirect)
 
 // tcpPorts lists what openPorts listens on.
-func (c *Config) tcpPorts() []netip.AddrPort {
-	list := []netip.AddrPort{inside(portRuntimeAPI)}
+func (c *Config) tcpPorts(runtimeAPI bool) []netip.AddrPort {
+	var list []netip.AddrPort
+	if runtimeAPI {
+		list = append(list, inside(portRuntimeAPI))
+	}
 	if c.API != nil {
 		list = append(list, inside(portPlatform))
 	}
@@ -46,16 +49,19 @@ func (c *Config) udpPorts() []netip.AddrPort {
 	return []netip.AddrPort{inside(portDNS)}
 }
 
-// openPorts opens a sandbox's ports.
-func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
+// openPorts opens a sandbox's ports; that of the Runtime API only for those who
+// may speak it.
+func openPorts(cfg *Config, box *sandbox.Sandbox, runtimeAPI bool) (_ *ports, err error) {
 	p := &ports{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("listen in the sandbox: %w", err), p.close())
 		}
 	}()
-	if p.runtime, err = box.Listen(inside(portRuntimeAPI)); err != nil {
-		return nil, err
+	if runtimeAPI {
+		if p.runtime, err = box.Listen(inside(portRuntimeAPI)); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.API != nil {
 		if p.api, err = box.Listen(inside(portPlatform)); err != nil {

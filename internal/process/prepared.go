@@ -41,10 +41,12 @@ const (
 // poolable reports whether v can start in a prepared sandbox.
 func poolable(v *millicent.Version) bool { return v.TmpMB == preparedTmpMB }
 
-// preparedSpec is what every prepared sandbox is made of. It has no memory
-// limit until it has a version.
+// preparedSpec is what every prepared sandbox is made of: without a limit of
+// memory until it has a version, and out of the way of those at work.
 func (l *Launcher) preparedSpec() sandbox.Spec {
 	return sandbox.Spec{
+		Background: true,
+
 		CPU:      initCPU,
 		Tmp:      preparedTmpMB << 20,
 		Hostname: hostname,
@@ -52,7 +54,6 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 			{Source: l.runtimes, Target: runtimeDir},
 			{Source: l.opt, Target: optDir},
 		},
-		TCP:      l.cfg.tcpPorts(),
 		UDP:      l.cfg.udpPorts(),
 		Redirect: l.cfg.redirect(),
 	}
@@ -61,6 +62,7 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 // specFor is what the sandbox of a version is made of.
 func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
 	spec := l.preparedSpec()
+	spec.Background = false
 	spec.Memory = int64(v.MemoryMB) << 20
 	spec.CPU = max(initCPU, cpuShare(v.MemoryMB))
 	spec.Tmp = int64(v.TmpMB) << 20
@@ -69,13 +71,15 @@ func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
 }
 
 // prepare makes a sandbox with the ports that an environment listens on.
-func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec) (*prepared, error) {
+// The Runtime API's is among them only where a runtime may speak it.
+func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec, runtimeAPI bool) (*prepared, error) {
+	spec.TCP = l.cfg.tcpPorts(runtimeAPI)
 	box, err := l.cfg.Host.New(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("make sandbox: %w", err)
 	}
 	p := &prepared{box: box}
-	if p.ports, err = openPorts(&l.cfg, box); err != nil {
+	if p.ports, err = openPorts(&l.cfg, box, runtimeAPI); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
@@ -83,7 +87,7 @@ func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec) (*prepared, e
 
 // prepareKind makes a prepared sandbox of a kind.
 func (l *Launcher) prepareKind(ctx context.Context, kind string) (*prepared, error) {
-	p, err := l.prepare(ctx, l.preparedSpec())
+	p, err := l.prepare(ctx, l.preparedSpec(), kind == bare)
 	if err != nil || kind == bare {
 		return p, err
 	}
@@ -102,6 +106,9 @@ func (p *prepared) fit(v *millicent.Version, dir string) error {
 	}
 	if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
 		return fmt.Errorf("limit memory: %w", err)
+	}
+	if err := p.box.SetBackground(false); err != nil {
+		return fmt.Errorf("take CPU: %w", err)
 	}
 	if share := cpuShare(v.MemoryMB); share > initCPU {
 		if err := p.box.SetCPU(share); err != nil {
@@ -148,22 +155,37 @@ func (p *prepared) close() error {
 // its part of rec.
 func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, dir string, rec *millicent.StartRecord) (*prepared, error) {
 	began := time.Now()
-	if poolable(v) {
-		if p, ok := l.pool.take(kindOf(v, rt)); ok {
-			rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
-			if p.stem != nil {
-				rec.From = millicent.FromRuntime
-			}
-			began = time.Now()
-			err := p.fit(v, dir)
-			if err == nil {
-				rec.Attach = time.Since(began)
-				return p, nil
-			}
-			l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
+	if p := l.takePrepared(v, rt); p != nil {
+		rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
+		if p.stem != nil {
+			rec.From = millicent.FromRuntime
 		}
+		began = time.Now()
+		err := p.fit(v, dir)
+		if err == nil {
+			rec.Attach = time.Since(began)
+			return p, nil
+		}
+		l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
 	}
-	p, err := l.prepare(ctx, l.specFor(v, dir))
+	p, err := l.prepare(ctx, l.specFor(v, dir), !linked(v, rt))
 	rec.From, rec.Acquire = millicent.FromNothing, time.Since(began)
 	return p, err
+}
+
+// takePrepared takes what there is for v, the best first; nil when there is
+// nothing.
+func (l *Launcher) takePrepared(v *millicent.Version, rt Runtime) *prepared {
+	if !poolable(v) {
+		return nil
+	}
+	kind := kindOf(v, rt)
+	p, ok := l.pool.take(kind)
+	if !ok && kind != bare {
+		p, ok = l.pool.take(bare)
+	}
+	if !ok {
+		return nil
+	}
+	return p
 }
