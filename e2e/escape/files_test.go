@@ -76,7 +76,7 @@ func machinesProc(a *arena) []attempt {
 		attempt{Op: "write", Arg: "/proc/self/gid_map", To: "0 0 1\n", want: "EPERM"},
 		attempt{Op: "write", Arg: "/proc/self/oom_score_adj", To: "-1000\n", want: "EACCES"},
 	)
-	if capable(a.t, unix.CAP_SYS_RESOURCE) { // else the server cannot keep a function from it
+	if capable(a.t, a.PID(), unix.CAP_SYS_RESOURCE) { // else the server cannot keep a function from it
 		attempts = append(attempts, attempt{Op: "write", Arg: "/proc/self/oom_score_adj", To: "0\n", want: "EACCES"})
 	}
 	return attempts

@@ -54,10 +54,10 @@ func datagramMemory(t *testing.T) int64 {
 	return 0
 }
 
-// capable reports whether this process, and so the server, has a capability.
-func capable(t *testing.T, capability uint) bool {
+// capable reports whether a process, the server, has a capability.
+func capable(t *testing.T, pid int, capability uint) bool {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/status")
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
