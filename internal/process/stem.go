@@ -46,13 +46,14 @@ func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, 
 	}()
 	args := languageCommand(rt)
 	st.process, err = box.Start(sandbox.Cmd{
-		Path: args[0], Args: args, Env: stemEnviron(rt), Dir: taskRoot,
+		Path: args[0], Args: args, Dir: taskRoot,
+		Env:    append(stemEnviron(rt), stemVariable+"=1", fmt.Sprintf("%s=%d", linkVariable, linkFD)),
 		Stdout: st.output.w, Stderr: st.output.w, ExtraFiles: []*os.File{st.frames.w, theirs},
 	})
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		return nil, err
 	}
-	return st, st.booted(ctx)
+	return st, st.booted(ctx, rt)
 }
 
 // newStem makes what a stem speaks through; theirs is its end of the link.
@@ -73,22 +74,25 @@ func newStem() (st *stem, theirs *os.File, err error) {
 	return st, theirs, nil
 }
 
-// stemEnviron is the environment of a stem's process: what every environment
-// of the runtime has alike when it starts.
+// stemEnviron is the environment of a stem's process: what environments of the
+// runtime have alike.
 func stemEnviron(rt Runtime) []string {
 	var list []string
 	for name, value := range baseEnviron(rt) {
 		list = append(list, name+"="+value)
 	}
 	slices.Sort(list)
-	return append(list, stemVariable+"=1", fmt.Sprintf("%s=%d", linkVariable, linkFD))
+	return list
 }
 
-// booted waits until the stem waits for its assignment.
-func (st *stem) booted(ctx context.Context) error {
+// booted has the stem rehearse, and waits until it waits for its assignment.
+func (st *stem) booted(ctx context.Context, rt Runtime) error {
 	st.output.started()
 	st.frames.started()
 	limit := time.Now().Add(bootedTime)
+	if err := st.link.assign(linkRehearse, assignment{stemEnviron(rt), taskRoot}, limit); err != nil {
+		return err
+	}
 	defer context.AfterFunc(ctx, st.link.interrupt)()
 	st.link.until(limit)
 	if ctx.Err() != nil {
@@ -128,6 +132,15 @@ type assignment struct {
 	Dir     string   `json:"dir"`
 }
 
+// assign sends an assignment.
+func (l *link) assign(kind byte, a assignment, late time.Time) error {
+	body, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	return l.send(appendMessage(nil, kind, body), late)
+}
+
 // adopt makes a stem the run of its environment and begins its Init phase.
 func (e *environment) adopt(st *stem) (*run, error) {
 	r := &run{
@@ -140,11 +153,7 @@ func (e *environment) adopt(st *stem) (*run, error) {
 	}
 	r.link.session = r.session
 	go r.alarm(e.ctx.Done())
-	body, err := json.Marshal(assignment{e.environ, taskRoot})
-	if err == nil {
-		err = r.link.send(appendMessage(nil, linkAssign, body), time.Now().Add(exitGrace))
-	}
-	if err != nil {
+	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
 		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
 	}
 	return r, nil

@@ -10,6 +10,7 @@
 //   context.mjs     the handler's last argument
 //   errors.mjs      failures as documents and as log entries
 //   output.mjs      console and the log channel
+//   warm.mjs        what a stem does beforehand
 //
 // Runtimes up to nodejs22.x and those from nodejs24.x on differ in what they
 // promise to handlers. The runtime that was asked for decides, not the version
@@ -60,7 +61,12 @@ async function connect() {
   delete process.env._MILLICENT_STEM;
   if (!/^\d+$/.test(fd)) return null;
   const link = new Link(+fd);
-  if (stem) become(await link.assignment());
+  if (stem) {
+    const { warm } = await import('./warm.mjs');
+    become(await link.rehearsal());
+    await warm();
+    become(await link.assignment());
+  }
   return link;
 }
 

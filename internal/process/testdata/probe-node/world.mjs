@@ -37,7 +37,7 @@ function descriptors() {
 export function world() {
   const require = module.createRequire('/var/task/app.mjs');
   return {
-    environment: Object.entries(process.env).map(([name, value]) => `${name}=${value}`),
+    environment: Object.entries(process.env).map(([name, value]) => `${name}=${value}`).sort(),
     arguments: [...process.argv, ...process.execArgv, process.execPath, process.title, read('/proc/self/cmdline')],
     loaded,
     globals,

@@ -4,8 +4,8 @@ A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
 E (error) and F (the function could not be loaded); I, an invocation, comes
 back: four bytes of length, so much JSON about it, the event. A stem, a process
-that is booted before it is known for which function, says B and gets A, its
-assignment as JSON.
+that is booted before it is known for which function, gets W, tries what it
+can, says B and gets A, its assignment: both are JSON.
 
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
@@ -37,12 +37,19 @@ class Link:
         self._asked = False
         self._data = b""
 
+    def rehearsal(self):
+        """Wait for the assignment that a stem is sent only to try it."""
+        return self._document(ord("W"))
+
     def assignment(self):
         """Say that a stem has booted; wait for what it is to be."""
         self._send(_BOOTED)
+        return self._document(ord("A"))
+
+    def _document(self, expected):
         kind, body = self._receive()
-        if kind != ord("A"):
-            raise Unreachable("assignment: message %r" % kind)
+        if kind != expected:
+            raise Unreachable("message %r in place of %r" % (kind, expected))
         return _scan(body.decode("utf-8"), 0)[0]
 
     def next(self):

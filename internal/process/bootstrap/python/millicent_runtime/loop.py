@@ -85,6 +85,7 @@ def _link():
 
     link = Link(int(fd))
     if stem:
+        become(link.rehearsal())
         become(link.assignment())
     return link
 
