@@ -93,10 +93,26 @@ func (l *Launcher) prepareKind(ctx context.Context, kind string) (*prepared, err
 	}
 	rt, _ := l.cfg.Runtimes.Lookup(kind)
 	l.compile(ctx, rt)
-	if p.stem, err = startStem(ctx, p.box, rt); err != nil {
+	if p.stem, err = l.stem(ctx, p.box, rt); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
+}
+
+// stem boots a runtime in a sandbox: by a fork, or where none can be made by a
+// start.
+func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (*stem, error) {
+	if !forkable(rt) {
+		return startStem(ctx, box, rt)
+	}
+	st, err := l.zygote(rt).fork(ctx, box)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return st, err
+	case !errors.Is(err, errZygotePaused):
+		l.cfg.Log.Warn("runtimes are started, and not forked", "runtime", rt.Name, "error", err)
+	}
+	return startStem(ctx, box, rt)
 }
 
 // fit makes a prepared sandbox into one for v.

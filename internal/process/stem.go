@@ -53,7 +53,7 @@ func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, 
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		return nil, err
 	}
-	return st, st.booted(ctx, rt)
+	return st, st.boot(ctx, rt)
 }
 
 // newStem makes what a stem speaks through; theirs is its end of the link.
@@ -85,16 +85,16 @@ func stemEnviron(rt Runtime) []string {
 	return list
 }
 
-// booted has the stem rehearse, and waits until it waits for its assignment.
-func (st *stem) booted(ctx context.Context, rt Runtime) error {
+// boot has a stem rehearse, and waits until it waits for its assignment: what
+// is done once for practice is not waited for the next time.
+func (st *stem) boot(ctx context.Context, rt Runtime) error {
 	st.output.started()
 	st.frames.started()
-	limit := time.Now().Add(bootedTime)
-	if err := st.link.assign(linkRehearse, assignment{stemEnviron(rt), taskRoot}, limit); err != nil {
+	if err := st.link.assign(linkRehearse, assignment{stemEnviron(rt), taskRoot}, time.Now().Add(bootedTime)); err != nil {
 		return err
 	}
 	defer context.AfterFunc(ctx, st.link.interrupt)()
-	st.link.until(limit)
+	st.link.until(time.Now().Add(bootedTime))
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -1,9 +1,13 @@
 package sandbox
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +22,7 @@ import (
 //
 //  1. Its parent has called setns(PID1, CLONE_NEWPID) before the fork.
 //  2. Write "0" to each of Groups, then unshare(CLONE_NEWCGROUP).
-//  3. setns(PID1, Namespaces); setsid.
+//  3. setns(PID1, Namespaces).
 //  4. Write OOMScore to /proc/self/oom_score_adj; set Limits; umask 022.
 //  5. Close every descriptor that it is not to have.
 //  6. Empty the capability bounding set and the ambient set.
@@ -26,8 +30,9 @@ import (
 //  8. PR_SET_NO_NEW_PRIVS; landlock_restrict_self(Rules); PR_SET_DUMPABLE 1,
 //     which the change of uid took; seccomp with Filter.
 //
-// Then it is what Start would have made of it. The files are the Entry's own
-// until Close.
+// Then it forks the process that is meant, which calls setsid, and ends: pid 1
+// is that one's parent then, as it is of what Start starts, and Adopt tells it
+// so. The files are the Entry's own until Close.
 type Entry struct {
 	PID1   *os.File   // a pidfd
 	Groups []*os.File // control groups, to be written to
@@ -75,6 +80,32 @@ func (s *Sandbox) Entry() (_ *Entry, err error) {
 	return e, nil
 }
 
+// Send writes a packet that asks for a child to enter: e in JSON, with PID1,
+// the given files, Rules unless there are none, and Groups, in this order.
+func (e *Entry) Send(conn *net.UnixConn, files ...*os.File) error {
+	body, err := json.Marshal(map[string]any{
+		"uid": e.UID, "filter": hex.EncodeToString(e.Filter), "limits": e.Limits, "oomScore": e.OOMScore,
+		"namespaces": Namespaces, "rules": e.Rules != nil,
+	})
+	if err != nil {
+		return err
+	}
+	files = append([]*os.File{e.PID1}, files...)
+	if e.Rules != nil {
+		files = append(files, e.Rules)
+	}
+	files = append(files, e.Groups...)
+	var fds []int
+	for _, f := range files { // all of them stay open meanwhile: they are the caller's
+		if err := withFD(f, func(fd int) error { fds = append(fds, fd); return nil }); err != nil {
+			return err
+		}
+	}
+	_, _, err = conn.WriteMsgUnix(body, unix.UnixRights(fds...), nil)
+	runtime.KeepAlive(files)
+	return err
+}
+
 // Close closes the files.
 func (e *Entry) Close() error {
 	var errs []error
@@ -86,35 +117,13 @@ func (e *Entry) Close() error {
 	return errors.Join(errs...)
 }
 
-// Adopt takes a process that entered as one of the sandbox's. pidfd, which is
-// the sandbox's from then on, is the process's. Whoever waits for it, its
-// parent, says by exited how it ended; the end of the sandbox ends it as well.
-func (s *Sandbox) Adopt(pidfd *os.File) (p *Process, exited func(ExitStatus)) {
-	p = &Process{sandbox: s, pidfd: pidfd, done: make(chan struct{})}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entered--
-	p.pid = s.entered
-	if s.over {
-		p.end(ExitStatus{Signal: syscall.SIGKILL})
-		return p, func(ExitStatus) {}
+// Adopt takes a process that entered as one that Start started. It is an
+// orphan by now: the child of the process that forked into the sandbox has
+// forked again and ended. pid is its number inside.
+func (s *Sandbox) Adopt(pid int) (*Process, error) {
+	a, err := s.ask(initproc.Request{Kind: initproc.Adopt, PID: int32(pid)})
+	if err != nil {
+		return nil, fmt.Errorf("adopt process %d: %w", pid, err)
 	}
-	s.processes[p.pid] = p
-	return p, func(st ExitStatus) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.processes[p.pid] == p {
-			delete(s.processes, p.pid)
-			p.end(st)
-		}
-	}
-}
-
-// signalEntered is Signal for a process that entered.
-func (p *Process) signalEntered(sig syscall.Signal) error {
-	err := withFD(p.pidfd, func(fd int) error { return unix.PidfdSendSignal(fd, sig, nil, 0) })
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrClosed) {
-		return os.ErrProcessDone
-	}
-	return err
+	return a.process, nil
 }

@@ -8,10 +8,10 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +49,7 @@ func startZygote(t *testing.T) *zygote {
 }
 
 // enter has a child of the zygote run a script in s.
-func (z *zygote) enter(t *testing.T, s *Sandbox, out *os.File, script string) (p *Process, await func()) {
+func (z *zygote) enter(t *testing.T, s *Sandbox, out *os.File, script string) *Process {
 	t.Helper()
 	e, err := s.Entry()
 	if err != nil {
@@ -74,26 +74,20 @@ func (z *zygote) enter(t *testing.T, s *Sandbox, out *os.File, script string) (p
 	if _, _, err := z.conn.WriteMsgUnix(msg, unix.UnixRights(numbers...), nil); err != nil {
 		t.Fatal(err)
 	}
-	oob := make([]byte, 64)
 	buf := make([]byte, 100)
-	_, n, _, _, err := z.conn.ReadMsgUnix(buf, oob)
+	n, err := z.conn.Read(buf)
 	if err != nil {
 		t.Fatal(err)
 	}
-	passed := passedFiles(oob[:n])
-	if len(passed) != 1 {
-		t.Fatal("the zygote sent no pidfd")
+	pid, err := strconv.Atoi(string(buf[:n]))
+	if err != nil {
+		t.Fatalf("the zygote says %q", buf[:n])
 	}
-	p, exited := s.Adopt(passed[0])
-	return p, func() {
-		var how [2]int
-		z.conn.SetReadDeadline(time.Now().Add(time.Minute))
-		n, err := z.conn.Read(buf)
-		if err != nil || json.Unmarshal(buf[:n], &how) != nil {
-			t.Errorf("end of the process: %v, %q", err, buf[:n])
-		}
-		exited(ExitStatus{Code: how[0], Signal: syscall.Signal(how[1])})
+	p, err := s.Adopt(pid)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return p
 }
 
 // seen is what a process tells of itself.
@@ -107,7 +101,7 @@ fds = os.listdir("/proc/self/fd"); print(len(fds), [os.readlink("/proc/self/fd/%
 print(socket.gethostname(), open("/proc/self/cgroup").read(), open("/proc/self/oom_score_adj").read())
 print([l.split()[4:6] for l in open("/proc/self/mountinfo")])
 print([resource.getrlimit(r) for r in (resource.RLIMIT_CORE, resource.RLIMIT_STACK, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)])
-print(open("/proc/net/dev").read().count(":"), os.getsid(0) == os.getpid(), dict(os.environ))
+print(open("/proc/net/dev").read().count(":"), os.getsid(0) == os.getpid(), os.getppid(), dict(os.environ))
 for f in (lambda: open("/run/x", "w"), lambda: os.mkdir("/var/task/x"), lambda: os.kill(1, 9), lambda: os.setuid(0),
           lambda: os.open("/proc/1/mem", os.O_RDWR), lambda: socket.socket(socket.AF_PACKET), lambda: os.chroot("/tmp"),
           lambda: open("/proc/sys/kernel/hostname", "w"), lambda: os.listdir("/root"), lambda: open("/proc/sysrq-trigger", "w")):
@@ -131,13 +125,12 @@ func TestWhoEntersIsWhoStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	p, await := z.enter(t, s, w, seen)
+	p := z.enter(t, s, w, seen)
 	w.Close()
 	out, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	await()
 	waitFor(t, p.Done(), "the end of the process")
 	if p.Status() != (ExitStatus{}) {
 		t.Errorf("status %+v", p.Status())
@@ -164,11 +157,10 @@ func TestEnteredProcessesEnd(t *testing.T) {
 	const forever = "import time\nwhile True: time.sleep(1)"
 	s := newSandbox(t, h, Spec{Memory: 128 * mib})
 
-	p, await := z.enter(t, s, null, forever)
+	p := z.enter(t, s, null, forever)
 	if err := p.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	await()
 	waitFor(t, p.Done(), "the end by SIGTERM")
 	if p.Status().Signal != syscall.SIGTERM {
 		t.Errorf("status %+v", p.Status())
@@ -177,28 +169,26 @@ func TestEnteredProcessesEnd(t *testing.T) {
 		t.Errorf("signal to what has ended: %v", err)
 	}
 
-	p, await = z.enter(t, s, null, forever)
+	p = z.enter(t, s, null, forever)
 	if err := s.KillAll(); err != nil {
 		t.Fatal(err)
 	}
-	await()
 	waitFor(t, p.Done(), "the end by KillAll")
 	if got := sh(t, s, "echo alive"); got.out != "alive\n" {
 		t.Errorf("after KillAll: %+v", got)
 	}
 
-	p, await = z.enter(t, s, null, "x = bytearray(200 << 20)")
-	await()
+	p = z.enter(t, s, null, "x = bytearray(200 << 20)")
+	waitFor(t, p.Done(), "the end for memory")
 	if st, err := s.Stats(); err != nil || st.OOMKills == 0 || p.Status().Signal != syscall.SIGKILL {
 		t.Errorf("memory over the limit: %+v, %+v, %v", p.Status(), st, err)
 	}
 
-	p, await = z.enter(t, s, null, forever)
+	p = z.enter(t, s, null, forever)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, p.Done(), "the end with the sandbox")
-	await()
 	if _, err := s.Entry(); err == nil {
 		t.Error("a closed sandbox can be entered")
 	}

@@ -14,8 +14,7 @@ import (
 // A Process is one that Start started, or that Adopt took.
 type Process struct {
 	sandbox *Sandbox
-	pid     int      // inside; negative for one that entered
-	pidfd   *os.File // of one that entered, else nil
+	pid     int // inside
 	done    chan struct{}
 	status  ExitStatus // before done is closed
 }
@@ -90,9 +89,6 @@ func (s *Sandbox) processExited(e initproc.Event) {
 func (p *Process) end(st ExitStatus) {
 	p.status = st
 	close(p.done)
-	if p.pidfd != nil {
-		_ = p.pidfd.Close() // only ever signalled by
-	}
 }
 
 // Done is closed when the process has ended and Status is known.
@@ -115,9 +111,6 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	case <-p.done:
 		return os.ErrProcessDone
 	default:
-	}
-	if p.pidfd != nil {
-		return p.signalEntered(sig)
 	}
 	_, err := p.sandbox.ask(initproc.Request{Kind: initproc.Signal, PID: int32(p.pid), Signal: int32(sig)})
 	if errors.Is(err, syscall.ESRCH) || errors.Is(err, errEnded) {

@@ -33,8 +33,6 @@ type Sandbox struct {
 
 	mu        sync.Mutex
 	processes map[int]*Process           // by pid inside
-	entered   int                        // the processes that did, counted downwards
-	over      bool                       // pid 1 has ended
 	ports     map[initproc.Port]*os.File // of the Spec, until they are asked for
 
 	closing   chan struct{} // closed when Close begins
@@ -255,7 +253,6 @@ func (s *Sandbox) watch() {
 	s.pid1.wait()
 	<-s.control.done // what it had told before is known
 	s.mu.Lock()
-	s.over = true
 	for pid, p := range s.processes {
 		delete(s.processes, pid)
 		p.end(ExitStatus{Signal: syscall.SIGKILL})

@@ -71,6 +71,9 @@ func (s *server) answer(r *Request, fds []int) bool {
 		give, err = listen(r.Port)
 	case Rules:
 		give, err = ruleset()
+	case Adopt:
+		closeAll(fds)
+		return s.adopt(r)
 	}
 	closeAll(fds)
 	if err != nil {
@@ -100,6 +103,31 @@ func (s *server) start(r *Request, fds []int) {
 	case s.kick <- struct{}{}:
 	default:
 	}
+}
+
+// adopt makes a process that entered one of the children. It is an orphan, and
+// so pid 1's to reap already.
+func (s *server) adopt(r *Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ans := Event{Kind: Answer, Seq: r.Seq, PID: r.PID}
+	pid := int(r.PID)
+	err := unix.Kill(pid, 0) // one that is dead and not reaped yet is told of when it is
+	switch {
+	case pid <= 1 || s.children[pid]:
+		err = unix.EINVAL
+		fallthrough
+	case err != nil:
+		ans.Errno, ans.Op, ans.PID = errnoOf(err), failed("adopt", err).Error(), 0
+	default:
+		s.children[pid] = true
+	}
+	told := send(ans.Marshal()) == nil
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+	return told
 }
 
 // reap waits for every death in the sandbox: orphans become pid 1's children.

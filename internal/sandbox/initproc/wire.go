@@ -15,7 +15,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 5
+const version = 6
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -28,6 +28,7 @@ const (
 	Attach                  // add a mount
 	Listen                  // make a listening socket
 	Rules                   // make a Landlock ruleset for a process that enters
+	Adopt                   // treat a process that entered as one that Start started
 )
 
 // Events of pid 1.
@@ -80,7 +81,7 @@ type Request struct {
 	Args   []string // Start
 	Env    []string // Start
 	Std    byte     // Start: bit i is set when standard descriptor i is passed; further ones follow
-	PID    int32    // Signal
+	PID    int32    // Signal, Adopt
 	Signal int32    // Signal
 	Target string   // Attach; the mount's descriptor is passed
 	Port   Port     // Listen
@@ -92,7 +93,7 @@ type Event struct {
 	Seq     uint32   // Answer
 	Errno   int32    // Ready, Answer: zero is success
 	Op      string   // Ready, Answer: what failed
-	PID     int32    // Answer to Start; Exited
+	PID     int32    // Answer to Start or Adopt; Exited
 	Code    int32    // Exited
 	Signal  int32    // Exited
 	Missing []string // Ready: what this kernel could not enforce
@@ -174,7 +175,7 @@ func (r *Request) Unmarshal(p []byte) error {
 	r.Signal = int32(d.num(64))
 	r.Target = d.str()
 	r.Port = d.port()
-	if r.Kind < Start || r.Kind > Rules {
+	if r.Kind < Start || r.Kind > Adopt {
 		d.bad = true
 	}
 	return d.end()

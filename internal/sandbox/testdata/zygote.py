@@ -26,23 +26,23 @@ class Program(ctypes.Structure):
     _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
-def enter(entry, pid1, rules, groups, keep):
+def enter(entry, pid1, rules, groups, keep, tell):
     for g in groups:
         os.write(g, b"0")
     call(libc.unshare, NEWCGROUP)
     call(libc.setns, pid1, entry["namespaces"])
-    os.setsid()
     with open("/proc/self/oom_score_adj", "w") as f:
         f.write(entry["oomScore"])
     for limit in entry["limits"]:
         resource.setrlimit(limit["Resource"], (limit["Value"], limit["Value"]))
     os.umask(0o022)
     null = os.open("/dev/null", os.O_RDWR)
-    high = [os.dup2(fd, 100 + i) for i, fd in enumerate([null, keep, keep, rules])]
+    high = [os.dup2(fd, 100 + i) for i, fd in enumerate([null, keep, keep, rules, tell])]
     for to, fd in enumerate(high[:3]):
         os.dup2(fd, to)
     os.dup2(high[3], 3, inheritable=False)
-    os.closerange(4, 65536)
+    os.dup2(high[4], 4)
+    os.closerange(5, 65536)
     for cap in range(64):
         if libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0:
             break
@@ -57,6 +57,12 @@ def enter(entry, pid1, rules, groups, keep):
     call(libc.prctl, PR_SET_DUMPABLE, 1, 0, 0, 0)
     program = bytes.fromhex(entry["filter"])
     call(libc.syscall, SECCOMP, 1, 0, ctypes.byref(Program(len(program) // 8, program)))
+    pid = os.fork()
+    if pid:
+        os.write(4, str(pid).encode())
+        os._exit(0)
+    os.close(4)
+    os.setsid()
 
 
 def main():
@@ -69,10 +75,11 @@ def main():
         entry = json.loads(data)
         pid1, out, rules, *groups = fds
         call(libc.setns, pid1, NEWPID)
+        told, tell = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                enter(entry, pid1, rules, groups, out)
+                enter(entry, pid1, rules, groups, out, tell)
                 os.environ.clear()
                 os.chdir("/tmp")
                 exec(compile(entry["script"], "script", "exec"), {})
@@ -82,12 +89,11 @@ def main():
                 os.write(2, repr(e).encode())
                 os._exit(1)
         call(libc.setns, home, NEWPID)
-        pidfd = os.pidfd_open(pid)
-        socket.send_fds(server, [b"started"], [pidfd])
-        for fd in fds + [pidfd]:
+        os.close(tell)
+        os.waitpid(pid, 0)
+        server.send(os.read(told, 100))
+        for fd in fds + [told]:
             os.close(fd)
-        _, status = os.waitpid(pid, 0)
-        server.send(json.dumps([os.WEXITSTATUS(status), os.WTERMSIG(status)]).encode())
 
 
 main()

@@ -83,11 +83,22 @@ def _link():
         return None
     from .link import Link
 
+    if stem == "zygote":
+        from .zygote import serve as fork
+
+        fork(3, 4)  # returns in children, which are stems
     link = Link(int(fd))
     if stem:
-        become(link.rehearsal())
+        _rehearse(link)
         become(link.assignment())
     return link
+
+
+def _rehearse(link):
+    from .warm import warm
+
+    become(link.rehearsal())
+    warm(Settings({"AWS_LAMBDA_RUNTIME_API": ""}))
 
 
 def become(assignment):
