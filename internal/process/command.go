@@ -32,13 +32,8 @@ var entrypoints = []string{taskRoot + "/bootstrap", optDir + "/bootstrap"}
 // command returns what to run for a version whose package is unpacked in
 // dir; a failure when the package does not hold what its runtime needs.
 func command(v *millicent.Version, rt Runtime, dir string) ([]string, *failure) {
-	var args []string
-	switch family, _ := splitRuntime(rt.Name); family {
-	case familyPython:
-		args = slices.Concat([]string{rt.Interpreter}, bootstrap.PythonArgs, []string{path.Join(runtimeDir, bootstrap.Python)})
-	case familyNode:
-		args = slices.Concat([]string{rt.Interpreter}, bootstrap.NodeArgs, []string{path.Join(runtimeDir, bootstrap.Node)})
-	default:
+	args := languageCommand(rt)
+	if args == nil {
 		// Layers are not mounted yet, so only the package can hold one. The
 		// wrapper is for language runtimes alone.
 		if _, err := os.Lstat(filepath.Join(dir, "bootstrap")); err != nil {
@@ -50,6 +45,18 @@ func command(v *millicent.Version, rt Runtime, dir string) ([]string, *failure) 
 		args = append([]string{wrapper}, args...)
 	}
 	return args, nil
+}
+
+// languageCommand returns what serves a language runtime, nil for others.
+func languageCommand(rt Runtime) []string {
+	switch family, _ := splitRuntime(rt.Name); family {
+	case familyPython:
+		return slices.Concat([]string{rt.Interpreter}, bootstrap.PythonArgs, []string{path.Join(runtimeDir, bootstrap.Python)})
+	case familyNode:
+		return slices.Concat([]string{rt.Interpreter}, bootstrap.NodeArgs, []string{path.Join(runtimeDir, bootstrap.Node)})
+	default:
+		return nil
+	}
 }
 
 // linked reports whether v's runtime speaks to the platform by a link: our own

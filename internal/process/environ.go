@@ -37,6 +37,22 @@ type credentials struct{ id, secret, token string }
 // environ returns the environment variables of a runtime's process: defaults
 // that the version's own may override, and what is reserved.
 func environ(v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
+	env := baseEnviron(rt)
+	maps.Copy(env, v.Environment)
+	for _, name := range reservedNames {
+		delete(env, name)
+	}
+	maps.Copy(env, reserved(v, rt, region, stream, key))
+
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// baseEnviron is what environments of a runtime begin with.
+func baseEnviron(rt Runtime) map[string]string {
 	family, number := splitRuntime(rt.Name)
 	env := map[string]string{
 		"PATH":                     "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
@@ -56,17 +72,7 @@ func environ(v *millicent.Version, rt Runtime, region, stream string, key creden
 	case familyNode:
 		env["NODE_PATH"] = "/opt/nodejs/node" + number + "/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task"
 	}
-	maps.Copy(env, v.Environment)
-	for _, name := range reservedNames {
-		delete(env, name)
-	}
-	maps.Copy(env, reserved(v, rt, region, stream, key))
-
-	list := make([]string, 0, len(env))
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		list = append(list, name+"="+env[name])
-	}
-	return list
+	return env
 }
 
 // reservedNames are the variables that a version's environment cannot set,

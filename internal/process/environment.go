@@ -55,10 +55,14 @@ type environment struct {
 	// slot is held by the one Invoke that runs, and by Close at the end; its
 	// holder alone uses what follows.
 	slot   chan struct{}
+	stem   *stem         // for the first run, nil when there is none
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
 	broken error         // the sandbox cannot be used any more
+
+	measured time.Time // when peak was
+	peak     int       // memory in MB
 
 	started millicent.StartRecord // complete with the first invocation
 }
@@ -89,7 +93,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 		e.cancel()
 		return nil, err
 	}
-	e.box, e.ports = p.box, p.ports
+	e.box, e.ports, e.stem = p.box, p.ports, p.stem
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
@@ -125,6 +129,10 @@ func (e *environment) shutDown() error {
 		}
 		errs = append(errs, e.stop(r))
 		e.run = nil
+	}
+	if st := e.stem; st != nil {
+		errs = append(errs, st.free())
+		e.stem = nil
 	}
 	if l := e.ports.takeRuntime(); l != nil {
 		errs = append(errs, l.Close())
@@ -177,7 +185,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
 	}
-	r, f, err := e.start()
+	r, f, err := e.begin()
 	booted := time.Now()
 	if err != nil {
 		return nil, err

@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -14,10 +14,10 @@ import (
 // A platformEvent is something that the platform logs about an environment:
 // as a line of text or as a JSON event, as the version's log format says.
 type platformEvent struct {
-	kind   string // platform.start, …
-	level  string // of the JSON event: DEBUG, INFO or WARN
-	record any    // of the JSON event
-	text   string // the line of text; empty when text has none
+	kind   string     // platform.start, …
+	level  string     // of the JSON event: DEBUG, INFO or WARN
+	record func() any // of the JSON event: few versions log JSON
+	text   string     // the line of text; empty when text has none
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
@@ -27,7 +27,7 @@ func (e platformEvent) json(now time.Time) string {
 		Time   string `json:"time"`
 		Type   string `json:"type"`
 		Record any    `json:"record"`
-	}{now.UTC().Format(isoMillis), e.kind, e.record}))
+	}{now.UTC().Format(isoMillis), e.kind, e.record()}))
 }
 
 // The phases that an Init can run in.
@@ -75,14 +75,16 @@ func reported(f *failure) string {
 // phase of an environment only.
 func initStart(rt Runtime, region, phase string, v *millicent.Version) platformEvent {
 	version, arn := runtimeVersion(rt, region)
-	e := platformEvent{kind: "platform.initStart", level: "INFO", record: struct {
-		InitializationType string `json:"initializationType"`
-		Phase              string `json:"phase"`
-		RuntimeVersion     string `json:"runtimeVersion"`
-		RuntimeVersionArn  string `json:"runtimeVersionArn"`
-		FunctionName       string `json:"functionName"`
-		FunctionVersion    string `json:"functionVersion"`
-	}{initialization, phase, version, arn, v.Function, v.Number}}
+	e := platformEvent{kind: "platform.initStart", level: "INFO", record: func() any {
+		return struct {
+			InitializationType string `json:"initializationType"`
+			Phase              string `json:"phase"`
+			RuntimeVersion     string `json:"runtimeVersion"`
+			RuntimeVersionArn  string `json:"runtimeVersionArn"`
+			FunctionName       string `json:"functionName"`
+			FunctionVersion    string `json:"functionVersion"`
+		}{initialization, phase, version, arn, v.Function, v.Number}
+	}}
 	if phase == phaseInit {
 		e.text = "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn
 	}
@@ -102,12 +104,14 @@ func runtimeVersion(rt Runtime, region string) (version, arn string) {
 }
 
 func initRuntimeDone(phase string, f *failure) platformEvent {
-	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: struct {
-		InitializationType string `json:"initializationType"`
-		Phase              string `json:"phase"`
-		Status             string `json:"status"`
-		ErrorType          string `json:"errorType,omitempty"`
-	}{initialization, phase, status(f), reported(f)}}
+	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: func() any {
+		return struct {
+			InitializationType string `json:"initializationType"`
+			Phase              string `json:"phase"`
+			Status             string `json:"status"`
+			ErrorType          string `json:"errorType,omitempty"`
+		}{initialization, phase, status(f), reported(f)}
+	}}
 }
 
 // initReport says how long an Init phase took. Text has a line only for one
@@ -116,13 +120,15 @@ func initReport(phase string, took time.Duration, f *failure) platformEvent {
 	type metrics struct {
 		DurationMs float64 `json:"durationMs"`
 	}
-	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: struct {
-		InitializationType string  `json:"initializationType"`
-		Phase              string  `json:"phase"`
-		Status             string  `json:"status"`
-		ErrorType          string  `json:"errorType,omitempty"`
-		Metrics            metrics `json:"metrics"`
-	}{initialization, phase, status(f), reported(f), metrics{millis(took)}}}
+	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: func() any {
+		return struct {
+			InitializationType string  `json:"initializationType"`
+			Phase              string  `json:"phase"`
+			Status             string  `json:"status"`
+			ErrorType          string  `json:"errorType,omitempty"`
+			Metrics            metrics `json:"metrics"`
+		}{initialization, phase, status(f), reported(f), metrics{millis(took)}}
+	}}
 	if f != nil {
 		e.text = fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\t%s", millis(took), phase, statusFields(f))
 	}
@@ -142,15 +148,18 @@ func start(id, version, trace string) platformEvent {
 		Type  string `json:"type"`
 		Value string `json:"value"`
 	}
-	rec := struct {
-		RequestID string   `json:"requestId"`
-		Version   string   `json:"version"`
-		Tracing   *tracing `json:"tracing,omitempty"`
-	}{id, version, nil}
-	if trace != "" {
-		rec.Tracing = &tracing{"X-Amzn-Trace-Id", trace}
+	record := func() any {
+		rec := struct {
+			RequestID string   `json:"requestId"`
+			Version   string   `json:"version"`
+			Tracing   *tracing `json:"tracing,omitempty"`
+		}{id, version, nil}
+		if trace != "" {
+			rec.Tracing = &tracing{"X-Amzn-Trace-Id", trace}
+		}
+		return rec
 	}
-	return platformEvent{kind: "platform.start", level: "INFO", record: rec,
+	return platformEvent{kind: "platform.start", level: "INFO", record: record,
 		text: "START RequestId: " + id + " Version: " + version}
 }
 
@@ -160,12 +169,15 @@ func runtimeDone(id string, took time.Duration, produced int, f *failure) platfo
 		DurationMs    float64 `json:"durationMs"`
 		ProducedBytes int     `json:"producedBytes"`
 	}
-	return platformEvent{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: struct {
-		RequestID string  `json:"requestId"`
-		Status    string  `json:"status"`
-		ErrorType string  `json:"errorType,omitempty"`
-		Metrics   metrics `json:"metrics"`
-	}{id, status(f), reported(f), metrics{millis(took), produced}},
+	record := func() any {
+		return struct {
+			RequestID string  `json:"requestId"`
+			Status    string  `json:"status"`
+			ErrorType string  `json:"errorType,omitempty"`
+			Metrics   metrics `json:"metrics"`
+		}{id, status(f), reported(f), metrics{millis(took), produced}}
+	}
+	return platformEvent{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: record,
 		text: "END RequestId: " + id}
 }
 
@@ -184,6 +196,13 @@ func failed(id string, now time.Time, f *failure) string {
 
 // report is the last word on an invocation.
 func report(id string, u millicent.Usage, f *failure) platformEvent {
+	return platformEvent{
+		kind: "platform.report", level: level(f, "INFO"), text: reportText(id, u, f),
+		record: func() any { return reportRecord(id, u, f) },
+	}
+}
+
+func reportRecord(id string, u millicent.Usage, f *failure) any {
 	type metrics struct {
 		DurationMs       float64  `json:"durationMs"`
 		BilledDurationMs int64    `json:"billedDurationMs"`
@@ -196,30 +215,35 @@ func report(id string, u millicent.Usage, f *failure) platformEvent {
 		init := millis(u.Init)
 		m.InitDurationMs = &init
 	}
-	return platformEvent{kind: "platform.report", level: level(f, "INFO"), record: struct {
+	return struct {
 		RequestID string  `json:"requestId"`
 		Metrics   metrics `json:"metrics"`
 		Status    string  `json:"status"`
 		ErrorType string  `json:"errorType,omitempty"`
-	}{id, m, status(f), reported(f)}, text: reportText(id, u, f)}
+	}{id, m, status(f), reported(f)}
 }
 
 // reportText names the status only of an end that the platform brought
 // about; an error that the function answered is its own affair.
 func reportText(id string, u millicent.Usage, f *failure) string {
-	fields := []string{
-		"REPORT RequestId: " + id,
-		fmt.Sprintf("Duration: %.2f ms", millis(u.Duration)),
-		fmt.Sprintf("Billed Duration: %d ms", u.Billed().Milliseconds()),
-		fmt.Sprintf("Memory Size: %d MB", u.MemoryMB),
-		fmt.Sprintf("Max Memory Used: %d MB", u.PeakMemoryMB),
-	}
+	b := make([]byte, 0, 192)
+	b = append(append(b, "REPORT RequestId: "...), id...)
+	b = append(b, "\tDuration: "...)
+	b = strconv.AppendFloat(b, millis(u.Duration), 'f', 2, 64)
+	b = append(b, " ms\tBilled Duration: "...)
+	b = strconv.AppendInt(b, u.Billed().Milliseconds(), 10)
+	b = append(b, " ms\tMemory Size: "...)
+	b = strconv.AppendInt(b, int64(u.MemoryMB), 10)
+	b = append(b, " MB\tMax Memory Used: "...)
+	b = strconv.AppendInt(b, int64(u.PeakMemoryMB), 10)
+	b = append(b, " MB\t"...)
 	if u.Init > 0 {
-		fields = append(fields, fmt.Sprintf("Init Duration: %.2f ms", millis(u.Init)))
+		b = append(b, "Init Duration: "...)
+		b = strconv.AppendFloat(b, millis(u.Init), 'f', 2, 64)
+		b = append(b, " ms\t"...)
 	}
-	last := ""
 	if f != nil && f.fatal {
-		last = statusFields(f)
+		b = append(b, statusFields(f)...)
 	}
-	return strings.Join(append(fields, last), "\t")
+	return string(b)
 }

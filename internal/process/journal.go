@@ -9,6 +9,7 @@ import (
 
 const (
 	tailSize = 4 << 10 // bytes of log that a caller may get with the answer
+	tailRoom = 448     // what the platform's own lines take, and a little more
 
 	// Times that a runtime gives its records are believed within these bounds.
 	maxPast   = 15 * time.Minute
@@ -27,7 +28,8 @@ type journal struct {
 
 	mu         sync.Mutex
 	invocation string
-	tail       []byte // of the running invocation
+	first      *platformEvent // of the invocation, until it is written
+	tail       []byte         // of the running invocation
 }
 
 func newJournal(sink millicent.LogSink, v *millicent.Version, stream string) *journal {
@@ -47,19 +49,38 @@ func newJournal(sink millicent.LogSink, v *millicent.Version, stream string) *jo
 // json reports whether the platform's lines are JSON events.
 func (j *journal) json() bool { return j.format == logFormatJSON }
 
-// begin starts an invocation's log and its tail.
-func (j *journal) begin(id string) {
+// begin starts an invocation's log and its tail with an event, which is
+// written before anything else about the invocation is, or by opened.
+func (j *journal) begin(id string, first platformEvent) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.invocation = id
-	j.tail = j.tail[:0]
+	j.first = &first
+	j.tail = make([]byte, 0, tailRoom)
+}
+
+// opened writes the invocation's first event: it has begun.
+func (j *journal) opened() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open(time.Now())
+}
+
+// open is opened with mu held.
+func (j *journal) open(now time.Time) {
+	if e := j.first; e != nil {
+		j.first = nil
+		if message := j.message(*e, now); message != "" {
+			j.write(now, message)
+		}
+	}
 }
 
 // end ends it and returns the tail, which the caller keeps.
 func (j *journal) end() []byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.invocation = ""
+	j.invocation, j.first = "", nil
 	tail := j.tail
 	j.tail = nil
 	return tail[max(0, len(tail)-tailSize):]
@@ -76,6 +97,12 @@ func (j *journal) line(at time.Time, message string) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.open(now)
+	j.write(at, message)
+}
+
+// write writes a record. mu is held.
+func (j *journal) write(at time.Time, message string) {
 	rec := j.base
 	rec.Invocation = j.invocation
 	rec.Time = at.UnixMicro()
@@ -97,13 +124,20 @@ func (j *journal) text(message string) { j.line(time.Time{}, message) }
 // empty, or its JSON if the version logs JSON and wants the level.
 func (j *journal) event(e platformEvent) {
 	now := time.Now()
+	if message := j.message(e, now); message != "" {
+		j.line(now, message)
+	}
+}
+
+// message returns what the log says of an event, empty if nothing.
+func (j *journal) message(e platformEvent, now time.Time) string {
 	switch {
 	case !j.json():
-		if e.text != "" {
-			j.line(now, e.text)
-		}
+		return e.text
 	case levelRank(e.level) >= levelRank(j.level):
-		j.line(now, e.json(now))
+		return e.json(now)
+	default:
+		return ""
 	}
 }
 

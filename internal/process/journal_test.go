@@ -38,7 +38,7 @@ func TestRecordsSayWhoseTheyAre(t *testing.T) {
 	v := exampleVersion()
 	j := newJournal(log, v, "2026/01/02/[$LATEST]ab")
 	j.text("outside")
-	j.begin("id-1")
+	j.begin("id-1", platformEvent{})
 	j.text("within\n")
 	j.end()
 	j.text("outside again")
@@ -58,12 +58,12 @@ func TestRecordsSayWhoseTheyAre(t *testing.T) {
 
 func TestTailHoldsTheLastFourKilobytesOfTheInvocation(t *testing.T) {
 	j := newJournal(&memoryLog{}, exampleVersion(), "s")
-	j.begin("id-1")
+	j.begin("id-1", platformEvent{})
 	j.text("first")
 	if got, want := string(j.end()), "first\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	j.begin("id-2")
+	j.begin("id-2", platformEvent{})
 	all := ""
 	for i := range 3000 {
 		line := strings.Repeat("x", i%50)
@@ -73,7 +73,7 @@ func TestTailHoldsTheLastFourKilobytesOfTheInvocation(t *testing.T) {
 	if got, want := string(j.end()), all[len(all)-4096:]; got != want {
 		t.Errorf("got %d bytes that are not the last 4096", len(got))
 	}
-	j.begin("id-3")
+	j.begin("id-3", platformEvent{})
 	if got := j.end(); len(got) != 0 {
 		t.Errorf("got %q of an earlier invocation", got)
 	}
@@ -128,5 +128,31 @@ func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
 		if got := write(tt.format, tt.level); got != tt.want {
 			t.Errorf("%s %s: got %q, want %q", tt.format, tt.level, got, tt.want)
 		}
+	}
+}
+
+func TestFirstEventComesFirstAndOnce(t *testing.T) {
+	sink := &memoryLog{}
+	j := newJournal(sink, exampleVersion(), "stream")
+	first := platformEvent{text: "START"}
+	j.begin("id-1", first)
+	j.text("a line")
+	j.opened()
+	if got, want := string(j.end()), "START\na line\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	j.begin("id-2", first)
+	j.opened()
+	j.text("a line")
+	if got, want := string(j.end()), "START\na line\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	j.begin("id-3", first)
+	if got := string(j.end()); got != "" {
+		t.Errorf("got %q of an invocation that never began", got)
+	}
+	j.opened() // too late
+	if got := len(sink.records); got != 4 {
+		t.Errorf("%d records, want 4", got)
 	}
 }

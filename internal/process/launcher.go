@@ -59,6 +59,7 @@ type Launcher struct {
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
 	using    map[string]int        // environments, by the digest of the package that they run
+	zygotes  map[string]*zygote    // by interpreter
 }
 
 const compileTimeout = 30 * time.Second
@@ -75,13 +76,12 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 		opt:      filepath.Join(dir, "opt"),
 		compiled: map[string]*sync.Once{},
 		using:    map[string]int{},
+		zygotes:  map[string]*zygote{},
 	}
 	if err := l.layOut(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lay out bootstraps: %w", err), l.remove())
 	}
-	l.pool = newPool(cfg.Pool, func(ctx context.Context, _ string) (*prepared, error) {
-		return l.prepare(ctx, l.preparedSpec())
-	}, func(kind string, err error) {
+	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
 	return l, nil
@@ -115,7 +115,25 @@ func (l *Launcher) layOut() error {
 // Close gives up what is prepared and removes what was laid out. It is
 // idempotent.
 func (l *Launcher) Close() error {
-	return errors.Join(l.pool.close(), l.remove())
+	err := l.pool.close() // nothing is forked any more
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, z := range l.zygotes {
+		err = errors.Join(err, z.close())
+	}
+	return errors.Join(err, l.remove())
+}
+
+// zygote returns that of a runtime's interpreter.
+func (l *Launcher) zygote(rt Runtime) *zygote {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	z := l.zygotes[rt.Interpreter]
+	if z == nil {
+		z = &zygote{launcher: l, runtime: rt}
+		l.zygotes[rt.Interpreter] = z
+	}
+	return z
 }
 
 func (l *Launcher) remove() error {

@@ -21,6 +21,7 @@ type link struct {
 	session *session
 	in      linkReader
 	out     []byte
+	limit   time.Time // when reads and writes fail; zero when it is not known
 
 	parts   []byte // of a response that comes in parts
 	partsOf *turn  // nil while there is none
@@ -45,7 +46,6 @@ func newLink(s *session) (l *link, theirs *os.File, err error) {
 // does not wait. A runtime that has ended does not get it: t is not delivered
 // then.
 func (l *link) offer(t *turn) bool {
-	l.until(t.deadline) // a runtime that does not read
 	l.session.mu.Lock()
 	if !l.session.idle() {
 		l.session.mu.Unlock()
@@ -59,9 +59,9 @@ func (l *link) offer(t *turn) bool {
 	var err error
 	if len(t.event) <= joinLimit {
 		l.out = append(l.out, t.event...)
-		_, err = l.conn.Write(l.out)
-	} else if _, err = l.conn.Write(l.out); err == nil {
-		_, err = l.conn.Write(t.event)
+		err = l.send(l.out, t.deadline)
+	} else if err = l.send(l.out, t.deadline); err == nil {
+		err = l.send(t.event, t.deadline)
 	}
 	if err != nil && !interrupted(err) {
 		l.session.mu.Lock()
@@ -71,10 +71,25 @@ func (l *link) offer(t *turn) bool {
 	return true
 }
 
+// send writes p. Only one that the socket's buffer does not hold waits, for a
+// runtime that does not read, until late or an interruption.
+func (l *link) send(p []byte, late time.Time) error {
+	n, err := l.conn.Write(p)
+	if !interrupted(err) {
+		return err
+	}
+	// The limit was that of a wait before.
+	l.limit = time.Time{}
+	l.until(late)
+	_, err = l.conn.Write(p[n:])
+	return err
+}
+
 // read takes one message of the runtime.
 func (l *link) read() error {
 	kind, body, err := l.in.next()
 	if err != nil {
+		l.limit = time.Time{} // it may have been an interruption
 		return err
 	}
 	return l.apply(kind, body)
@@ -123,9 +138,16 @@ func (p *present) Read(b []byte) (n int, err error) {
 }
 
 // until makes reads and writes fail from t on.
-func (l *link) until(t time.Time) { _ = l.conn.SetDeadline(t) } // fails only when closed: then reads do
+func (l *link) until(t time.Time) {
+	if l.limit.Equal(t) {
+		return
+	}
+	l.limit = t
+	_ = l.conn.SetDeadline(t) // fails only when it is closed: then reads do
+}
 
-// interrupt makes a read or write that waits fail. It may come at any time.
+// interrupt makes a read or write that waits fail, or the next one that would.
+// It may come at any time. Whoever sees the failure goes on after until.
 func (l *link) interrupt() { _ = l.conn.SetDeadline(time.Unix(1, 0)) } // as above
 
 func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -15,7 +15,8 @@ import (
 //
 // From the server:
 //
-//	A  the environment and the handler of a stem, JSON
+//	W  to a stem: an assignment to rehearse with
+//	A  to a stem: its assignment, JSON
 //	I  an invocation: a 4-byte length, so much JSON about it, the event
 //
 // From the runtime, where an id is a byte of length and the request id, and a
@@ -30,6 +31,7 @@ import (
 //	T  type, document: its end; a type says that it broke off
 //	F  type, document: Init failed
 const (
+	linkRehearse  = 'W'
 	linkAssign    = 'A'
 	linkInvoke    = 'I'
 	linkBooted    = 'B'

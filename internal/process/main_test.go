@@ -160,9 +160,10 @@ func TestProcessesAreEnvironments(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				l := machine.launcher(t, dir, logs, nil)
+				l := machine.launcher(t, dir, logs, pooling)
 				v := probeVersion()
 				v.Runtime = s.runtime
+				l.Expect(v.Runtime)
 				if s.lacks != nil {
 					v.Handler = "app.handler"
 				}

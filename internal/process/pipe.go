@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A pipe carries a run's output to its log. A goroutine reads it all the
@@ -17,18 +19,23 @@ import (
 // It is read by system calls of its own because os.File keeps a second reader
 // out while the first waits.
 type pipe struct {
+	fd   int           // of r; -1 once it is closed
 	r, w *os.File      // w is the runtime's end, closed here once the runtime has it
 	done chan struct{} // closed when the pipe has been read to its end
 
 	mu    sync.Mutex
 	take  func(p []byte)
 	flush func()
-	buf   [64 << 10]byte // a pipe holds as much
 }
 
-// newPipe returns a pipe that hands what it reads to take, one call at a
-// time, and calls flush when what came so far shall not wait for more.
-func newPipe(take func(p []byte), flush func()) (*pipe, error) {
+// pipeSize is how much a pipe holds.
+const pipeSize = 64 << 10
+
+// pipeBuffers are for reading: most pipes are silent most of the time.
+var pipeBuffers = sync.Pool{New: func() any { return new([pipeSize]byte) }}
+
+// newPipe returns a pipe, which nobody reads before serve is called.
+func newPipe() (*pipe, error) {
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("make log pipe: %w", err)
@@ -38,15 +45,29 @@ func newPipe(take func(p []byte), flush func()) (*pipe, error) {
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		return nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
 	}
-	p := &pipe{
-		r:     os.NewFile(uintptr(fds[0]), "log pipe"),
-		w:     os.NewFile(uintptr(fds[1]), "log pipe"),
-		done:  make(chan struct{}),
-		take:  take,
-		flush: flush,
-	}
+	return &pipe{
+		fd:   fds[0],
+		r:    os.NewFile(uintptr(fds[0]), "log pipe"),
+		w:    os.NewFile(uintptr(fds[1]), "log pipe"),
+		done: make(chan struct{}),
+	}, nil
+}
+
+// serve hands what is read to take from now on, one call at a time, and calls
+// flush when what came so far shall not wait for more. It is called once.
+func (p *pipe) serve(take func(p []byte), flush func()) {
+	p.take, p.flush = take, flush
 	go p.read()
-	return p, nil
+}
+
+// peek returns the beginning of what is in a pipe that is not served yet.
+func (p *pipe) peek() string {
+	buf := make([]byte, 1<<10)
+	n, err := syscall.Read(p.fd, buf)
+	if err != nil {
+		return ""
+	}
+	return string(buf[:n])
 }
 
 // read runs until the last writer is gone or the pipe is closed.
@@ -73,10 +94,12 @@ func (p *pipe) read() {
 
 // readOnce reads what is there, up to the size of the buffer.
 func (p *pipe) readOnce(fd int) (int, error) {
+	buf := pipeBuffers.Get().(*[pipeSize]byte)
+	defer pipeBuffers.Put(buf)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
-		n, err := syscall.Read(fd, p.buf[:])
+		n, err := syscall.Read(fd, buf[:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -85,26 +108,40 @@ func (p *pipe) readOnce(fd int) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		}
-		p.take(p.buf[:n])
+		p.take(buf[:n])
 		return n, nil
 	}
 }
 
-// drain takes everything that was in the pipe when it was called, and
-// flushes. It never waits for writers.
-func (p *pipe) drain() {
-	if conn, err := p.r.SyscallConn(); err == nil {
-		// An error means that the pipe is closed, and then it was read before.
-		_ = conn.Control(func(fd uintptr) {
-			for left := len(p.buf); left > 0; {
-				n, err := p.readOnce(int(fd))
-				if err != nil {
-					return
-				}
-				left -= n
-			}
-		})
+// drain takes everything that was in the pipes when it was called, one after
+// the other, and flushes. It never waits for writers. Whoever closes a pipe
+// does so before or after, not meanwhile.
+func drain(pipes ...*pipe) {
+	var polls [2]unix.PollFd
+	list := polls[:0]
+	for _, p := range pipes {
+		list = append(list, unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN})
 	}
+	// One call for all: most of the time there is nothing in any of them.
+	if n, err := unix.Poll(list, 0); n == 0 && err == nil {
+		for _, p := range pipes {
+			p.flushNow()
+		}
+		return
+	}
+	for _, p := range pipes {
+		for left := pipeSize; left > 0; {
+			n, err := p.readOnce(p.fd)
+			if err != nil {
+				break
+			}
+			left -= n
+		}
+		p.flushNow()
+	}
+}
+
+func (p *pipe) flushNow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flush()
@@ -117,12 +154,17 @@ func (p *pipe) started() { _ = p.w.Close() } // nothing was written through it h
 // last writer has been killed, and closes the pipe. It is idempotent.
 func (p *pipe) close(wait time.Duration) {
 	_ = p.w.Close() // may be closed already
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
+	if p.take != nil {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-p.done:
+		case <-timer.C:
+		}
 	}
 	_ = p.r.Close() // ends the reader if the stream did not
-	<-p.done
+	p.fd = -1
+	if p.take != nil {
+		<-p.done
+	}
 }

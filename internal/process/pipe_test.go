@@ -35,10 +35,11 @@ func (c *collector) String() string {
 
 func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	defer p.close(0)
 	want := ""
 	for i := range 200 {
@@ -47,7 +48,7 @@ func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 			t.Fatal(err)
 		}
 		want += s
-		p.drain()
+		drain(p)
 		if got := c.String(); got != want {
 			t.Fatalf("after write %d: got %d bytes, want %d", i, len(got), len(want))
 		}
@@ -56,10 +57,11 @@ func TestDrainTakesAllThatWasWrittenBefore(t *testing.T) {
 
 func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -70,7 +72,7 @@ func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 		}
 	}()
 	for range 10 {
-		p.drain() // the test hangs here if drain follows the writer
+		drain(p) // the test hangs here if drain follows the writer
 	}
 	p.close(0)
 	<-stopped
@@ -78,17 +80,18 @@ func TestDrainDoesNotFollowAnEndlessWriter(t *testing.T) {
 
 func TestCloseReadsToTheEndAndIsIdempotent(t *testing.T) {
 	c := &collector{}
-	p, err := newPipe(c.take, c.flush)
+	p, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.serve(c.take, c.flush)
 	if _, err := p.w.WriteString("last words"); err != nil {
 		t.Fatal(err)
 	}
 	p.started()
 	p.close(time.Minute)
 	p.close(time.Minute)
-	p.drain()
+	drain(p)
 	if got, want := c.String(), "last words"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -19,16 +19,49 @@ type ports struct {
 	egress  *egress.Port     // nil without
 }
 
-// openPorts opens a sandbox's ports.
-func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
+// redirectPort is where outbound connections arrive: at whichever address the
+// kernel rewrote them to.
+var redirectPort = netip.AddrPortFrom(netip.IPv4Unspecified(), portRedirect)
+
+// tcpPorts lists what openPorts listens on.
+func (c *Config) tcpPorts(runtimeAPI bool) []netip.AddrPort {
+	var list []netip.AddrPort
+	if runtimeAPI {
+		list = append(list, inside(portRuntimeAPI))
+	}
+	if c.API != nil {
+		list = append(list, inside(portPlatform))
+	}
+	if c.redirect() != 0 {
+		list = append(list, redirectPort)
+	}
+	if c.Egress != nil {
+		list = append(list, inside(portDNS))
+	}
+	return list
+}
+
+// udpPorts does so for UDP.
+func (c *Config) udpPorts() []netip.AddrPort {
+	if c.Egress == nil {
+		return nil
+	}
+	return []netip.AddrPort{inside(portDNS)}
+}
+
+// openPorts opens a sandbox's ports; that of the Runtime API only for those who
+// may speak it.
+func openPorts(cfg *Config, box *sandbox.Sandbox, runtimeAPI bool) (_ *ports, err error) {
 	p := &ports{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("listen in the sandbox: %w", err), p.close())
 		}
 	}()
-	if p.runtime, err = box.Listen(inside(portRuntimeAPI)); err != nil {
-		return nil, err
+	if runtimeAPI {
+		if p.runtime, err = box.Listen(inside(portRuntimeAPI)); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.API != nil {
 		if p.api, err = box.Listen(inside(portPlatform)); err != nil {
@@ -41,9 +74,8 @@ func openPorts(cfg *Config, box *sandbox.Sandbox) (_ *ports, err error) {
 	// Without redirected connections there is still the name server, which
 	// refuses at once where silence would cost a function seconds.
 	p.egress = &egress.Port{OriginalDst: sandbox.OriginalDst}
-	if redirect := cfg.redirect(); redirect != 0 {
-		// They arrive at whichever address the kernel rewrote them to.
-		if p.egress.TCP, err = box.Listen(netip.AddrPortFrom(netip.IPv4Unspecified(), redirect)); err != nil {
+	if cfg.redirect() != 0 {
+		if p.egress.TCP, err = box.Listen(redirectPort); err != nil {
 			return nil, err
 		}
 	}

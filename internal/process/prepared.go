@@ -16,13 +16,20 @@ import (
 type prepared struct {
 	box   *sandbox.Sandbox
 	ports *ports
+	stem  *stem // nil in a bare one
 }
 
-// bare is the kind of sandbox in which nothing runs yet.
+// bare is the kind of sandbox in which nothing runs yet. The others bear the
+// name of the runtime that has booted in them.
 const bare = "bare"
 
 // kindOf returns the kind of prepared sandbox that v starts in.
-func kindOf(*millicent.Version, Runtime) string { return bare }
+func kindOf(v *millicent.Version, rt Runtime) string {
+	if bootable(v, rt) {
+		return rt.Name
+	}
+	return bare
+}
 
 // What a prepared sandbox is made with: a version that has it otherwise is
 // started in one of its own.
@@ -34,10 +41,12 @@ const (
 // poolable reports whether v can start in a prepared sandbox.
 func poolable(v *millicent.Version) bool { return v.TmpMB == preparedTmpMB }
 
-// preparedSpec is what every prepared sandbox is made of. It has no memory
-// limit until it has a version.
+// preparedSpec is what every prepared sandbox is made of: without a limit of
+// memory until it has a version, and out of the way of those at work.
 func (l *Launcher) preparedSpec() sandbox.Spec {
 	return sandbox.Spec{
+		Background: true,
+
 		CPU:      initCPU,
 		Tmp:      preparedTmpMB << 20,
 		Hostname: hostname,
@@ -45,6 +54,7 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 			{Source: l.runtimes, Target: runtimeDir},
 			{Source: l.opt, Target: optDir},
 		},
+		UDP:      l.cfg.udpPorts(),
 		Redirect: l.cfg.redirect(),
 	}
 }
@@ -52,6 +62,7 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 // specFor is what the sandbox of a version is made of.
 func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
 	spec := l.preparedSpec()
+	spec.Background = false
 	spec.Memory = int64(v.MemoryMB) << 20
 	spec.CPU = max(initCPU, cpuShare(v.MemoryMB))
 	spec.Tmp = int64(v.TmpMB) << 20
@@ -60,16 +71,48 @@ func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
 }
 
 // prepare makes a sandbox with the ports that an environment listens on.
-func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec) (*prepared, error) {
+// The Runtime API's is among them only where a runtime may speak it.
+func (l *Launcher) prepare(ctx context.Context, spec sandbox.Spec, runtimeAPI bool) (*prepared, error) {
+	spec.TCP = l.cfg.tcpPorts(runtimeAPI)
 	box, err := l.cfg.Host.New(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("make sandbox: %w", err)
 	}
 	p := &prepared{box: box}
-	if p.ports, err = openPorts(&l.cfg, box); err != nil {
+	if p.ports, err = openPorts(&l.cfg, box, runtimeAPI); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
+}
+
+// prepareKind makes a prepared sandbox of a kind.
+func (l *Launcher) prepareKind(ctx context.Context, kind string) (*prepared, error) {
+	p, err := l.prepare(ctx, l.preparedSpec(), kind == bare)
+	if err != nil || kind == bare {
+		return p, err
+	}
+	rt, _ := l.cfg.Runtimes.Lookup(kind)
+	l.compile(ctx, rt)
+	if p.stem, err = l.stem(ctx, p.box, rt); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// stem boots a runtime in a sandbox: by a fork, or where none can be made by a
+// start.
+func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (*stem, error) {
+	if !forkable(rt) {
+		return startStem(ctx, box, rt)
+	}
+	st, err := l.zygote(rt).fork(ctx, box)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return st, err
+	case !errors.Is(err, errZygotePaused):
+		l.cfg.Log.Warn("runtimes are started, and not forked", "runtime", rt.Name, "error", err)
+	}
+	return startStem(ctx, box, rt)
 }
 
 // fit makes a prepared sandbox into one for v.
@@ -79,6 +122,9 @@ func (p *prepared) fit(v *millicent.Version, dir string) error {
 	}
 	if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
 		return fmt.Errorf("limit memory: %w", err)
+	}
+	if err := p.box.SetBackground(false); err != nil {
+		return fmt.Errorf("take CPU: %w", err)
 	}
 	if share := cpuShare(v.MemoryMB); share > initCPU {
 		if err := p.box.SetCPU(share); err != nil {
@@ -92,18 +138,32 @@ func (p *prepared) fit(v *millicent.Version, dir string) error {
 }
 
 // ended implements pooled.
-func (p *prepared) ended() bool { return isClosed(p.box.Done()) }
+func (p *prepared) ended() bool {
+	return isClosed(p.box.Done()) || p.stem != nil && p.stem.ended()
+}
 
 // size implements pooled.
-func (p *prepared) size() int64 { return bareMemory }
+func (p *prepared) size() int64 {
+	if p.stem == nil {
+		return bareMemory
+	}
+	peak, err := p.box.PeakMemory()
+	if err != nil {
+		return bareMemory // it has ended: then its size tells nothing
+	}
+	return bareMemory + peak
+}
 
 // close frees all that was prepared.
 func (p *prepared) close() error {
-	var err error
+	var errs []error
 	if p.ports != nil {
-		err = p.ports.close()
+		errs = append(errs, p.ports.close())
 	}
-	return errors.Join(err, p.box.Close())
+	if p.stem != nil {
+		errs = append(errs, p.stem.free())
+	}
+	return errors.Join(append(errs, p.box.Close())...)
 }
 
 // acquire returns a sandbox for v with its code in place: a prepared one, or
@@ -111,19 +171,37 @@ func (p *prepared) close() error {
 // its part of rec.
 func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, dir string, rec *millicent.StartRecord) (*prepared, error) {
 	began := time.Now()
-	if poolable(v) {
-		if p, ok := l.pool.take(kindOf(v, rt)); ok {
-			rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
-			began = time.Now()
-			err := p.fit(v, dir)
-			if err == nil {
-				rec.Attach = time.Since(began)
-				return p, nil
-			}
-			l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
+	if p := l.takePrepared(v, rt); p != nil {
+		rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
+		if p.stem != nil {
+			rec.From = millicent.FromRuntime
 		}
+		began = time.Now()
+		err := p.fit(v, dir)
+		if err == nil {
+			rec.Attach = time.Since(began)
+			return p, nil
+		}
+		l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
 	}
-	p, err := l.prepare(ctx, l.specFor(v, dir))
+	p, err := l.prepare(ctx, l.specFor(v, dir), !linked(v, rt))
 	rec.From, rec.Acquire = millicent.FromNothing, time.Since(began)
 	return p, err
+}
+
+// takePrepared takes what there is for v, the best first; nil when there is
+// nothing.
+func (l *Launcher) takePrepared(v *millicent.Version, rt Runtime) *prepared {
+	if !poolable(v) {
+		return nil
+	}
+	kind := kindOf(v, rt)
+	p, ok := l.pool.take(kind)
+	if !ok && kind != bare {
+		p, ok = l.pool.take(bare)
+	}
+	if !ok {
+		return nil
+	}
+	return p
 }

@@ -24,14 +24,29 @@ type run struct {
 	ooms    int           // kernel kills for memory before this run
 
 	deadline time.Time // of the latest invocation
+	drained  time.Time // when output and frames were, the last time
 }
 
 // drainEnd is how long the end of a run's output may take once everything
 // that could write it has been killed.
 const drainEnd = 2 * time.Second
 
-// start begins a run. A failure says that the package cannot be run, an error
+// begin begins a run: of the stem that came with the sandbox, the first time
+// and if there is one. A failure says that the package cannot be run, an error
 // that the platform could not.
+func (e *environment) begin() (*run, *failure, error) {
+	if st := e.stem; st != nil {
+		e.stem = nil
+		r, err := e.adopt(st)
+		if err == nil {
+			return r, nil, nil
+		}
+		e.log.Warn("a booted runtime cannot be used", "error", err)
+	}
+	return e.start()
+}
+
+// start begins a run with a process of its own.
 func (e *environment) start() (*run, *failure, error) {
 	args, f := command(e.version, e.runtime, e.dir)
 	if f != nil {
@@ -72,15 +87,14 @@ func (e *environment) start() (*run, *failure, error) {
 // the link, nil when it is to speak the Runtime API.
 func (e *environment) prepare() (r *run, theirs *os.File, err error) {
 	r = &run{session: newSession(e.version), stopped: make(chan struct{})}
-	lines := &lineDecoder{emit: e.journal.text}
-	if r.output, err = newPipe(lines.write, lines.flush); err != nil {
+	if r.output, err = newPipe(); err != nil {
 		return nil, nil, err
 	}
-	frames := &frameDecoder{emit: e.journal.line}
-	if r.frames, err = newPipe(frames.write, frames.flush); err != nil {
+	if r.frames, err = newPipe(); err != nil {
 		r.output.close(0)
 		return nil, nil, err
 	}
+	e.serveOutput(r)
 	if linked(e.version, e.runtime) {
 		if l := e.ports.takeRuntime(); l != nil {
 			l.Close() // whoever connects shall not wait
@@ -98,6 +112,14 @@ func (e *environment) prepare() (r *run, theirs *os.File, err error) {
 		r.ooms = stats.OOMKills
 	}
 	return r, theirs, nil
+}
+
+// serveOutput has a run's output written to the log.
+func (e *environment) serveOutput(r *run) {
+	lines := &lineDecoder{emit: e.journal.text}
+	r.output.serve(lines.write, lines.flush)
+	frames := &frameDecoder{emit: e.journal.line}
+	r.frames.serve(frames.write, frames.flush)
 }
 
 // listen serves a run's Runtime API.
@@ -161,8 +183,8 @@ func (e *environment) stop(r *run) error {
 
 // drain puts what the run wrote so far into the log.
 func (r *run) drain() {
-	r.frames.drain()
-	r.output.drain()
+	r.drained = time.Now()
+	drain(r.frames, r.output)
 }
 
 // gone reports whether the process has ended.

@@ -48,6 +48,11 @@ func (e *environment) wait(ctx context.Context, r *run, late time.Time, cond fun
 	return signExit
 }
 
+// patience is how long a wait on a link may take before it can be cancelled:
+// most are over sooner, and to register with a context costs as much as a
+// system call.
+const patience = 5 * time.Millisecond
+
 // waitLink is wait for a runtime on a link: the caller's goroutine itself
 // reads what the runtime sends, for a hand-over between goroutines would cost
 // as much as the rest.
@@ -55,13 +60,11 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 	if r.session.holds(cond) {
 		return signMet
 	}
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, r.link.interrupt)()
-	}
+	until := time.Now().Add(patience)
 	for {
 		// Whatever ends the wait is seen below, or interrupts the read: its
 		// mark is set before the interruption.
-		r.link.until(late)
+		r.link.until(earlier(until, late))
 		switch {
 		case e.ended(ctx) != nil:
 			return signCancelled
@@ -83,8 +86,19 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 		}
 		switch {
 		case interrupted(err):
+			if !until.Equal(late) && ctx.Done() != nil {
+				defer context.AfterFunc(ctx, r.link.interrupt)()
+			}
+			until = late
 		case errors.Is(err, errViolation), !r.exitsWithin(exitGrace): // or it has closed its link
 			r.kill()
 		}
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

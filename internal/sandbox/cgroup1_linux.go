@@ -140,10 +140,35 @@ func (g *group1) limit(s Spec) error {
 			return err
 		}
 	}
-	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+	if err := g.setPids(s.pids()); err != nil {
 		return err
 	}
+	if dir := g.dirs["cpu"]; dir != "" {
+		if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
+			return err
+		}
+	}
+	if s.Background {
+		if err := g.setBackground(true); err != nil {
+			return err
+		}
+	}
+	if s.CPU == 0 {
+		return nil
+	}
 	return g.setCPU(s.CPU)
+}
+
+func (g *group1) setBackground(on bool) error {
+	dir := g.dirs["cpu"]
+	if dir == "" {
+		return nil
+	}
+	const usual, little = 1024, 16
+	if on {
+		return putInt(dir, "cpu.shares", little)
+	}
+	return putInt(dir, "cpu.shares", usual)
 }
 
 // setMemory sets the limit and, where swap is accounted, the same one for
@@ -196,9 +221,6 @@ func (g *group1) setCPU(cores float64) error {
 	}
 	if cores == 0 {
 		return putInt(dir, "cpu.cfs_quota_us", -1)
-	}
-	if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
-		return err
 	}
 	return putInt(dir, "cpu.cfs_quota_us", quota(cores))
 }

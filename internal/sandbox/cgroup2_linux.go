@@ -111,10 +111,26 @@ func (g *group2) limit(s Spec) error {
 			return err
 		}
 	}
-	if err := g.setPids(s.pids()); err != nil || s.CPU == 0 {
+	if err := g.setPids(s.pids()); err != nil {
 		return err
 	}
+	if s.Background {
+		if err := g.setBackground(true); err != nil {
+			return err
+		}
+	}
+	if s.CPU == 0 {
+		return nil
+	}
 	return g.setCPU(s.CPU)
+}
+
+func (g *group2) setBackground(on bool) error {
+	const usual, little = 100, 2
+	if on {
+		return g.lacking(putInt(g.path, "cpu.weight", little))
+	}
+	return g.lacking(putInt(g.path, "cpu.weight", usual))
 }
 
 func (g *group2) setMemory(bytes int64) error {

@@ -37,6 +37,7 @@ type group interface {
 	// limit sets the limits of a Spec; pid 1 is in its place by then.
 	limit(s Spec) error
 	setCPU(cores float64) error
+	setBackground(on bool) error
 	setMemory(bytes int64) error
 	setPids(n int) error
 

@@ -18,6 +18,7 @@ import (
 // goroutine reads it, until pid 1 ends.
 type control struct {
 	conn    *net.UnixConn
+	spawns  *net.UnixConn   // for requests to Start
 	done    chan struct{}   // closed when nothing more is read
 	closing <-chan struct{} // closed when no answer is awaited any more
 
@@ -32,12 +33,38 @@ type control struct {
 type answer struct {
 	initproc.Event
 	file    *os.File
-	process *Process // that Start started
+	ports   []*os.File // that came with Ready
+	process *Process   // that Start started
 }
 
-// newControl returns the server's end and pid 1's. exited is called for each
+// newControl returns the server's ends and pid 1's. exited is called for each
 // process that ends, in the order of their starts and ends.
-func newControl(closing <-chan struct{}, exited func(initproc.Event)) (*control, *os.File, error) {
+func newControl(closing <-chan struct{}, exited func(initproc.Event)) (*control, []*os.File, error) {
+	conn, theirs, err := socketPair()
+	if err != nil {
+		return nil, nil, err
+	}
+	spawns, theirSpawns, err := socketPair()
+	if err != nil {
+		return nil, nil, errors.Join(err, conn.Close(), theirs.Close())
+	}
+	c := &control{
+		conn:    conn,
+		spawns:  spawns,
+		done:    make(chan struct{}),
+		closing: closing,
+		waits:   map[uint32]chan answer{},
+		ready:   make(chan answer, 1),
+		exited:  exited,
+	}
+	return c, []*os.File{theirs, theirSpawns}, nil
+}
+
+// close closes the server's ends.
+func (c *control) close() error { return errors.Join(c.conn.Close(), c.spawns.Close()) }
+
+// socketPair returns the server's end of a new pair, and pid 1's.
+func socketPair() (*net.UnixConn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, err
@@ -48,30 +75,29 @@ func newControl(closing <-chan struct{}, exited func(initproc.Event)) (*control,
 	if err != nil {
 		return nil, nil, errors.Join(err, theirs.Close())
 	}
-	c := &control{
-		conn:    conn.(*net.UnixConn),
-		done:    make(chan struct{}),
-		closing: closing,
-		waits:   map[uint32]chan answer{},
-		ready:   make(chan answer, 1),
-		exited:  exited,
-	}
-	return c, theirs, nil
+	return conn.(*net.UnixConn), theirs, nil
 }
 
 // read takes pid 1's messages until it ends.
 func (c *control) read(started func(initproc.Event) *Process) {
 	defer close(c.done)
 	buf := make([]byte, 8<<10)
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgSpace(4*initproc.MaxPorts))
 	for {
 		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
 		if err != nil || n == 0 {
 			return
 		}
-		a := answer{file: passedFile(oob[:oobn])}
+		var a answer
+		files := passedFiles(oob[:oobn])
 		if err := a.Unmarshal(buf[:n]); err != nil {
+			closeFiles(files)
 			return // not a message of pid 1 as we know it
+		}
+		if a.Kind == initproc.Ready {
+			a.ports = files
+		} else if len(files) > 0 {
+			a.file = files[0]
 		}
 		switch a.Kind {
 		case initproc.Ready:
@@ -99,25 +125,37 @@ func (c *control) deliver(to chan answer, a answer) {
 		if a.file != nil {
 			a.file.Close()
 		}
+		closeFiles(a.ports)
 	}
 }
 
-// passedFile returns the descriptor in a control message, nil without one.
-func passedFile(oob []byte) *os.File {
+// passedFiles returns the descriptors in a control message.
+func passedFiles(oob []byte) (files []*os.File) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return nil
 	}
 	for i := range msgs {
-		if fds, err := unix.ParseUnixRights(&msgs[i]); err == nil && len(fds) > 0 {
-			return os.NewFile(uintptr(fds[0]), "passed")
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			continue // not descriptors
+		}
+		for _, fd := range fds {
+			files = append(files, os.NewFile(uintptr(fd), "passed"))
 		}
 	}
-	return nil
+	return files
+}
+
+// closeFiles closes what nobody takes: nothing was written to it.
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
 }
 
 // send writes one packet with descriptors.
-func (c *control) send(p []byte, files []*os.File) error {
+func send(to *net.UnixConn, p []byte, files []*os.File) error {
 	if len(p) > initproc.MaxMessage {
 		return syscall.E2BIG
 	}
@@ -132,7 +170,7 @@ func (c *control) send(p []byte, files []*os.File) error {
 		}
 		oob = unix.UnixRights(fds...)
 	}
-	_, _, err := c.conn.WriteMsgUnix(p, oob, nil)
+	_, _, err := to.WriteMsgUnix(p, oob, nil)
 	return err
 }
 
@@ -149,7 +187,11 @@ func (c *control) ask(ctx context.Context, r initproc.Request, files ...*os.File
 		delete(c.waits, r.Seq)
 		c.mu.Unlock()
 	}()
-	if err := c.send(r.Marshal(), files); err != nil {
+	to := c.conn
+	if r.Kind == initproc.Start {
+		to = c.spawns
+	}
+	if err := send(to, r.Marshal(), files); err != nil {
 		return answer{}, fmt.Errorf("ask the sandbox: %w", err)
 	}
 	return c.await(ctx, wait)

@@ -120,7 +120,7 @@ func TestStockIsGivenUp(t *testing.T) {
 		}
 	}
 	h.disks.mu.Lock()
-	for _, d := range h.disks.stock { // the Host's own trial has left one
+	for _, d := range h.disks.stock {
 		if d != recent {
 			d.kept = d.kept.Add(-stockTime)
 		}

@@ -88,8 +88,7 @@ func (d *disks) close() error {
 	if d.trim != nil {
 		d.trim.Stop() // one that runs finds nothing
 	}
-	stock := d.stock
-	d.stock, d.closed = nil, true
+	d.closed = true
 	for _, t := range d.templates {
 		if t.file != nil {
 			t.file.Close() // nameless already
@@ -97,13 +96,23 @@ func (d *disks) close() error {
 	}
 	clear(d.templates)
 	d.mu.Unlock()
+	err := d.clearStock()
+	d.trimming.Wait()
+	return err
+}
+
+// clearStock gives up all unused disks.
+func (d *disks) clearStock() error {
+	d.mu.Lock()
+	stock := d.stock
+	d.stock = nil
+	d.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	var errs []error
 	for _, k := range stock {
 		errs = append(errs, k.close(ctx, true))
 	}
-	d.trimming.Wait()
 	return errors.Join(errs...)
 }
 

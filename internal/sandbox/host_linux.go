@@ -193,7 +193,11 @@ func (h *Host) probe() error {
 	for _, m := range s.missing {
 		h.limited("%s", lacks[m])
 	}
-	return s.Close()
+	err = s.Close()
+	if h.disks != nil {
+		err = errors.Join(err, h.disks.clearStock()) // nobody wants another of that size
+	}
+	return err
 }
 
 // forbidden explains to an ordinary user why there are no sandboxes, where the

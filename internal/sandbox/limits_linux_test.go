@@ -3,9 +3,11 @@ package sandbox
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestMemoryLimit(t *testing.T) {
@@ -213,5 +215,49 @@ func TestLimitsChange(t *testing.T) {
 	}
 	if s.SetMemory(0) == nil || s.SetPids(-1) == nil {
 		t.Error("limits that cannot be meant are taken")
+	}
+}
+
+// TestBackground has two sandboxes want all processors.
+func TestBackground(t *testing.T) {
+	h := openHost(t)
+	front, back := newSandbox(t, h, Spec{}), newSandbox(t, h, Spec{Background: true})
+	used := func() (f, b time.Duration) {
+		t.Helper()
+		before := [2]time.Duration{}
+		for i, s := range []*Sandbox{front, back} {
+			st, err := s.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			before[i] = st.CPU
+		}
+		time.Sleep(500 * time.Millisecond) // what is measured, not waited for
+		for i, s := range []*Sandbox{front, back} {
+			st, err := s.Stats()
+			if err != nil {
+				t.Fatal(err)
+			}
+			before[i] = st.CPU - before[i]
+		}
+		return before[0], before[1]
+	}
+	for range 2 * runtime.NumCPU() {
+		for _, s := range []*Sandbox{front, back} {
+			if _, err := s.Start(Cmd{Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	used() // until all of them run
+	if f, b := used(); b > f/4 {
+		t.Errorf("the one in the background used %v of CPU, the other %v", b, f)
+	}
+	if err := back.SetBackground(false); err != nil {
+		t.Fatal(err)
+	}
+	used()
+	if f, b := used(); b < f/3 {
+		t.Errorf("no longer in the background it used %v of CPU, the other %v", b, f)
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // Listen listens on TCP inside the sandbox's network namespace. Connections
 // are served by this process, outside. addr is an IPv4 address; a listener on
-// the Redirect port listens on 127.0.0.1 or on all addresses.
+// the Redirect port listens on 127.0.0.1 or on all addresses. The first one on
+// a port of the Spec has its socket already.
 func (s *Sandbox) Listen(addr netip.AddrPort) (*net.TCPListener, error) {
 	a, err := s.listen(initproc.TCP, addr)
 	if err != nil {
@@ -51,8 +52,15 @@ func (s *Sandbox) listen(network byte, addr netip.AddrPort) (answer, error) {
 	if !ip.Is4() {
 		return answer{}, fmt.Errorf("listen on %s: %w", addr, syscall.EAFNOSUPPORT)
 	}
-	r := initproc.Request{Kind: initproc.Listen, Net: network, IP: ip.As4(), Port: addr.Port()}
-	a, err := s.ask(r)
+	port := initproc.Port{Net: network, IP: ip.As4(), Number: addr.Port()}
+	s.mu.Lock()
+	f := s.ports[port]
+	delete(s.ports, port)
+	s.mu.Unlock()
+	if f != nil {
+		return answer{file: f}, nil
+	}
+	a, err := s.ask(initproc.Request{Kind: initproc.Listen, Port: port})
 	if err != nil {
 		return answer{}, fmt.Errorf("listen on %s: %w", addr, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // greet answers every connection with where it was meant to go.
@@ -139,5 +140,58 @@ func TestListenRefuses(t *testing.T) {
 	}
 	if _, err := s.Listen(netip.MustParseAddrPort("127.0.0.1:81")); err == nil {
 		t.Error("a closed sandbox listens")
+	}
+}
+
+// TestPortsMadeWithTheSandbox listens on ports of the Spec and on others.
+func TestPortsMadeWithTheSandbox(t *testing.T) {
+	at := netip.MustParseAddrPort(Address + ":9001")
+	name := netip.MustParseAddrPort(Address + ":53")
+	s := newSandbox(t, openHost(t), Spec{TCP: []netip.AddrPort{at}, UDP: []netip.AddrPort{name}})
+	for range 2 { // the second time the socket has to be made
+		l, err := s.Listen(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if c, err := l.Accept(); err == nil {
+				_, _ = c.Write([]byte("hello\n"))
+				c.Close()
+			}
+		}()
+		got := run(t, s, "/bin/bash", "-c", "cat < /dev/tcp/"+Address+"/9001")
+		if got.out != "hello\n" {
+			t.Errorf("got %+v", got)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := s.ListenUDP(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	run(t, s, "/bin/bash", "-c", "echo -n hello > /dev/udp/"+Address+"/53")
+	buf := make([]byte, 10)
+	if err := u.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := u.ReadFrom(buf); err != nil || string(buf[:n]) != "hello" {
+		t.Errorf("got %q, %v", buf[:n], err)
+	}
+	if len(s.ports) != 0 {
+		t.Errorf("%d sockets are left", len(s.ports))
+	}
+	for name, spec := range map[string]Spec{
+		"twice the same": {Tmp: mib, TCP: []netip.AddrPort{at, at}},
+		"version 6":      {Tmp: mib, TCP: []netip.AddrPort{netip.MustParseAddrPort("[::1]:80")}},
+		"too many":       {Tmp: mib, UDP: make([]netip.AddrPort, 50)},
+		"not ours":       {Tmp: mib, TCP: []netip.AddrPort{netip.MustParseAddrPort("10.1.2.3:80")}},
+	} {
+		if s, err := s.host.New(t.Context(), spec); err == nil {
+			t.Errorf("%s: made", name)
+			s.Close()
+		}
 	}
 }

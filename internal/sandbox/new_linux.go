@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,17 @@ func (s Spec) pids() int {
 	return s.Pids
 }
 
+// ports lists TCP and UDP as pid 1 takes them.
+func (s Spec) ports() (l []initproc.Port) {
+	for _, addr := range s.TCP {
+		l = append(l, initproc.Port{Net: initproc.TCP, IP: addr.Addr().Unmap().As4(), Number: addr.Port()})
+	}
+	for _, addr := range s.UDP {
+		l = append(l, initproc.Port{Net: initproc.UDP, IP: addr.Addr().Unmap().As4(), Number: addr.Port()})
+	}
+	return l
+}
+
 var validHostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`)
 
 // check refuses what cannot be meant.
@@ -37,6 +49,15 @@ func (s Spec) check() error {
 	for _, m := range s.Mounts {
 		if err := m.check(); err != nil {
 			return err
+		}
+	}
+	ports := slices.Concat(s.TCP, s.UDP)
+	if len(ports) > initproc.MaxPorts {
+		return fmt.Errorf("%d ports to listen on, more than %d", len(ports), initproc.MaxPorts)
+	}
+	for _, addr := range ports {
+		if !addr.Addr().Unmap().Is4() {
+			return fmt.Errorf("listen on %s: %w", addr, syscall.EAFNOSUPPORT)
 		}
 	}
 	return nil
@@ -71,6 +92,7 @@ func (h *Host) newSandbox(id string) *Sandbox {
 		done:      make(chan struct{}),
 		closing:   make(chan struct{}),
 		processes: map[int]*Process{},
+		ports:     map[initproc.Port]*os.File{},
 	}
 }
 
@@ -186,15 +208,15 @@ var helperEnv = []string{"GOMAXPROCS=3", "GOGC=off", "GOMEMLIMIT=8MiB", "GODEBUG
 
 // startPID1 starts the first process in its namespaces.
 func (s *Sandbox) startPID1() (err error) {
-	var theirs *os.File
+	var theirs []*os.File
 	if s.control, theirs, err = newControl(s.closing, s.processExited); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	defer theirs.Close()
+	defer closeFiles(theirs)
 	attr := &os.ProcAttr{
 		Dir:   "/",
 		Env:   helperEnv,
-		Files: []*os.File{s.host.null, s.host.null, s.host.null, theirs},
+		Files: append([]*os.File{s.host.null, s.host.null, s.host.null}, theirs...),
 		Sys: &syscall.SysProcAttr{
 			Setsid: true, // a terminal's signals are not for it
 			Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
@@ -240,11 +262,12 @@ func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
 		Tasks:    len(p.tasks),
 		Redirect: spec.Redirect,
 		Filter:   s.host.filter,
+		Ports:    spec.ports(),
 	}
 	if s.host.rootless {
 		cfg.UID, cfg.GID = uint32(os.Geteuid()), uint32(os.Getegid())
 	}
-	if err := s.control.send(cfg.Marshal(), p.files()); err != nil {
+	if err := send(s.control.conn, cfg.Marshal(), p.files()); err != nil {
 		return fmt.Errorf("direct pid 1: %w", err)
 	}
 	ready, err := s.control.await(ctx, s.control.ready)
@@ -252,5 +275,14 @@ func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
 		return fmt.Errorf("set up: %w", err)
 	}
 	s.missing = ready.Missing
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(ready.ports) != len(cfg.Ports) {
+		closeFiles(ready.ports)
+		return fmt.Errorf("set up: %d sockets of %d came", len(ready.ports), len(cfg.Ports))
+	}
+	for i, port := range cfg.Ports {
+		s.ports[port] = ready.ports[i]
+	}
 	return nil
 }

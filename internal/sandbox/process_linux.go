@@ -11,7 +11,7 @@ import (
 	"github.com/millicent-run/millicent/internal/sandbox/initproc"
 )
 
-// A Process is one that Start started.
+// A Process is one that Start started, or that Adopt took.
 type Process struct {
 	sandbox *Sandbox
 	pid     int // inside

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"log/slog"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -29,12 +30,17 @@ type Mount struct {
 
 // Spec says what a sandbox is made of.
 type Spec struct {
-	Memory   int64   // bytes; zero means no limit
-	CPU      float64 // cores; zero means no limit
-	Pids     int     // processes and threads; zero means 1024
-	Tmp      int64   // size of /tmp in bytes, not charged to Memory
-	Hostname string
-	Mounts   []Mount
+	Memory     int64   // bytes; zero means no limit
+	CPU        float64 // cores; zero means no limit
+	Pids       int     // processes and threads; zero means 1024
+	Background bool    // see SetBackground
+	Tmp        int64   // size of /tmp in bytes, not charged to Memory
+	Hostname   string
+	Mounts     []Mount
+
+	// TCP and UDP are where the caller will Listen: sockets that are made with
+	// the sandbox take less time than those made later.
+	TCP, UDP []netip.AddrPort
 
 	// Redirect, when not zero, is the port on which the caller will Listen
 	// for every TCP connection that a process makes to an address other than

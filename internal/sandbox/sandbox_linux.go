@@ -32,7 +32,8 @@ type Sandbox struct {
 	frozen bool
 
 	mu        sync.Mutex
-	processes map[int]*Process // by pid inside
+	processes map[int]*Process           // by pid inside
+	ports     map[initproc.Port]*os.File // of the Spec, until they are asked for
 
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once
@@ -111,6 +112,15 @@ func (s *Sandbox) adjust(change func() error) error {
 		return nil
 	}
 	return change()
+}
+
+// SetBackground says whether the processes inside get next to no processor
+// time while those of other sandboxes want it.
+func (s *Sandbox) SetBackground(on bool) error {
+	if s.group == nil {
+		return nil
+	}
+	return s.group.setBackground(on)
 }
 
 // SetMemory changes the memory limit, in bytes. The kernel gives memory up, or
@@ -200,12 +210,18 @@ func (s *Sandbox) Close() error {
 func (s *Sandbox) free() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	s.mu.Lock()
+	for port, f := range s.ports {
+		f.Close() // nobody has asked for it
+		delete(s.ports, port)
+	}
+	s.mu.Unlock()
 	var errs []error
 	if s.pid1 != nil {
 		errs = append(errs, s.thaw(), s.endPID1(ctx), s.pid1.close())
 	}
 	if s.control != nil {
-		errs = append(errs, s.control.conn.Close())
+		errs = append(errs, s.control.close())
 	}
 	if s.group != nil {
 		if errors.Join(errs...) != nil { // else everything inside has ended with pid 1

@@ -24,7 +24,7 @@ import (
 
 // Files holds the folders python and node.
 //
-//go:embed python/*.py python/millicent_runtime/*.py node/*.mjs
+//go:embed python/*.py python/millicent_runtime/*.py node/*.mjs node/*.cjs
 var Files embed.FS
 
 // Paths of the programs within Files.

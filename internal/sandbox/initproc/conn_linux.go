@@ -7,14 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlFD is where pid 1 finds its end of the socket pair.
-const controlFD = 3
+// Where pid 1 finds its ends of the socket pairs: of the one for all that is
+// told and asked, and of the one for requests to Start, which its spawner reads
+// itself: they are part of cold starts, and each thread that has to be woken
+// for one takes its time.
+const (
+	controlFD = 3
+	spawnFD   = 4
+)
 
-// send writes one packet with an optional descriptor (-1 for none).
-func send(p []byte, fd int) error {
+// send writes one packet with descriptors.
+func send(p []byte, fds ...int) error {
 	var oob []byte
-	if fd >= 0 {
-		oob = unix.UnixRights(fd)
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
 	}
 	for {
 		err := unix.Sendmsg(controlFD, p, oob, nil, unix.MSG_NOSIGNAL)
@@ -24,13 +30,13 @@ func send(p []byte, fd int) error {
 	}
 }
 
-// receive reads one packet and its descriptors into buf. A closed socket
-// gives zero bytes. The caller closes the descriptors.
-func receive(buf []byte) (p []byte, fds []int, err error) {
+// receive reads one packet and its descriptors from socket into buf. A closed
+// socket gives zero bytes. The caller closes the descriptors.
+func receive(socket int, buf []byte) (p []byte, fds []int, err error) {
 	oob := make([]byte, unix.CmsgSpace(MaxFiles*4))
 	var n, oobn, flags int
 	for {
-		n, oobn, flags, _, err = unix.Recvmsg(controlFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		n, oobn, flags, _, err = unix.Recvmsg(socket, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}

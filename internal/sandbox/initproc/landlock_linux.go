@@ -35,9 +35,23 @@ func landlockFS(abi uintptr) uint64 {
 // applyLandlock restricts the calling thread. It returns ENOSYS or EOPNOTSUPP
 // where the kernel has no Landlock.
 func applyLandlock() error {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	fd, err := ruleset()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0)
 	if errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+// ruleset makes the rules of every process inside.
+func ruleset() (int, error) {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return -1, errno
 	}
 	fs := landlockFS(abi)
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: fs}
@@ -48,9 +62,8 @@ func applyLandlock() error {
 	}
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), size, 0)
 	if errno != 0 {
-		return errno
+		return -1, errno
 	}
-	defer unix.Close(int(fd))
 	rules := []struct {
 		path  string
 		allow uint64
@@ -63,14 +76,11 @@ func applyLandlock() error {
 	}
 	for _, r := range rules {
 		if err := landlockAllow(fd, r.path, r.allow&fs); err != nil {
-			return err
+			unix.Close(int(fd))
+			return -1, err
 		}
 	}
-	_, _, errno = unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
+	return int(fd), nil
 }
 
 func landlockAllow(ruleset uintptr, path string, allow uint64) error {

@@ -12,9 +12,16 @@ import (
 // process of a sandbox.
 const Name = "millicent-init"
 
+// defaultSlack is how much later than asked for a sleep may end, in
+// nanoseconds, where nobody says otherwise. Pid 1 is started with more.
+const defaultSlack = 50_000
+
 // Main is the first process of a sandbox. It never returns.
 func Main() {
-	dropInit(kept | setUpOnly) // before the lock: the runtime clones later threads from one that it makes there
+	// Before the lock, for the runtime clones later threads from one that it
+	// makes there. Only its monitor, which is there already, keeps what it has.
+	dropInit(kept | setUpOnly)
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, defaultSlack, 0, 0, 0) // cannot fail
 	runtime.LockOSThread()
 	dropInit(kept | setUpOnly) // if this was another thread: the first one
 	os.Exit(run())
@@ -23,45 +30,54 @@ func Main() {
 // run has the spawner set up, and serves until the server closes the socket.
 func run() int {
 	// What the server was given by whoever started it is not for the sandbox.
-	if err := unix.CloseRange(controlFD+1, 1<<31-1, 0); err != nil {
+	if err := unix.CloseRange(spawnFD+1, 1<<31-1, 0); err != nil {
 		return 1
 	}
 	oom := openOOM()
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) // cannot fail with this value
 	unix.CloseOnExec(controlFD)
-	sp := newSpawner(oom)
+	unix.CloseOnExec(spawnFD)
 	set := make(chan *server, 1)
-	sp.work <- func() { set <- prepare(sp) }
+	go func() { // the spawner
+		runtime.LockOSThread()
+		buf := make([]byte, MaxMessage)
+		s := prepare(buf, &spawner{oom: oom})
+		set <- s
+		if s != nil {
+			s.serveSpawns(buf)
+		}
+	}()
 	dropInit(kept)
 	s := <-set
 	if s == nil {
 		return 1
 	}
 	go s.reap()
-	return s.serve(sp.buf)
+	return s.serve(make([]byte, MaxMessage))
 }
 
 // prepare takes the Config, sets up and tells the server; nil when there is
 // nothing to serve.
-func prepare(sp *spawner) *server {
-	p, fds, err := receive(sp.buf)
+func prepare(buf []byte, sp *spawner) *server {
+	p, fds, err := receive(controlFD, buf)
 	if err != nil || len(p) == 0 {
 		return nil
 	}
 	var cfg Config
 	if err := cfg.Unmarshal(p); err != nil {
 		e := Event{Kind: Ready, Errno: int32(unix.EPROTO), Op: "the embedded first process is not of this build"}
-		_ = send(e.Marshal(), -1) // the exit tells as well
+		_ = send(e.Marshal()) // the exit tells as well
 		return nil
 	}
-	s, err := setUp(&cfg, fds, sp)
-	ready := Event{Kind: Ready}
+	s, ports, err := setUp(&cfg, fds, sp)
+	defer closeAll(ports)
 	if err != nil {
-		ready.Errno, ready.Op = errnoOf(err), err.Error()
-	} else {
-		ready.Missing = s.missing
+		e := Event{Kind: Ready, Errno: errnoOf(err), Op: err.Error()}
+		_ = send(e.Marshal()) // as above
+		return nil
 	}
-	if send(ready.Marshal(), -1) != nil || err != nil {
+	ready := Event{Kind: Ready, Missing: s.missing}
+	if send(ready.Marshal(), ports...) != nil {
 		return nil
 	}
 	return s
@@ -101,44 +117,66 @@ func split(cfg *Config, fds []int) (p passed, err error) {
 }
 
 // setUp turns this process into the sandbox's pid 1, and the calling thread,
-// which is the spawner's, into one under the sandbox's rules.
-func setUp(cfg *Config, fds []int, sp *spawner) (*server, error) {
+// which is the spawner's, into one under the sandbox's rules. It returns the
+// sockets of the Config's Ports as well, which the caller closes.
+func setUp(cfg *Config, fds []int, sp *spawner) (_ *server, ports []int, err error) {
 	defer closeAll(fds)
 	p, err := split(cfg, fds)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if cfg.Rootless { // processes inside have pid 1's own uid: their signals must not end it
-		signal.Notify(make(chan os.Signal, 1))
-	}
-	sp.cfg = cfg
 	s := &server{cfg: cfg, spawner: sp, children: map[int]bool{}, kick: make(chan struct{}, 1)}
-	if err := networkUp(cfg.Redirect); err != nil {
+	sp.cfg = cfg
+	if ports, err = s.connect(); err != nil {
+		return nil, ports, err
+	}
+	return s, ports, s.isolate(p)
+}
+
+// connect sets up the network.
+func (s *server) connect() (ports []int, err error) {
+	if err := networkUp(s.cfg.Redirect); err != nil {
 		return nil, err
 	}
-	if cfg.Redirect != 0 && redirect(cfg.Redirect) != nil {
+	if s.cfg.Redirect != 0 && redirect(s.cfg.Redirect) != nil {
 		s.missing = append(s.missing, "nftables")
 		if err := routeDown(); err != nil {
 			return nil, err
 		}
 	}
+	for _, port := range s.cfg.Ports {
+		fd, err := listen(port)
+		if err != nil {
+			return ports, err
+		}
+		ports = append(ports, fd)
+	}
+	return ports, nil
+}
+
+// isolate does the rest.
+func (s *server) isolate(p passed) error {
+	cfg := s.cfg
+	if cfg.Rootless { // processes inside have pid 1's own uid: their signals must not end it
+		signal.Notify(make(chan os.Signal, 1))
+	}
 	if err := buildRoot(cfg, p); err != nil {
-		return nil, err
+		return err
 	}
 	if err := setLimits(cfg.Rootless); err != nil {
-		return nil, err
+		return err
 	}
 	if !cfg.Rootless {
-		sp.oom.floor()
+		s.spawner.oom.floor()
 	}
 	if err := enter(p.tasks); err != nil {
-		return nil, err
+		return err
 	}
 	dropInit(kept)
 	missing, err := confine(cfg.Rootless, cfg.Filter)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.missing = append(s.missing, missing...)
-	return s, nil
+	return nil
 }

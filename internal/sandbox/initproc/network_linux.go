@@ -69,9 +69,9 @@ func routeMessage(n *netlink, typ, flags int) []byte {
 }
 
 // listen makes a socket in the sandbox's network for the server to serve.
-func listen(network byte, ip [4]byte, port uint16) (fd int, err error) {
+func listen(port Port) (fd int, err error) {
 	typ := unix.SOCK_STREAM
-	if network == UDP {
+	if port.Net == UDP {
 		typ = unix.SOCK_DGRAM
 	}
 	fd, err = unix.Socket(unix.AF_INET, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -84,15 +84,15 @@ func listen(network byte, ip [4]byte, port uint16) (fd int, err error) {
 			fd = -1
 		}
 	}()
-	if network == TCP {
+	if port.Net == TCP {
 		if err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return fd, failed("setsockopt", err)
 		}
 	}
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port), Addr: ip}); err != nil {
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(port.Number), Addr: port.IP}); err != nil {
 		return fd, failed("bind", err)
 	}
-	if network == TCP {
+	if port.Net == TCP {
 		err = failed("listen", unix.Listen(fd, 4096))
 	}
 	return fd, err

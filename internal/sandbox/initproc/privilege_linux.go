@@ -26,24 +26,32 @@ const (
 	maxStack     = 8 << 20
 )
 
-// setLimits sets what every process inside inherits.
-func setLimits(rootless bool) error {
-	limits := []struct{ what, value int }{
+// A Limit is one of setrlimit(2), soft and hard.
+type Limit struct{ Resource, Value int }
+
+// Limits are those of every process inside.
+func Limits(rootless bool) []Limit {
+	limits := []Limit{
 		{unix.RLIMIT_CORE, maxCore},
 		{unix.RLIMIT_STACK, maxStack},
 		{unix.RLIMIT_NOFILE, maxFiles},
 	}
 	if !rootless { // the count is per uid: the user's other processes would be counted
-		limits = append(limits, struct{ what, value int }{unix.RLIMIT_NPROC, maxProcesses})
+		limits = append(limits, Limit{unix.RLIMIT_NPROC, maxProcesses})
 	}
-	for _, l := range limits {
+	return limits
+}
+
+// setLimits sets what every process inside inherits.
+func setLimits(rootless bool) error {
+	for _, l := range Limits(rootless) {
 		// syscall's, not unix's: it makes ForkExec leave the limit alone.
 		var old syscall.Rlimit
-		if err := syscall.Getrlimit(l.what, &old); err != nil {
+		if err := syscall.Getrlimit(l.Resource, &old); err != nil {
 			return failed("getrlimit", err)
 		}
-		v := min(uint64(l.value), old.Max) // without CAP_SYS_RESOURCE it cannot rise
-		if err := syscall.Setrlimit(l.what, &syscall.Rlimit{Cur: v, Max: v}); err != nil {
+		v := min(uint64(l.Value), old.Max) // without CAP_SYS_RESOURCE it cannot rise
+		if err := syscall.Setrlimit(l.Resource, &syscall.Rlimit{Cur: v, Max: v}); err != nil {
 			return failed("setrlimit", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -19,10 +20,26 @@ type server struct {
 	children map[int]bool // started and not yet told dead
 }
 
-// serve answers requests until the socket closes; it returns the exit code.
+// serveSpawns answers the requests to Start, on the spawner's thread.
+func (s *server) serveSpawns(buf []byte) {
+	for {
+		p, fds, err := receive(spawnFD, buf)
+		if err != nil || len(p) == 0 {
+			return // serve sees it as well, and ends this process
+		}
+		var r Request
+		if err := r.Unmarshal(p); err != nil || r.Kind != Start {
+			os.Exit(1)
+		}
+		s.start(&r, fds)
+	}
+}
+
+// serve answers all other requests until the socket closes; it returns the
+// exit code.
 func (s *server) serve(buf []byte) int {
 	for {
-		p, fds, err := receive(buf)
+		p, fds, err := receive(controlFD, buf)
 		if err != nil || len(p) == 0 {
 			return 0
 		}
@@ -42,9 +59,6 @@ func (s *server) answer(r *Request, fds []int) bool {
 	give := -1
 	var err error
 	switch r.Kind {
-	case Start: // takes the descriptors with it and answers by itself
-		go s.start(r, fds)
-		return true
 	case KillAll:
 		go s.killAll(r.Seq)
 		closeAll(fds)
@@ -54,20 +68,25 @@ func (s *server) answer(r *Request, fds []int) bool {
 	case Attach:
 		err = attach(fds, r.Target)
 	case Listen:
-		give, err = listen(r.Net, r.IP, r.Port)
+		give, err = listen(r.Port)
+	case Rules:
+		give, err = ruleset()
+	case Adopt:
+		closeAll(fds)
+		return s.adopt(r)
 	}
 	closeAll(fds)
 	if err != nil {
 		ans.Errno, ans.Op = errnoOf(err), err.Error()
 	}
-	sent := send(ans.Marshal(), give)
-	if give >= 0 {
-		unix.Close(give)
+	if give < 0 {
+		return send(ans.Marshal()) == nil
 	}
-	return sent == nil
+	defer unix.Close(give)
+	return send(ans.Marshal(), give) == nil
 }
 
-// start runs a process on the spawner's thread.
+// start runs a process and answers. The calling thread is the spawner's.
 func (s *server) start(r *Request, fds []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,11 +98,36 @@ func (s *server) start(r *Request, fds []int) {
 	} else {
 		s.children[pid] = true
 	}
-	_ = send(ans.Marshal(), -1) // when it fails the server is gone, and serve ends this process
+	_ = send(ans.Marshal()) // when it fails the server is gone, and serve ends this process
 	select {
 	case s.kick <- struct{}{}:
 	default:
 	}
+}
+
+// adopt makes a process that entered one of the children. It is an orphan, and
+// so pid 1's to reap already.
+func (s *server) adopt(r *Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ans := Event{Kind: Answer, Seq: r.Seq, PID: r.PID}
+	pid := int(r.PID)
+	err := unix.Kill(pid, 0) // one that is dead and not reaped yet is told of when it is
+	switch {
+	case pid <= 1 || s.children[pid]:
+		err = unix.EINVAL
+		fallthrough
+	case err != nil:
+		ans.Errno, ans.Op, ans.PID = errnoOf(err), failed("adopt", err).Error(), 0
+	default:
+		s.children[pid] = true
+	}
+	told := send(ans.Marshal()) == nil
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+	return told
 }
 
 // reap waits for every death in the sandbox: orphans become pid 1's children.
@@ -123,7 +167,7 @@ func (s *server) reapDead() {
 		} else {
 			e.Code = int32(ws.ExitStatus())
 		}
-		_ = send(e.Marshal(), -1) // as in start
+		_ = send(e.Marshal()) // as in start
 	}
 }
 
@@ -151,5 +195,5 @@ func (s *server) killAll(seq uint32) {
 	}
 	s.reapDead()
 	ans := Event{Kind: Answer, Seq: seq}
-	_ = send(ans.Marshal(), -1) // as in start
+	_ = send(ans.Marshal()) // as in start
 }

@@ -2,7 +2,6 @@ package initproc
 
 import (
 	"errors"
-	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +11,7 @@ import (
 // machine, and before pid 1. A process may take back what was added to its
 // score, but not beyond the floor.
 const (
-	oomScore = "900"
+	OOMScore = "900"
 	oomFloor = "800"
 )
 
@@ -50,7 +49,7 @@ func (o *oomFile) floor() {
 
 func (o *oomFile) raise() {
 	if o != nil {
-		_, _ = unix.Pwrite(o.fd, []byte(oomScore), 0) // then pid 1 is as likely a victim
+		_, _ = unix.Pwrite(o.fd, []byte(OOMScore), 0) // then pid 1 is as likely a victim
 	}
 }
 
@@ -60,37 +59,13 @@ func (o *oomFile) lower() {
 	}
 }
 
-// spawner is the thread that every process inside is forked from. It is locked
-// to its goroutine and given up to the sandbox's rules step by step: once
-// confined it can do no more than fork what is confined alike. It is not the
-// process's first thread, whose cgroup is that of the process's memory.
+// spawner is the thread that every process inside is forked from. It is given
+// up to the sandbox's rules step by step: once confined it can do no more than
+// fork what is confined alike. It is not the process's first thread, whose
+// cgroup is that of the process's memory.
 type spawner struct {
-	cfg  *Config // since the set-up
-	work chan func()
-	oom  *oomFile
-	buf  []byte // of messages: the spawner's until it has set up, then the first thread's
-}
-
-func newSpawner(oom *oomFile) *spawner {
-	s := &spawner{work: make(chan func()), oom: oom, buf: make([]byte, MaxMessage)}
-	go func() {
-		runtime.LockOSThread()
-		for f := range s.work { // ends with the process
-			f()
-		}
-	}()
-	return s
-}
-
-// on runs f on the spawner's thread.
-func (s *spawner) on(f func() error) (err error) {
-	done := make(chan struct{})
-	s.work <- func() {
-		defer close(done)
-		err = f()
-	}
-	<-done
-	return err
+	cfg *Config // since the set-up
+	oom *oomFile
 }
 
 // enter moves the calling thread, and so all that it forks, into the sandbox's
@@ -133,7 +108,7 @@ func confine(rootless bool, filter []byte) (missing []string, err error) {
 }
 
 // spawn forks and executes a process and returns its pid. fds are those of
-// the request, which the caller closes.
+// the request, which the caller closes. The calling thread is the spawner's.
 func (s *spawner) spawn(r *Request, fds []int) (int, error) {
 	files, null, err := arrange(r.Std, fds)
 	if err != nil {
@@ -151,13 +126,9 @@ func (s *spawner) spawn(r *Request, fds []int) (int, error) {
 	if !s.cfg.Rootless {
 		attr.Sys.Credential = &syscall.Credential{Uid: s.cfg.UID, Gid: s.cfg.GID}
 	}
-	var pid int
-	err = s.on(func() (err error) {
-		s.oom.raise()
-		defer s.oom.lower()
-		pid, err = syscall.ForkExec(r.Path, r.Args, attr)
-		return err
-	})
+	s.oom.raise()
+	defer s.oom.lower()
+	pid, err := syscall.ForkExec(r.Path, r.Args, attr)
 	return pid, failed("exec", err)
 }
 

@@ -10,11 +10,12 @@ const (
 	MaxMessage = 128 << 10 // bytes of one packet
 	MaxFiles   = 128       // descriptors passed with one packet
 	MaxStrings = 4096      // arguments, or environment variables
+	MaxPorts   = 16        // of a Config
 )
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 3
+const version = 6
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -26,6 +27,8 @@ const (
 	KillAll                 // end every process but pid 1
 	Attach                  // add a mount
 	Listen                  // make a listening socket
+	Rules                   // make a Landlock ruleset for a process that enters
+	Adopt                   // treat a process that entered as one that Start started
 )
 
 // Events of pid 1.
@@ -44,6 +47,13 @@ const (
 // ErrMessage means that a packet is not a message of this package.
 var ErrMessage = errors.New("malformed sandbox message")
 
+// A Port is what a listening socket listens on.
+type Port struct {
+	Net    byte // TCP or UDP
+	IP     [4]byte
+	Number uint16
+}
+
 // Config is the first packet. With it come, in this order, the descriptors of
 // the root when HasRoot, of /tmp when HasTmp, of each of Targets unless there
 // are Sources, and of Tasks files.
@@ -59,6 +69,7 @@ type Config struct {
 	Tasks    int      // cgroup v1 "tasks" files for the spawner to enter
 	Redirect uint16   // see sandbox.Spec
 	Filter   []byte   // of system calls; see Filter
+	Ports    []Port   // whose sockets to pass with Ready, in this order
 }
 
 // A Request asks pid 1 for something; it answers with the same Seq.
@@ -70,12 +81,10 @@ type Request struct {
 	Args   []string // Start
 	Env    []string // Start
 	Std    byte     // Start: bit i is set when standard descriptor i is passed; further ones follow
-	PID    int32    // Signal
+	PID    int32    // Signal, Adopt
 	Signal int32    // Signal
 	Target string   // Attach; the mount's descriptor is passed
-	Net    byte     // Listen
-	IP     [4]byte  // Listen
-	Port   uint16   // Listen
+	Port   Port     // Listen
 }
 
 // An Event tells the server something.
@@ -84,7 +93,7 @@ type Event struct {
 	Seq     uint32   // Answer
 	Errno   int32    // Ready, Answer: zero is success
 	Op      string   // Ready, Answer: what failed
-	PID     int32    // Answer to Start; Exited
+	PID     int32    // Answer to Start or Adopt; Exited
 	Code    int32    // Exited
 	Signal  int32    // Exited
 	Missing []string // Ready: what this kernel could not enforce
@@ -105,6 +114,10 @@ func (c *Config) Marshal() []byte {
 	b.num(uint64(c.Tasks))
 	b.num(uint64(c.Redirect))
 	b.str(string(c.Filter))
+	b.num(uint64(len(c.Ports)))
+	for _, p := range c.Ports {
+		b.port(p)
+	}
 	return b.p
 }
 
@@ -128,6 +141,9 @@ func (c *Config) Unmarshal(p []byte) error {
 	c.Tasks = int(d.num(MaxFiles))
 	c.Redirect = uint16(d.num(1<<16 - 1))
 	c.Filter = []byte(d.str())
+	for range d.num(MaxPorts) {
+		c.Ports = append(c.Ports, d.port())
+	}
 	return d.end()
 }
 
@@ -143,9 +159,7 @@ func (r *Request) Marshal() []byte {
 	b.num(uint64(r.PID))
 	b.num(uint64(r.Signal))
 	b.str(r.Target)
-	b.num(uint64(r.Net))
-	b.p = append(b.p, r.IP[:]...)
-	b.num(uint64(r.Port))
+	b.port(r.Port)
 	return b.p
 }
 
@@ -160,12 +174,8 @@ func (r *Request) Unmarshal(p []byte) error {
 	r.PID = int32(d.num(1<<31 - 1))
 	r.Signal = int32(d.num(64))
 	r.Target = d.str()
-	r.Net = byte(d.num(uint64(UDP)))
-	for i := range r.IP {
-		r.IP[i] = d.byte()
-	}
-	r.Port = uint16(d.num(1<<16 - 1))
-	if r.Kind < Start || r.Kind > Listen {
+	r.Port = d.port()
+	if r.Kind < Start || r.Kind > Adopt {
 		d.bad = true
 	}
 	return d.end()
@@ -227,6 +237,12 @@ func (b *builder) strs(l []string) {
 	}
 }
 
+func (b *builder) port(p Port) {
+	b.num(uint64(p.Net))
+	b.p = append(b.p, p.IP[:]...)
+	b.num(uint64(p.Number))
+}
+
 // parser takes fields off a packet. After the first wrong one it returns
 // zeroes and end reports it.
 type parser struct {
@@ -281,6 +297,15 @@ func (d *parser) strs() []string {
 		l = append(l, d.str())
 	}
 	return l
+}
+
+func (d *parser) port() (p Port) {
+	p.Net = byte(d.num(uint64(UDP)))
+	for i := range p.IP {
+		p.IP[i] = d.byte()
+	}
+	p.Number = uint16(d.num(1<<16 - 1))
+	return p
 }
 
 func (d *parser) end() error {

@@ -12,6 +12,7 @@ func TestWire(t *testing.T) {
 	cfg := Config{
 		UID: 1_900_000_001, GID: 4_294_967_295, Rootless: true, Hostname: "h", HasRoot: true, HasTmp: true,
 		TmpSize: 1 << 40, Targets: []string{"/var/task", "/opt"}, Sources: []string{"/a", "/b"}, Tasks: 5, Redirect: 65535, Filter: []byte{0, 255},
+		Ports: []Port{{TCP, [4]byte{127, 0, 0, 1}, 80}, {UDP, [4]byte{}, 65535}},
 	}
 	var gotCfg Config
 	if err := gotCfg.Unmarshal(cfg.Marshal()); err != nil || !cmp.Equal(gotCfg, cfg) {
@@ -19,7 +20,7 @@ func TestWire(t *testing.T) {
 	}
 	req := Request{
 		Kind: Start, Seq: 7, Path: "/bin/sh", Dir: "/", Args: []string{"sh", "", "-c"}, Env: []string{"A=b"},
-		Std: 5, PID: 3, Signal: 9, Target: "/opt", Net: UDP, IP: [4]byte{1, 2, 3, 4}, Port: 53,
+		Std: 5, PID: 3, Signal: 9, Target: "/opt", Port: Port{UDP, [4]byte{1, 2, 3, 4}, 53},
 	}
 	var gotReq Request
 	if err := gotReq.Unmarshal(req.Marshal()); err != nil || !cmp.Equal(gotReq, req) {

@@ -10,10 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dirs are the empty directories on which a sandbox mounts what is its own.
+// Dirs are the directories on which a sandbox mounts what is its own.
+//
+// Of those in the library path of functions the ones that their packages may
+// bring are there before: the C library's loader asks once whether a directory
+// exists, and a process may have started by the time that the package comes.
 var Dirs = []string{
 	"dev", "dev/shm", "etc", "mnt", "opt", "proc", "run", "sys", "tmp", "usr",
-	"var", "var/lang", "var/runtime", "var/task",
+	"var", "var/lang", "var/runtime", "var/task", "var/task/lib",
 }
 
 // links that every root has. Those into /run lead to files that differ

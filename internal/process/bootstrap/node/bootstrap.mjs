@@ -10,6 +10,7 @@
 //   context.mjs     the handler's last argument
 //   errors.mjs      failures as documents and as log entries
 //   output.mjs      console and the log channel
+//   warm.mjs        what a stem does beforehand
 //
 // Runtimes up to nodejs22.x and those from nodejs24.x on differ in what they
 // promise to handlers. The runtime that was asked for decides, not the version
@@ -27,9 +28,10 @@ import { Output } from './output.mjs';
 
 const exit = process.exit.bind(process);
 
+const link = await connect();
 const settings = new Settings(process.env);
 const output = new Output(process.env);
-const client = /^\d+$/.test(settings.link) ? new Link(+settings.link) : new Client(settings.api);
+const client = link ?? new Client(settings.api);
 const store = install(settings);
 output.patch(console);
 
@@ -49,6 +51,33 @@ process.on('beforeExit', () => {
 });
 
 main();
+
+// connect returns the link to the platform, null if there is none. A stem has
+// its assignment then, and is no different from a process that was started
+// with it.
+async function connect() {
+  const { _MILLICENT_LINK_FD: fd = '', _MILLICENT_STEM: stem } = process.env;
+  delete process.env._MILLICENT_LINK_FD;
+  delete process.env._MILLICENT_STEM;
+  if (!/^\d+$/.test(fd)) return null;
+  const link = new Link(+fd);
+  if (stem) {
+    const { warm } = await import('./warm.mjs');
+    become(await link.rehearsal());
+    await warm();
+    become(await link.assignment());
+  }
+  return link;
+}
+
+function become({ environ, dir }) {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  for (const variable of environ) {
+    const at = variable.indexOf('=');
+    process.env[variable.slice(0, at)] = variable.slice(at + 1);
+  }
+  process.chdir(dir);
+}
 
 async function main() {
   let handler;

@@ -7,8 +7,6 @@ const now = Date.now;
 export class Settings {
   constructor(env) {
     this.api = env.AWS_LAMBDA_RUNTIME_API;
-    this.link = env._MILLICENT_LINK_FD ?? '';
-    delete env._MILLICENT_LINK_FD;
     this.handler = env._HANDLER ?? '';
     this.taskRoot = env.LAMBDA_TASK_ROOT || process.cwd();
     this.functionName = env.AWS_LAMBDA_FUNCTION_NAME;
@@ -23,11 +21,11 @@ export class Settings {
   }
 }
 
-// newContext makes the context of an invocation. completion holds done, fail,
-// succeed and callbackWaitsForEmptyEventLoop where the runtime has them.
-export function newContext(settings, about, completion) {
+// newContext makes the context of an invocation out of an object that holds
+// done, fail, succeed and callbackWaitsForEmptyEventLoop where the runtime has
+// them.
+export function newContext(settings, about, context) {
   const deadline = +about.deadlineMs;
-  const context = Object.defineProperties({}, Object.getOwnPropertyDescriptors(completion));
   context.functionVersion = settings.functionVersion;
   context.functionName = settings.functionName;
   context.memoryLimitInMB = settings.memoryLimitInMB;

@@ -4,7 +4,9 @@
 // is, and its body. To the platform go N (ready for an invocation), R
 // (response), E (error), S, C and T (a response in parts) and F (the function
 // could not be loaded); I, an invocation, comes back: four bytes of length, so
-// much JSON about it, the event.
+// much JSON about it, the event. A stem, a process that is booted before it is
+// known for which function, gets W, tries what it can, says B and gets A, its
+// assignment: both are JSON.
 //
 // The socket does not keep the process alive while a handler runs: "nothing
 // left to do" has a meaning in the protocol.
@@ -22,6 +24,7 @@ const keepNothing = () => {};
 const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is too large, not all of it
 const INPUT = 64 << 10;
 const NEXT = from([0, 0, 0, 1, 0x4e]);
+const BOOTED = from([0, 0, 0, 1, 0x42]);
 
 export class Link {
   #fd;
@@ -30,6 +33,7 @@ export class Link {
   #parts = []; // of a message that has not come whole
   #size = 0;
   #waiting = null; // who awaits a message
+  #early = null; // a message that nobody awaits yet
   #cause = new Error('link closed by the platform');
   #ended = false;
 
@@ -44,6 +48,23 @@ export class Link {
     this.#socket.on('end', () => this.#end());
     this.#socket.resume();
     this.#socket.unref();
+  }
+
+  // rehearsal waits for the assignment that a stem is sent only to try it.
+  rehearsal() {
+    return this.#document(0x57);
+  }
+
+  // assignment says that a stem has booted, and waits for what it is to be.
+  assignment() {
+    this.#send(BOOTED);
+    return this.#document(0x41);
+  }
+
+  async #document(expected) {
+    const { kind, body } = await this.#receive();
+    if (kind !== expected) throw new Error(`message ${kind} in place of ${expected}`);
+    return parse(body.toString());
   }
 
   // next waits for an invocation: what is known about it, and its body.
@@ -114,7 +135,10 @@ export class Link {
     this.#socket.ref();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      if (this.#ended) this.#end();
+      const early = this.#early;
+      this.#early = null;
+      if (early !== null) this.#take(early);
+      else if (this.#ended) this.#end();
     });
   }
 
@@ -133,9 +157,13 @@ export class Link {
       this.#size = 0;
     }
     const waiting = this.#waiting;
+    if (waiting === null) {
+      this.#early = from(data);
+      return true;
+    }
     this.#waiting = null;
     this.#socket.unref();
-    waiting?.resolve({ kind: data[4], body: data.subarray(5) });
+    waiting.resolve({ kind: data[4], body: data.subarray(5) });
     return true;
   }
 

@@ -19,6 +19,7 @@ const does = {
   count: () => ++count,
   bytes: ({ n }) => 'x'.repeat(n - 2),
   getenv: ({ name }) => process.env[name] ?? '',
+  world: async () => (await import('./world.mjs')).world(),
 };
 
 export const handler = async (event) => does[event.do](event);

@@ -66,3 +66,49 @@ def do_bytes(event):
 
 def do_getenv(event):
     return os.environ.get(event["name"], "")
+
+
+def do_world(event):
+    import world
+
+    return world.world()
+
+
+def do_namespaces(event):
+    return {name: os.readlink("/proc/self/ns/" + name) for name in os.listdir("/proc/self/ns")}
+
+
+def do_draw(event):
+    import random
+    import secrets
+    import tempfile
+    import uuid
+
+    return [random.random(), random.Random().random(), secrets.token_hex(), str(uuid.uuid4()),
+            tempfile.mktemp(), os.urandom(8).hex(), random.SystemRandom().random()]
+
+
+def do_libraries(event):
+    import asyncio, ctypes, decimal, hashlib, logging, multiprocessing, socket, sqlite3, ssl, struct, subprocess
+    import threading, urllib.request
+
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+    numbers = (ctypes.c_int * 3)(3, 1, 2)
+    ctypes.CDLL(None).qsort(numbers, 3, 4, compare(lambda a, b: a[0] - b[0]))
+    class Pair(ctypes.Structure):
+        _fields_ = [("a", ctypes.c_int), ("b", ctypes.c_double)]
+    a, b = socket.socketpair()
+    a.send(b"x")
+    seen = []
+    thread = threading.Thread(target=seen.append, args=(1,))
+    thread.start()
+    thread.join()
+    queue = multiprocessing.Queue()
+    process = multiprocessing.Process(target=queue.put, args=(1,))
+    process.start()
+    got = queue.get()
+    process.join()
+    ssl.create_default_context()
+    return [list(numbers), ctypes.sizeof(Pair), b.recv(1).decode(), seen, got, process.exitcode,
+            subprocess.check_output(["/bin/echo", "sub"]).decode(), sqlite3.connect(":memory:").execute("select 1").fetchone(),
+            asyncio.run(asyncio.sleep(0, 7)), hashlib.sha256(b"").hexdigest()[:8], str(decimal.Decimal(1) / 4)]

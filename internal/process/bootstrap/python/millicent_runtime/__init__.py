@@ -8,6 +8,8 @@ context     the handler's second argument
 payload     events in, results out
 output      standard output and the log channel
 errors      what went wrong, as a document and as a log entry; loaded when needed
+warm        what a stem does beforehand; loaded there alone
+zygote      what stems are forked from; loaded there alone
 loghandler  the root logger's handler; loaded when the function loads logging
 
 Start-up time is the caller's waiting time, so a module that many functions

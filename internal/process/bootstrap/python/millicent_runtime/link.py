@@ -3,13 +3,15 @@
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
 E (error) and F (the function could not be loaded); I, an invocation, comes
-back: four bytes of length, so much JSON about it, the event.
+back: four bytes of length, so much JSON about it, the event. A stem, a process
+that is booted before it is known for which function, gets W, tries what it
+can, says B and gets A, its assignment: both are JSON.
 
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
 
 import os
-from json import loads
+from json import JSONDecoder
 from struct import Struct
 
 from . import Unreachable
@@ -20,7 +22,9 @@ _JOIN = 65536  # bodies up to this size go out in one piece with their head
 _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
+_BOOTED = _HEADER.pack(1, ord("B"))
 
+_scan = JSONDecoder().scan_once
 _read = os.read
 _write = os.write
 
@@ -33,6 +37,21 @@ class Link:
         self._asked = False
         self._data = b""
 
+    def rehearsal(self):
+        """Wait for the assignment that a stem is sent only to try it."""
+        return self._document(ord("W"))
+
+    def assignment(self):
+        """Say that a stem has booted; wait for what it is to be."""
+        self._send(_BOOTED)
+        return self._document(ord("A"))
+
+    def _document(self, expected):
+        kind, body = self._receive()
+        if kind != expected:
+            raise Unreachable("message %r in place of %r" % (kind, expected))
+        return _scan(body.decode("utf-8"), 0)[0]
+
     def next(self):
         """Wait for an invocation; return what is known about it, and its event."""
         if not self._asked:
@@ -42,7 +61,7 @@ class Link:
         if kind != ord("I"):
             raise Unreachable("next invocation: message %r" % kind)
         end = 4 + _LENGTH.unpack_from(body)[0]
-        return loads(body[4:end]), body[end:]
+        return _scan(body[4:end].decode("utf-8"), 0)[0], body[end:]
 
     def respond(self, invocation, body, content_type):
         """Answer an invocation, and ask for the next one."""

@@ -7,6 +7,7 @@ ends its process has ended, and the platform says so to the caller.
 
 import os
 import sys
+from time import tzset
 
 from . import payload
 from .context import LambdaContext
@@ -22,7 +23,6 @@ class Settings:
 
     def __init__(self, environ):
         self.handler = environ.get("_HANDLER", "")
-        self.link = environ.pop("_MILLICENT_LINK_FD", "")
         self.api = environ["AWS_LAMBDA_RUNTIME_API"]
         self.task_root = environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
         self.runtime_dir = environ.get("LAMBDA_RUNTIME_DIR") or "/var/runtime"
@@ -56,29 +56,73 @@ class Current:
 
 def run():
     """Serve invocations until the process ends."""
+    serve(_link())
+
+
+def serve(link):
+    """Serve the function that the environment names, by a link if not None."""
     settings = Settings(_environ)
     output = Output(_environ)
     current = Current()
     unbuffer()
     _lay_out_path(settings)
     _watch_logging(output, current)
-    runtime = Runtime(settings, output, current)
+    runtime = Runtime(settings, output, current, link)
     runtime.init()
     while True:
         runtime.serve()
 
 
+def _link():
+    """Return the link to the platform, None if there is none. A stem has its
+    assignment then, and is no different from a process that was started with
+    it."""
+    fd = _environ.pop("_MILLICENT_LINK_FD", "")
+    stem = _environ.pop("_MILLICENT_STEM", "")
+    if not fd.isdigit():
+        return None
+    from .link import Link
+
+    if stem == "zygote":
+        from .zygote import serve as fork
+
+        fork(3, 4)  # returns in children, which are stems
+    link = Link(int(fd))
+    if stem:
+        _rehearse(link)
+        become(link.assignment())
+    return link
+
+
+def _rehearse(link):
+    from .warm import warm
+
+    become(link.rehearsal())
+    warm(Settings({"AWS_LAMBDA_RUNTIME_API": ""}))
+
+
+def become(assignment):
+    """Make the process what an assignment says."""
+    _environ.clear()
+    for variable in assignment["environ"]:
+        name, _, value = variable.partition("=")
+        _environ[name] = value
+    tzset()
+    os.chdir(assignment["dir"])
+
+
 class Runtime:
     """Serves one handler."""
 
-    def __init__(self, settings, output, current):
+    def __init__(self, settings, output, current, link):
         self._settings = settings
         self._output = output
         self._current = current
-        self._api = _client(settings)
+        self._api = link or _client(settings)
         self._encoder = payload.Encoder(ascii_only=settings.version < (3, 12))
         self._pid = _getpid()
         self._handler = None
+        self._traced = False
 
     def init(self):
         """Load the handler, or report why it can't be loaded and exit."""
@@ -97,7 +141,10 @@ class Runtime:
         request_id = about.get("requestId", "")
         self._current.request_id = request_id
         self._current.tenant_id = about.get("tenantId")
-        _trace(about.get("traceId"))
+        trace_id = about.get("traceId")
+        if trace_id or self._traced:
+            self._traced = bool(trace_id)
+            _trace(trace_id)
         try:
             result, content_type = self._call(about, body)
         except Exception as error:
@@ -141,12 +188,6 @@ class Runtime:
 
 
 def _client(settings):
-    """Return what speaks to the platform: the link where there is one, else
-    the Runtime API."""
-    if settings.link.isdigit():
-        from .link import Link
-
-        return Link(int(settings.link))
     from .api import Client
 
     return Client(settings.api)
@@ -156,8 +197,8 @@ def _trace(trace_id):
     """Give the function the trace header of its invocation, or none."""
     if trace_id:
         _environ["_X_AMZN_TRACE_ID"] = trace_id
-    elif "_X_AMZN_TRACE_ID" in _environ:
-        del _environ["_X_AMZN_TRACE_ID"]
+    else:
+        _environ.pop("_X_AMZN_TRACE_ID", None)
 
 
 def _lay_out_path(settings):

@@ -8,15 +8,29 @@ every result, and the quotes and the mark are taken away afterwards.
 """
 
 import json
-from json import JSONEncoder
+from json import JSONDecoder, JSONEncoder
+from json.encoder import encode_basestring, encode_basestring_ascii
 from os import urandom
 
+try:
+    from json.encoder import c_make_encoder
+except ImportError:  # an interpreter that does it otherwise
+    c_make_encoder = None
+
 _loads = json.loads
+_scan = JSONDecoder().scan_once
 
 
 def decode(body):
     """Return the event of a body; raise ValueError for one that is not JSON."""
-    return _loads(body.decode("utf-8"))
+    text = body.decode("utf-8")
+    try:
+        event, end = _scan(text, 0)
+        if end == len(text):
+            return event
+    except (StopIteration, ValueError):
+        pass
+    return _loads(text)  # with space around it, or not JSON: then the error is the library's
 
 
 class Encoder:
@@ -24,14 +38,31 @@ class Encoder:
 
     def __init__(self, ascii_only):
         self._ascii_only = ascii_only
+        self._marks = _Decimals()
+        self._fast = None
 
     def encode(self, result):
         """Return the body and the content type of a result."""
         if isinstance(result, bytes):
             return result, "application/unknown"
-        marks = _Decimals()
-        text = JSONEncoder(ensure_ascii=self._ascii_only, default=marks.default).encode(result)
-        return marks.restore(text).encode("utf-8"), "application/json"
+        self._marks.forget()
+        encoder = self._fast or self._make()
+        self._fast = None  # one that has failed remembers what it was at
+        if encoder is None:
+            text = JSONEncoder(ensure_ascii=self._ascii_only, default=self._marks.default).encode(result)
+        else:
+            text = "".join(encoder(result, 0))
+            self._fast = encoder
+        return self._marks.restore(text).encode("utf-8"), "application/json"
+
+    def _make(self):
+        """Return what JSONEncoder makes for every call anew, None if it can't
+        be made here."""
+        escape = encode_basestring_ascii if self._ascii_only else encode_basestring
+        try:
+            return c_make_encoder({}, self._marks.default, escape, None, ": ", ", ", False, False, True)
+        except TypeError:
+            return None
 
     def document(self, members):
         """Return the body of an error document, come what may."""
@@ -41,6 +72,9 @@ class Encoder:
 
 class _Decimals:
     def __init__(self):
+        self._mark = None
+
+    def forget(self):
         self._mark = None
 
     def default(self, value):

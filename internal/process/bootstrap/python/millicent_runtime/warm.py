@@ -1,0 +1,26 @@
+"""What a stem does while nobody waits for it: what happens between its
+assignment and its first answer, once, with a function of our own.
+
+A stem that was forked gets its own copy of what it writes to, and to use an
+object is to write to it. Nothing is left that a function could see.
+"""
+
+import sys
+
+from .context import LambdaContext
+from .handler import load
+from .payload import Encoder, decode
+
+
+def warm(settings):
+    before = set(sys.modules)
+    handler = load(__package__ + ".example.handler")
+    about = {"requestId": "", "deadlineMs": 0, "arn": ""}
+    context = LambdaContext(settings, about, print)
+    context.get_remaining_time_in_millis()
+    for body in (b"{}", b'{"key": ["value", 1, null]}'):
+        Encoder(ascii_only=True).encode(handler(decode(body), context))
+    package = sys.modules[__package__]
+    for name in set(sys.modules) - before | {__name__}:
+        del sys.modules[name]
+        delattr(package, name.rpartition(".")[2])

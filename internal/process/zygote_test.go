@@ -1,0 +1,211 @@
+package process
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/millicent-run/millicent/internal/sandbox"
+)
+
+// zygoteOf returns that of a version's runtime, once it has forked.
+func zygoteOf(t *testing.T, l *Launcher, runtime string) *zygote {
+	t.Helper()
+	rt, _ := l.cfg.Runtimes.Lookup(runtime)
+	z := l.zygote(rt)
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.proc == nil {
+		t.Fatal("nothing was forked")
+	}
+	return z
+}
+
+func (z *zygote) process() *sandbox.Trusted {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.proc
+}
+
+// TestForkedStemIsInItsSandbox compares the namespaces of a runtime that was
+// forked with those of a process that is started beside it. The rest of what
+// can be seen of it TestStemIsNoOtherWorld compares.
+func TestForkedStemIsInItsSandbox(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	e := fromStem(t, l, v)
+	zygoteOf(t, l, v.Runtime)
+	var forked, started map[string]string
+	if err := json.Unmarshal(e.invoke(`{"do":"namespaces"}`).Payload, &forked); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := e.box.Start(sandbox.Cmd{
+		Path: "/usr/bin/python3", Args: []string{"python3", "-c", "import app; print(app.do_namespaces({}).__repr__().replace(\"'\", '\"'))"},
+		Dir: taskRoot, Stdout: w, Stderr: w,
+	})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if err := json.Unmarshal(out, &started); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// It has one of its own, whose root is the same group: see the cgroups
+	// that worlds tell of.
+	own, err := os.Readlink("/proc/self/ns/cgroup")
+	if err != nil || forked["cgroup"] == own {
+		t.Errorf("cgroup namespace %s: the server's is %s, %v", forked["cgroup"], own, err)
+	}
+	delete(forked, "cgroup")
+	delete(started, "cgroup")
+	if diff := cmp.Diff(started, forked); diff != "" || len(forked) < 7 {
+		t.Errorf("namespaces (- started, + forked): %s", diff)
+	}
+}
+
+func TestForkedStemsEndAsStartedOnes(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	e := fromStem(t, l, v)
+	e.failsWith(`{"do":"exit","code":7}`, "Runtime.ExitError", "Runtime exited with error: exit status 7")
+	e.answers(`{"do":"count"}`, "1")
+	e = fromStem(t, l, v)
+	e.failsWith(`{"do":"kill"}`, "Runtime.ExitError", "Runtime exited with error: signal: killed")
+	e = fromStem(t, l, v)
+	if res := e.invoke(`{"do":"allocate","mb":256}`); res.ErrorType != "Runtime.OutOfMemory" {
+		t.Errorf("got %s (%s)", res.Payload, res.ErrorType)
+	}
+}
+
+// TestForkedStemsDrawTheirOwnLots: what is random differs between children of
+// one process.
+func TestForkedStemsDrawTheirOwnLots(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	var draws [2][]any
+	var from [2]*sandbox.Trusted
+	for i := range draws {
+		e := fromStem(t, l, v)
+		from[i] = zygoteOf(t, l, v.Runtime).process()
+		if err := json.Unmarshal(e.invoke(`{"do":"draw"}`).Payload, &draws[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if from[0] != from[1] {
+		t.Fatal("they came from two processes")
+	}
+	for i := range draws[0] {
+		if draws[0][i] == draws[1][i] {
+			t.Errorf("both drew %v", draws[0][i])
+		}
+	}
+}
+
+func TestForkedStemsHaveTheWholeLibrary(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	v.MemoryMB = 512
+	fromStem(t, l, v).answers(`{"do":"libraries"}`,
+		`[[1, 2, 3], 16, "x", [1], 1, 0, "sub\n", [1], 7, "e3b0c442", "0.25"]`)
+}
+
+func TestZygotesAreReplaced(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	e := fromStem(t, l, v)
+	z := zygoteOf(t, l, v.Runtime)
+	first := z.process()
+	fresh := func() {
+		t.Helper()
+		p, err := l.prepare(t.Context(), l.preparedSpec(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.stem, err = z.fork(t.Context(), p.box); err != nil {
+			t.Error(err)
+		}
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+	}
+	set := func(change func()) {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		change()
+	}
+	for name, change := range map[string]func(){
+		"after so many forks": func() { z.forks = zygoteForks },
+		"after a while":       func() { z.until = time.Now() },
+		"when it has ended":   func() { _ = z.proc.Kill() },
+	} {
+		before := z.process()
+		set(change)
+		fresh()
+		if z.process() == before {
+			t.Errorf("not %s", name)
+		}
+	}
+	if !isClosed(first.Done()) {
+		t.Error("the first one is still there")
+	}
+	e.answers(`{"do":"count"}`, "1") // its children are not touched
+}
+
+// TestZygoteEndsWithItsServer: a server that is killed does not end it.
+func TestZygoteEndsWithItsServer(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	fromStem(t, l, v)
+	z := zygoteOf(t, l, v.Runtime)
+	z.mu.Lock()
+	z.conn.Close()
+	z.conn = nil
+	z.mu.Unlock()
+	select {
+	case <-z.process().Done():
+	case <-time.After(testWait):
+		t.Error("it goes on")
+	}
+}
+
+func TestStemsAreStartedWhereNoneCanBeForked(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	rt, _ := l.cfg.Runtimes.Lookup(v.Runtime)
+	z := l.zygote(rt)
+	z.pause()
+	fromStem(t, l, v).answers(`{"do":"count"}`, "1")
+	if z.process() != nil {
+		t.Error("there is a zygote")
+	}
+}
+
+// TestZygoteIsOutOfReach: a runtime that was forked can reach nothing
+// of what it came from.
+func TestZygoteIsOutOfReach(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	e := fromStem(t, l, v)
+	zygoteOf(t, l, v.Runtime)
+	w := e.world()
+	if got := w["processes"]; len(got) != 1 { // pid 1 hides
+		t.Errorf("processes: %v", got)
+	}
+	if got := len(w["descriptors"]); got != 5 { // three standard ones, the log, the link
+		t.Errorf("%d descriptors: %v", got, w["descriptors"])
+	}
+}
