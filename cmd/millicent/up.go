@@ -56,6 +56,9 @@ API is open to whoever can connect, so it listens on loopback only, unless
 				return &usageError{cmd: cmd.CommandPath(), message: err.Error()}
 			}
 			cfg.Log = log
+			if cfg.Pool == 0 {
+				cfg.Pool = -1 // the Config's none
+			}
 			cfg.Version = versionString()
 			cfg.Ready = func(addr string) { c.ready(addr, cfg) }
 			abort, stop := secondSignal(cmd.Context())
@@ -76,6 +79,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.IntVar(&cfg.MaxEnvironments, "max-environments", 0, "most execution environments at a time (default 500)")
 	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's)")
 	f.DurationVar(&cfg.KeepAlive, "keep-alive", 10*time.Minute, "how long an idle environment is kept")
+	f.IntVar(&cfg.Pool, "pool", server.DefaultPool, "most sandboxes that are prepared ahead for each runtime; 0 is none")
 	f.StringVar(&logFormat, "log-format", "text", "`format` of the server's own log: text or json")
 	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
 	return cmd

@@ -28,6 +28,7 @@ type Config struct {
 	MaxEnvironments int           // execution environments at a time; default 500
 	MaxMemoryMB     int           // sum of their configured memory; default the machine's
 	KeepAlive       time.Duration // how long an idle environment is kept; default 10 minutes
+	Pool            int           // most sandboxes that are prepared ahead for each runtime; default 64, negative none
 
 	Version string            // of the program, for info; default "dev"
 	Log     *slog.Logger      // default slog.Default()
@@ -43,6 +44,7 @@ const (
 	DefaultListen  = "127.0.0.1:4566"
 	DefaultAccount = "000000000000"
 	DefaultRegion  = "us-east-1"
+	DefaultPool    = 64
 )
 
 // The values of Config.Auth.
@@ -65,6 +67,9 @@ func (cfg Config) complete() (Config, error) {
 	fill(&cfg.Auth, AuthNone)
 	fill(&cfg.Egress, "public")
 	fill(&cfg.Version, "dev")
+	if cfg.Pool == 0 {
+		cfg.Pool = DefaultPool
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}

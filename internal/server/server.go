@@ -103,6 +103,7 @@ func (s *server) build(ctx context.Context) error {
 		{"launcher", s.newLauncher},
 		{"package sweep", s.startSweep},
 		{"scheduler", s.newScheduler},
+		{"pool", s.expect},
 		{"invoker", s.newInvoker},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
@@ -187,6 +188,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 		Allow:       s.allow,
 		Credentials: s.credentials,
 		API:         &s.inside,
+		Pool:        process.PoolConfig{Max: s.cfg.Pool},
 		Runtimes:    s.runtimes,
 		Strict:      s.cfg.StrictRuntimes,
 		Logs:        s.logs,
@@ -214,6 +216,18 @@ func (s *server) newScheduler(context.Context) error {
 		reserved.changed(before, after)
 		retire(s.scheduler, before, after)
 	})
+	return nil
+}
+
+// expect has a sandbox prepared for each runtime that some function has, from
+// now on and for those to come.
+func (s *server) expect(context.Context) error {
+	s.store.OnChange(func(_, after *millicent.Function) {
+		if after != nil {
+			s.launcher.Expect(after.Draft.Runtime)
+		}
+	})
+	s.store.EachFunction(func(f *millicent.Function) { s.launcher.Expect(f.Draft.Runtime) })
 	return nil
 }
 

@@ -72,6 +72,14 @@ func (x *index) function(id functionID) *function {
 	return x.functions[id]
 }
 
+func (x *index) each(f func(*millicent.Function)) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, fn := range x.functions {
+		f(fn.value)
+	}
+}
+
 // version returns a published version of a function, nil when there is none.
 func (x *index) version(id functionID, number string) *version {
 	x.mu.RLock()

@@ -15,6 +15,10 @@ func (s *Store) Function(tenant, name string) (*millicent.Function, error) {
 // slice is shared and must not be modified.
 func (s *Store) Functions(tenant string) []*millicent.Function { return s.index.list(tenant) }
 
+// EachFunction calls f with the functions of all tenants, from memory, in no
+// order. f must not block.
+func (s *Store) EachFunction(f func(*millicent.Function)) { s.index.each(f) }
+
 // Version returns the draft ("" or Latest) or a published version, from
 // memory. The error has CodeNotFound.
 func (s *Store) Version(tenant, name, number string) (*millicent.Version, error) {
