@@ -285,7 +285,7 @@ func TestConnectionBomb(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := open(t)
 			fn := a.attacker(nil)
-			before := a.Footprint(t).FDs
+			before := a.FDs(t)
 			var got tally
 			a.during(func() {
 				done := make(chan struct{})
@@ -295,7 +295,7 @@ func TestConnectionBomb(t *testing.T) {
 				}()
 				most := 0
 				for {
-					most = max(most, a.Footprint(t).FDs)
+					most = max(most, a.FDs(t))
 					select {
 					case <-done:
 						t.Logf("%d connections (%s), %d descriptors of the server before, %d at most", got.N, got.Err, before, most)
