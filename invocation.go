@@ -30,6 +30,7 @@ type Invocation struct {
 	Hops int
 
 	Received time.Time
+	Wait     Wait // for its environment; the Invoker sets it
 }
 
 // A Result is the outcome of an invocation that reached a function: what it
@@ -50,6 +51,7 @@ type Result struct {
 	Usage   Usage
 
 	// Start tells how the environment started, in the Result of the first
-	// invocation that it served; nil in others.
+	// invocation that it served; or how its runtime was started afresh, in
+	// that of the one that this was done in. Nil in others.
 	Start *StartRecord
 }
