@@ -28,6 +28,7 @@ const (
 	CodeAccessDenied      = "AccessDeniedException"
 	CodeNotImplemented    = "NotImplementedException" // ours: the operation is not built yet
 	CodeEnvironmentDead   = "EnvironmentDead"         // ours: see Environment.Invoke; never leaves invoke
+	CodeInitFailed        = "InitFailed"              // ours: see Provisioner.Provision; never leaves the scheduler
 	CodeServerUnavailable = "ServiceUnavailableException"
 )
 
