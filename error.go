@@ -23,6 +23,7 @@ const (
 	CodeConflict          = "ResourceConflictException"
 	CodeInvalid           = "InvalidParameterValueException"
 	CodeThrottled         = "TooManyRequestsException"
+	CodeRecursive         = "RecursiveInvocationException"
 	CodePrecondition      = "PreconditionFailedException"
 	CodeInternal          = "ServiceException"
 	CodeAccessDenied      = "AccessDeniedException"
