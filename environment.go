@@ -14,6 +14,24 @@ type Launcher interface {
 	Launch(ctx context.Context, v *Version) (Environment, error)
 }
 
+// A Provisioner is a Launcher that can also start environments that no
+// invocation waits for: provisioned concurrency.
+type Provisioner interface {
+	Launcher
+
+	// Provision starts an environment for v as Launch does, but Init may last
+	// up to 15 minutes, and the environment's first invocation is a warm one.
+	// Of a failed Init nothing is left: the error has CodeInitFailed.
+	Provision(ctx context.Context, v *Version) (Environment, error)
+}
+
+// Initialised reports whether an environment's next Invoke will find its
+// runtime initialised, as far as is known. It must not be called during one.
+func Initialised(e Environment) bool {
+	i, ok := e.(interface{ Initialised() bool })
+	return !ok || i.Initialised()
+}
+
 // An Environment is one copy of a version, ready to serve. It serves one
 // invocation at a time; the scheduler owns it between invocations.
 type Environment interface {

@@ -24,10 +24,7 @@ type Invocation struct {
 	ClientContext []byte // JSON, or empty
 	TraceID       string // X-Amzn-Trace-Id, or empty
 
-	// Lineage: the invocation at the root of the chain that led here (its own
-	// ID when it is the root) and how many functions lie between.
-	Root string
-	Hops int
+	Lineage // filled in where it is the zero value
 
 	Received time.Time
 	Wait     Wait // for its environment; the Invoker sets it

@@ -112,7 +112,7 @@ func New(cfg Config) *Invoker {
 }
 
 // Invoke runs one invocation and returns what the function answered. It fills
-// in inv.ID, ARN, Root, Hops and Received where they are empty, and goes on
+// in inv.ID, ARN, Lineage and Received where they are empty, and goes on
 // when ctx ends.
 //
 // Errors are or wrap *millicent.Errors: CodeNotFound; CodeConflict when the version is

@@ -37,6 +37,7 @@ const (
 // An environment implements millicent.Environment.
 type environment struct {
 	version *millicent.Version
+	kind    initialization
 	runtime Runtime
 	region  string
 	dir     string   // of the unpacked package
@@ -71,7 +72,7 @@ type environment struct {
 }
 
 // newEnvironment gives an environment its sandbox; nothing runs in it yet.
-func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
+func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
 	stream := streamName(v, time.Now())
 	var key credentials
 	if l.cfg.Credentials != nil {
@@ -79,10 +80,11 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 	}
 	e := &environment{
 		version: v,
+		kind:    kind,
 		runtime: rt,
 		region:  l.cfg.Region,
 		dir:     dir,
-		environ: environ(v, rt, l.cfg.Region, stream, key),
+		environ: environ(kind, v, rt, l.cfg.Region, stream, key),
 		log:     l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
 		journal: newJournal(l.cfg.Logs, v, stream),
 		slot:    make(chan struct{}, 1),
@@ -163,17 +165,17 @@ func (e *environment) terminate(r *run) {
 
 // launch runs the Init phase of a new environment. A failing Init is in the
 // log and leaves the environment without a run; an error is the platform's.
-func (e *environment) launch(ctx context.Context) error {
-	e.journal.event(initStart(e.runtime, e.region, phaseInit, e.version))
+func (e *environment) launch(ctx context.Context) (*failure, error) {
+	e.journal.event(initStart(e.kind, e.runtime, e.region, phaseInit, e.version))
 	if e.runtime.Note != "" {
 		e.journal.warn(e.runtime.Note)
 	}
 	began := time.Now()
-	f, err := e.initialise(ctx, phaseInit, began.Add(initLimit))
+	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
 	if err == nil && f == nil {
 		e.init = time.Since(began)
 	}
-	return err
+	return f, err
 }
 
 // initialise starts a run and waits until it is ready, has failed, or is late.
@@ -185,7 +187,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		return nil, err
 	}
 	if phase == phaseInvoke {
-		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
+		e.journal.event(initStart(e.kind, e.runtime, e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
@@ -206,8 +208,8 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 	}
 	took := time.Since(began)
 	rec := e.noteInit(phase, booted.Sub(began), time.Since(booted))
-	e.journal.event(initRuntimeDone(phase, f))
-	e.journal.event(initReport(phase, took, f, &rec))
+	e.journal.event(initRuntimeDone(e.kind, phase, f))
+	e.journal.event(initReport(e.kind, phase, took, f, &rec))
 	if f != nil {
 		return f, nil
 	}
