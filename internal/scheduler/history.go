@@ -34,9 +34,9 @@ func (old *record) startOf(revision string) *record {
 	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, start: old.start}
 }
 
-// next returns what is known of a start that begins now, of a version that has
+// nextStart returns what is known of a start that begins now, of a version that has
 // others.
-func (r *record) next(others int, now time.Time) millicent.StartRecord {
+func nextStart(r *record, others int, now time.Time) millicent.StartRecord {
 	if others > 0 {
 		return millicent.StartRecord{Cause: millicent.StartScaleOut, Others: others}
 	}

@@ -18,7 +18,7 @@ const launchTimeout = 3 * time.Minute
 func (s *Scheduler) launch(ver *version, spec *millicent.Version, now time.Time) {
 	e := &environment{
 		of: ver, spec: spec, state: launching,
-		began: now, after: ver.why, start: ver.record.next(ver.environments(), now),
+		began: now, after: ver.why, start: nextStart(ver.record, ver.environments(), now),
 	}
 	ver.refs++
 	ver.count[launching]++
