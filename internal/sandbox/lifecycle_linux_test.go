@@ -54,7 +54,9 @@ func TestKillAllRemovesObjects(t *testing.T) {
 	if r := run(t, s, "/usr/bin/python3", "-c", make3); r.out != "0\n" {
 		t.Fatalf("got %+v", r)
 	}
-	lines := func() string { return sh(t, s, "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -c -v key").out }
+	lines := func() string {
+		return sh(t, s, "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -c -v key").out
+	}
 	if got := lines(); got != "9\n" {
 		t.Fatalf("%s objects were made, want 9", got)
 	}
