@@ -94,7 +94,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		cold:    true,
 		started: millicent.StartFrom(ctx),
 	}
-	e.started.Environment = stream
+	e.started.Environment, e.started.Runtime = stream, rt.Name
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
@@ -229,7 +229,7 @@ func (e *environment) noteInit(phase string, boot, init time.Duration) millicent
 	case !e.cold:
 		e.again = &millicent.StartRecord{
 			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
-			Boot: boot, Init: init, Environment: e.started.Environment,
+			Boot: boot, Init: init, Environment: e.started.Environment, Runtime: e.started.Runtime,
 		}
 		return *e.again
 	}
