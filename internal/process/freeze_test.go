@@ -11,7 +11,7 @@ import (
 func (e *envTest) freeze() {
 	e.Helper()
 	for range 10_000 {
-		frozen, err := e.environment.Freeze(e.Context())
+		frozen, err := e.Freeze(e.Context())
 		if err != nil {
 			e.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestRuntimeAtWorkIsNotFrozen(t *testing.T) {
 		v.Environment = map[string]string{"PROBE_RUNTIME": "dawdle"}
 	}, nil)
 	e.answers("60000", "1")
-	if frozen, err := e.environment.Freeze(t.Context()); frozen || err != nil {
+	if frozen, err := e.Freeze(t.Context()); frozen || err != nil {
 		t.Errorf("freeze of a runtime at work: %v, %v", frozen, err)
 	}
 	e.freeze() // its time is over
@@ -88,7 +88,7 @@ func TestFrozenSandboxEnds(t *testing.T) {
 	if _, err := e.Invoke(t.Context(), e.invocation(`{}`)); millicent.ErrorCode(err) != millicent.CodeEnvironmentDead {
 		t.Errorf("got %v, want a dead environment", err)
 	}
-	if frozen, _ := e.environment.Freeze(t.Context()); frozen {
+	if frozen, _ := e.Freeze(t.Context()); frozen {
 		t.Error("froze an environment without a sandbox")
 	}
 }
