@@ -46,6 +46,28 @@ func TestKillAll(t *testing.T) {
 	}
 }
 
+// TestKillAllRemovesObjects: what outlives processes is gone as well.
+func TestKillAllRemovesObjects(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, openHost(t), Spec{})
+	const make3 = `import ctypes; c = ctypes.CDLL(None); print(min(min(c.shmget(0, 4096, 0o1600), c.semget(0, 1, 0o1600), c.msgget(0, 0o1600)) for _ in range(3)))`
+	if r := run(t, s, "/usr/bin/python3", "-c", make3); r.out != "0\n" {
+		t.Fatalf("got %+v", r)
+	}
+	lines := func() string {
+		return sh(t, s, "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -c -v key").out
+	}
+	if got := lines(); got != "9\n" {
+		t.Fatalf("%s objects were made, want 9", got)
+	}
+	if err := s.KillAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(); got != "0\n" {
+		t.Errorf("%s objects are left", got)
+	}
+}
+
 // count counts the processes of a sandbox.
 func count(t *testing.T, s *Sandbox) int {
 	t.Helper()

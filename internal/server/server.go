@@ -243,6 +243,7 @@ func (s *server) expect(context.Context) error {
 
 func (s *server) newInvoker(context.Context) error {
 	s.metrics = telemetry.NewMetrics(func() telemetry.Load { return telemetry.Load(s.scheduler.Snapshot()) })
+	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,

@@ -200,7 +200,8 @@ func (s *server) signal(pid int, sig unix.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
-// killAll ends every process but this one and answers once they are reaped.
+// killAll ends every process but this one, removes what outlives processes,
+// and answers once they are reaped.
 func (s *server) killAll(seq uint32) {
 	for {
 		err := unix.Kill(-1, unix.SIGKILL)
@@ -214,6 +215,7 @@ func (s *server) killAll(seq uint32) {
 		}
 	}
 	s.reapDead()
+	removeObjects()
 	ans := Event{Kind: Answer, Seq: seq}
 	_ = send(ans.Marshal()) // as in start
 }
