@@ -9,7 +9,8 @@ type Launcher interface {
 	// over, well or badly: an environment whose Init failed runs it again
 	// within its next Invoke, as Lambda does, and that invocation's Result
 	// tells the caller why it failed. An error means that the platform could
-	// not start the environment; nothing is left behind then.
+	// not start the environment; nothing is left behind then. What is known
+	// of the start comes with ctx: see StartFrom.
 	Launch(ctx context.Context, v *Version) (Environment, error)
 }
 
@@ -58,6 +59,10 @@ type LogRecord struct {
 	Invocation string `json:"invocation,omitempty"` // request id; empty outside invocations
 	Time       int64  `json:"time"`                 // Unix microseconds
 	Message    string `json:"message"`              // without a final newline
+
+	// Delay is what kept the invocation waiting, in the platform's report on
+	// one that did not run at once.
+	Delay *Delay `json:"delay,omitempty"`
 }
 
 // A LogSink takes log records. Write never blocks on disk or network and is

@@ -153,6 +153,7 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 func use(ctx context.Context, lease *scheduler.Lease, inv *millicent.Invocation) (*millicent.Result, error) {
 	broken := true // after a panic, too
 	defer func() { lease.Release(broken) }()
+	inv.Wait = lease.Wait
 	res, err := lease.Environment.Invoke(ctx, inv)
 	broken = err != nil
 	return res, err

@@ -32,6 +32,7 @@ func TestInvoke(t *testing.T) {
 		want := &millicent.Invocation{
 			ID: "id-1", Tenant: tenant, Function: "hello", ARN: "arn:aws:lambda:us-east-1:" + tenant + ":function:hello",
 			Event: []byte(`{}`), Lineage: millicent.Lineage{Root: "id-1"}, Received: time.Now(),
+			Wait: millicent.Wait{For: millicent.WaitStart},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the environment got (-want +got):\n%s", diff)

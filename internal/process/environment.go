@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -65,7 +66,9 @@ type environment struct {
 	measured time.Time // when peak was
 	peak     int       // memory in MB
 
-	started millicent.StartRecord // complete with the first invocation
+	started millicent.StartRecord  // complete with the first invocation
+	again   *millicent.StartRecord // of the runtime in the running invocation; nil where it ran
+	after   millicent.StartCause   // of a start after the last run, which has ended
 }
 
 // newEnvironment gives an environment its sandbox; nothing runs in it yet.
@@ -86,7 +89,9 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		journal: newJournal(l.cfg.Logs, v, stream),
 		slot:    make(chan struct{}, 1),
 		cold:    true,
+		started: millicent.StartFrom(ctx),
 	}
+	e.started.Environment = stream
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
@@ -202,16 +207,30 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		}
 	}
 	took := time.Since(began)
-	if phase == phaseInit {
-		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
-	}
+	rec := e.noteInit(phase, booted.Sub(began), time.Since(booted))
 	e.journal.event(initRuntimeDone(e.kind, phase, f))
-	e.journal.event(initReport(e.kind, phase, took, f))
+	e.journal.event(initReport(e.kind, phase, took, f, &rec))
 	if f != nil {
 		return f, nil
 	}
 	e.run = r
 	return nil, nil
+}
+
+// noteInit notes how long a runtime took to run and to be initialised, and
+// returns the record of the start that this was a part of.
+func (e *environment) noteInit(phase string, boot, init time.Duration) millicent.StartRecord {
+	switch {
+	case phase == phaseInit:
+		e.started.Boot, e.started.Init = boot, init
+	case !e.cold:
+		e.again = &millicent.StartRecord{
+			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
+			Boot: boot, Init: init, Environment: e.started.Environment,
+		}
+		return *e.again
+	}
+	return e.started
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.

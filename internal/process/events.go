@@ -18,6 +18,8 @@ type platformEvent struct {
 	level  string     // of the JSON event: DEBUG, INFO or WARN
 	record func() any // of the JSON event: few versions log JSON
 	text   string     // the line of text; empty when text has none
+
+	delay *millicent.Delay // goes with the log's record, nil where nothing does
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
@@ -121,20 +123,22 @@ func initRuntimeDone(kind initialization, phase string, f *failure) platformEven
 	}}
 }
 
-// initReport says how long an Init phase took. Text has a line only for one
-// that failed.
-func initReport(kind initialization, phase string, took time.Duration, f *failure) platformEvent {
+// initReport says how long an Init phase took, and as what part of which
+// start: in a member of ours, which readers of Lambda's do not look at. Text
+// has a line only for one that failed.
+func initReport(kind initialization, phase string, took time.Duration, f *failure, rec *millicent.StartRecord) platformEvent {
 	type metrics struct {
 		DurationMs float64 `json:"durationMs"`
 	}
 	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: func() any {
 		return struct {
-			InitializationType initialization `json:"initializationType"`
-			Phase              string         `json:"phase"`
-			Status             string         `json:"status"`
-			ErrorType          string         `json:"errorType,omitempty"`
-			Metrics            metrics        `json:"metrics"`
-		}{kind, phase, status(f), reported(f), metrics{millis(took)}}
+			InitializationType initialization         `json:"initializationType"`
+			Phase              string                 `json:"phase"`
+			Status             string                 `json:"status"`
+			ErrorType          string                 `json:"errorType,omitempty"`
+			Metrics            metrics                `json:"metrics"`
+			Start              *millicent.StartRecord `json:"millicent,omitempty"`
+		}{kind, phase, status(f), reported(f), metrics{millis(took)}, rec}
 	}}
 	if f != nil {
 		e.text = fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\t%s", millis(took), phase, statusFields(f))
