@@ -36,7 +36,8 @@ func current(v *millicent.Version, before, after *millicent.Function) bool {
 }
 
 // reservations knows the sum of what each tenant's functions claim of its
-// concurrency, reserved or provisioned. It counts when it is asked for the first time after a change.
+// concurrency, reserved or provisioned. It counts when it is asked for the first
+// time after a change.
 type reservations struct {
 	functions func(tenant string) []*millicent.Function
 
