@@ -83,6 +83,7 @@ func (s *server) nativeConfig(links *native.Links) native.Config {
 		},
 		Store:       s.store,
 		Logs:        s.logs,
+		Recent:      &s.recent,
 		Links:       links,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,

@@ -77,6 +77,7 @@ type server struct {
 	scheduler *scheduler.Scheduler
 	provider  *provider
 	metrics   *telemetry.Metrics
+	recent    telemetry.Recent
 	invoker   *invoke.Invoker
 	keys      api.FunctionKeys
 	handler   *api.Handler
@@ -271,9 +272,11 @@ func (s *server) provision(context.Context) error {
 
 func (s *server) newInvoker(context.Context) error {
 	s.metrics = telemetry.NewMetrics(func() telemetry.Load { return telemetry.Load(s.scheduler.Snapshot()) })
+	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
+	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
-		Observer: &failures{next: s.metrics, log: s.log, now: time.Now, told: map[failing]*telling{}},
+		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("invoker", s.invoker.Close)
 	return nil
