@@ -54,9 +54,12 @@ type environment struct {
 	close  func() error // once
 	freed  func()       // tells that the sandbox and its mounts are gone
 
-	// slot is held by the one Invoke that runs, and by Close at the end; its
-	// holder alone uses what follows.
+	freezes freezes
+
+	// slot is held by the one Invoke that runs, by Freeze, and by Close at the
+	// end; its holder alone uses what follows.
 	slot   chan struct{}
+	frozen bool
 	stem   *stem         // for the first run, nil when there is none
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
@@ -129,7 +132,7 @@ func (e *environment) Close() error {
 func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
-	var errs []error
+	errs := []error{e.thaw()} // what is asked to end has to run
 	if r := e.run; r != nil {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)
