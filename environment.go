@@ -9,8 +9,27 @@ type Launcher interface {
 	// over, well or badly: an environment whose Init failed runs it again
 	// within its next Invoke, as Lambda does, and that invocation's Result
 	// tells the caller why it failed. An error means that the platform could
-	// not start the environment; nothing is left behind then.
+	// not start the environment; nothing is left behind then. What is known
+	// of the start comes with ctx: see StartFrom.
 	Launch(ctx context.Context, v *Version) (Environment, error)
+}
+
+// A Provisioner is a Launcher that can also start environments that no
+// invocation waits for: provisioned concurrency.
+type Provisioner interface {
+	Launcher
+
+	// Provision starts an environment for v as Launch does, but Init may last
+	// up to 15 minutes, and the environment's first invocation is a warm one.
+	// Of a failed Init nothing is left: the error has CodeInitFailed.
+	Provision(ctx context.Context, v *Version) (Environment, error)
+}
+
+// Initialised reports whether an environment's next Invoke will find its
+// runtime initialised, as far as is known. It must not be called during one.
+func Initialised(e Environment) bool {
+	i, ok := e.(interface{ Initialised() bool })
+	return !ok || i.Initialised()
 }
 
 // An Environment is one copy of a version, ready to serve. It serves one
@@ -40,6 +59,10 @@ type LogRecord struct {
 	Invocation string `json:"invocation,omitempty"` // request id; empty outside invocations
 	Time       int64  `json:"time"`                 // Unix microseconds
 	Message    string `json:"message"`              // without a final newline
+
+	// Delay is what kept the invocation waiting, in the platform's report on
+	// one that did not run at once.
+	Delay *Delay `json:"delay,omitempty"`
 }
 
 // A LogSink takes log records. Write never blocks on disk or network and is

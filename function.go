@@ -33,6 +33,10 @@ type Function struct {
 	// reserved, zero when the function may not run at all.
 	Reserved *int `json:"reserved,omitempty"`
 
+	// Recursive lets the function run in a loop of invocations, which is ended
+	// otherwise; see [Lineage.Loops].
+	Recursive bool `json:"recursive,omitempty"`
+
 	// Egress narrows where the function may connect to; nil leaves the
 	// server's policy as it is.
 	Egress []string `json:"egress,omitempty"`

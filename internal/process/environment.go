@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,6 +39,7 @@ const (
 // An environment implements millicent.Environment.
 type environment struct {
 	version *millicent.Version
+	kind    initialization
 	runtime Runtime
 	region  string
 	dir     string   // of the unpacked package
@@ -67,11 +69,13 @@ type environment struct {
 	measured time.Time // when peak was
 	peak     int       // memory in MB
 
-	started millicent.StartRecord // complete with the first invocation
+	started millicent.StartRecord  // complete with the first invocation
+	again   *millicent.StartRecord // of the runtime in the running invocation; nil where it ran
+	after   millicent.StartCause   // of a start after the last run, which has ended
 }
 
 // newEnvironment gives an environment its sandbox; nothing runs in it yet.
-func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
+func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
 	stream := streamName(v, time.Now())
 	var key credentials
 	if l.cfg.Credentials != nil {
@@ -79,15 +83,18 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 	}
 	e := &environment{
 		version: v,
+		kind:    kind,
 		runtime: rt,
 		region:  l.cfg.Region,
 		dir:     dir,
-		environ: environ(v, rt, l.cfg.Region, stream, key),
+		environ: environ(kind, v, rt, l.cfg.Region, stream, key),
 		log:     l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
 		journal: newJournal(l.cfg.Logs, v, stream),
 		slot:    make(chan struct{}, 1),
 		cold:    true,
+		started: millicent.StartFrom(ctx),
 	}
+	e.started.Environment = stream
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
@@ -167,17 +174,17 @@ func (e *environment) terminate(r *run) {
 
 // launch runs the Init phase of a new environment. A failing Init is in the
 // log and leaves the environment without a run; an error is the platform's.
-func (e *environment) launch(ctx context.Context) error {
-	e.journal.event(initStart(e.runtime, e.region, phaseInit, e.version))
+func (e *environment) launch(ctx context.Context) (*failure, error) {
+	e.journal.event(initStart(e.kind, e.runtime, e.region, phaseInit, e.version))
 	if e.runtime.Note != "" {
 		e.journal.warn(e.runtime.Note)
 	}
 	began := time.Now()
-	f, err := e.initialise(ctx, phaseInit, began.Add(initLimit))
+	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
 	if err == nil && f == nil {
 		e.init = time.Since(began)
 	}
-	return err
+	return f, err
 }
 
 // initialise starts a run and waits until it is ready, has failed, or is late.
@@ -189,7 +196,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		return nil, err
 	}
 	if phase == phaseInvoke {
-		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
+		e.journal.event(initStart(e.kind, e.runtime, e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
@@ -209,16 +216,30 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		}
 	}
 	took := time.Since(began)
-	if phase == phaseInit {
-		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
-	}
-	e.journal.event(initRuntimeDone(phase, f))
-	e.journal.event(initReport(phase, took, f))
+	rec := e.noteInit(phase, booted.Sub(began), time.Since(booted))
+	e.journal.event(initRuntimeDone(e.kind, phase, f))
+	e.journal.event(initReport(e.kind, phase, took, f, &rec))
 	if f != nil {
 		return f, nil
 	}
 	e.run = r
 	return nil, nil
+}
+
+// noteInit notes how long a runtime took to run and to be initialised, and
+// returns the record of the start that this was a part of.
+func (e *environment) noteInit(phase string, boot, init time.Duration) millicent.StartRecord {
+	switch {
+	case phase == phaseInit:
+		e.started.Boot, e.started.Init = boot, init
+	case !e.cold:
+		e.again = &millicent.StartRecord{
+			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
+			Boot: boot, Init: init, Environment: e.started.Environment,
+		}
+		return *e.again
+	}
+	return e.started
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.

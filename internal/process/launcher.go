@@ -157,27 +157,38 @@ func (l *Launcher) remove() error {
 
 // Launch implements millicent.Launcher.
 func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	rt, err := l.runtime(v)
+	e, _, err := l.start(ctx, onDemand, v)
 	if err != nil {
 		return nil, err
 	}
+	return e, nil
+}
+
+// start starts an environment and returns it with how its Init failed, if it
+// did.
+func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.Version) (*environment, *failure, error) {
+	rt, err := l.runtime(v)
+	if err != nil {
+		return nil, nil, err
+	}
 	dir, err := l.cfg.Code(ctx, v)
 	if err != nil {
-		return nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
 	l.compile(ctx, rt)
 	defer l.pool.begin()()
 	done := l.use(v.Package.SHA256)
-	e, err := l.newEnvironment(ctx, v, rt, dir)
+	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
 		done()
-		return nil, platformError("start environment", err)
+		return nil, nil, platformError("start environment", err)
 	}
 	e.freed = done
-	if err := e.launch(ctx); err != nil {
-		return nil, errors.Join(platformError("start environment", err), e.Close())
+	f, err := e.launch(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(platformError("start environment", err), e.Close())
 	}
-	return e, nil
+	return e, f, nil
 }
 
 // Uses reports whether an environment runs the package of a digest: its files

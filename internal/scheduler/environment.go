@@ -28,8 +28,9 @@ type environment struct {
 	state   state
 	retired bool // close it instead of reusing it
 
-	began time.Time            // of the launch
-	cause millicent.StartCause // of the launch
+	began time.Time             // of the launch
+	after reason                // why the line waited until then
+	start millicent.StartRecord // what is known of the launch
 
 	leasedSince  time.Time
 	idleSince    time.Time
@@ -89,8 +90,8 @@ func rooms(order iter.Seq[*environment]) iter.Seq[room] {
 	}
 }
 
-// evict closes the first n of order. The lock is held.
-func (s *Scheduler) evict(order iter.Seq[*environment], n int) {
+// evict closes the first n of order for another version. The lock is held.
+func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 	var victims []*environment
 	for e := range order {
 		if len(victims) == n {
@@ -99,7 +100,17 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int) {
 		victims = append(victims, e)
 	}
 	for _, e := range victims {
-		s.close(e, millicent.StartAfterEviction)
+		s.makeWay(e, to)
+	}
+}
+
+// makeWay closes e for another version, whose name only its own tenant gets
+// to know. The lock is held.
+func (s *Scheduler) makeWay(e *environment, to *version) {
+	s.close(e, millicent.StartAfterEviction)
+	e.of.record.evictor = ""
+	if to.function.tenant == e.of.function.tenant {
+		e.of.record.evictor = to.function.key.name
 	}
 }
 
@@ -143,7 +154,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 	case e.retired:
 		s.close(e, millicent.StartUpdated)
 	case first != nil && s.hungryGets(e, now):
-		s.close(e, millicent.StartAfterEviction)
+		s.makeWay(e, s.hungry)
 	case first != nil:
 		s.grant(first, e, false, now)
 	case s.closed:
@@ -174,7 +185,7 @@ func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 // done. why is the cause of a cold start that follows from it. The lock is
 // held.
 func (s *Scheduler) close(e *environment, why millicent.StartCause) {
-	e.of.record.cause = why
+	e.of.record.cause, e.of.record.ended = why, time.Now()
 	s.enter(e, closing, time.Time{})
 	go func() {
 		if err := e.Close(); err != nil {

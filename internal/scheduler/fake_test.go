@@ -30,7 +30,7 @@ type fakeLauncher struct {
 }
 
 func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	e := &fakeEnv{launcher: l, version: v, closed: make(chan struct{})}
+	e := &fakeEnv{launcher: l, version: v, start: millicent.StartFrom(ctx), closed: make(chan struct{})}
 	l.mu.Lock()
 	l.launches++
 	e.serial = l.launches
@@ -82,6 +82,7 @@ func (l *fakeLauncher) counts() (launches, live int) {
 }
 
 type fakeEnv struct {
+	start    millicent.StartRecord // as the launcher was told
 	launcher *fakeLauncher
 	version  *millicent.Version
 	serial   int

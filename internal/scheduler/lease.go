@@ -11,6 +11,7 @@ type Lease struct {
 	Environment millicent.Environment
 	Cold        bool                 // the environment comes straight from its launch
 	Cause       millicent.StartCause // of that launch; empty unless Cold
+	Wait        millicent.Wait       // for the environment; zero when an idle one was there
 
 	s        *Scheduler
 	e        *environment
@@ -23,7 +24,7 @@ func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Le
 	s.enter(e, busy, now)
 	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl}
 	if cold {
-		l.Cold, l.Cause = true, e.cause
+		l.Cold, l.Cause = true, e.start.Cause
 	}
 	return l
 }

@@ -109,7 +109,7 @@ func (s *Scheduler) beginLaunches(now time.Time) {
 			}
 			continue
 		default:
-			s.evict(order, victims)
+			s.evict(order, victims, ver)
 			ahead = ahead.plus(need)
 			ver.promised++
 			ver.why = forClosing

@@ -47,6 +47,10 @@ func (f *failures) Invoked(inv *millicent.Invocation, res *millicent.Result, err
 		if log := f.telling(inv, res.ErrorType); log != nil {
 			log.Info("function failed")
 		}
+	case millicent.ErrorCode(err) == millicent.CodeRecursive:
+		if log := f.telling(inv, millicent.CodeRecursive); log != nil {
+			log.Warn("loop of invocations ended", "root", inv.Root, "hops", inv.Hops)
+		}
 	case millicent.ErrorCode(err) == millicent.CodeThrottled:
 		var e *millicent.Error
 		_ = errors.As(err, &e) // it has a code

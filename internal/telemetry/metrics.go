@@ -26,6 +26,7 @@ const (
 	outcomeTimeout       = "timeout"
 	outcomeOutOfMemory   = "out_of_memory"
 	outcomeThrottled     = "throttled"
+	outcomeLoop          = "recursive_loop"
 	outcomePlatformError = "platform_error"
 )
 
@@ -129,6 +130,9 @@ func outcome(res *millicent.Result, err error) string {
 	if res == nil {
 		if _, ok := throttle(err); ok {
 			return outcomeThrottled
+		}
+		if millicent.ErrorCode(err) == millicent.CodeRecursive {
+			return outcomeLoop
 		}
 		return outcomePlatformError
 	}

@@ -132,6 +132,9 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
+	shapeGetFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
+	}}
 	shapeGetFunctionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
@@ -209,6 +212,10 @@ var (
 	shapePutFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "ReservedConcurrentExecutions", required: true, shape: &shapeReservedConcurrentExecutions},
+	}}
+	shapePutFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
+		{name: "RecursiveLoop", required: true, shape: &shapeRecursiveLoop},
 	}}
 	shapeRemovePermissionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},

@@ -73,5 +73,4 @@ var notReproduced = map[string][]string{
 	},
 	"functions of package type Image are not built": {invalidCode + "Please provide ImageUri"},
 	"code signing configurations are not built":     {notFoundCode + "The Lambda code signing configuration"},
-	"recursion configurations are not built":        {oneError + "'InvalidValue' at 'recursiveLoop'"},
 }

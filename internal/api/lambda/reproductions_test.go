@@ -59,6 +59,8 @@ func tagsPath(resource string) string    { return "/2017-03-31/tags/" + url.Path
 func arnOf(name string) string           { return millicent.ARN(testRegion, testTenant, name, "") }
 func concurrencyPath(name string) string { return "/2017-10-31/functions/" + name + "/concurrency" }
 
+func recursionPath(name string) string { return "/2024-08-31/functions/" + name + "/recursion-config" }
+
 func permission(more M) M {
 	return with(M{"StatementId": "s3", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}, more)
 }
@@ -181,6 +183,7 @@ func nameReproductions() []reproduction {
 		{recorded: notFoundARN + "doesnotexist\x00", method: "PUT", path: concurrencyPath("doesnotexist"), body: M{"ReservedConcurrentExecutions": 1}},
 		{recorded: invalidCode + "This operation is permitted", method: "PUT", path: concurrencyPath(arnOf("fn") + ":$LATEST"), body: M{"ReservedConcurrentExecutions": 0}},
 		{recorded: invalidCode + "Specified ReservedConcurrentExecutions", method: "PUT", path: concurrencyPath("fn"), body: M{"ReservedConcurrentExecutions": 1000}},
+		{recorded: oneError + "'InvalidValue' at 'recursiveLoop'", method: "PUT", path: recursionPath("fn"), body: M{"RecursiveLoop": "InvalidValue"}},
 		{recorded: invalidCode + "Please don't provide ImageUri", method: "PUT", path: functionPath("fn", "/code"), body: M{"ImageUri": "image"}},
 		{recorded: "PreconditionFailedException: The Revision Id provided does not match the latest Revision Id. Call the GetFunction/", method: "PUT", path: functionPath("fn", "/code"), body: M{"ZipFile": "", "RevisionId": "wrong"}},
 		{

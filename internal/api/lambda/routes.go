@@ -35,6 +35,8 @@ func (h *Handler) bindings() []binding {
 		{"PUT", "/2017-10-31/functions/{FunctionName}/concurrency", "PutFunctionConcurrency", typed(h.putFunctionConcurrency)},
 		{"DELETE", "/2017-10-31/functions/{FunctionName}/concurrency", "DeleteFunctionConcurrency", typed(h.deleteFunctionConcurrency)},
 		{"GET", "/2019-09-30/functions/{FunctionName}/concurrency", "GetFunctionConcurrency", typed(h.getFunctionConcurrency)},
+		{"GET", "/2024-08-31/functions/{FunctionName}/recursion-config", "GetFunctionRecursionConfig", typed(h.getFunctionRecursionConfig)},
+		{"PUT", "/2024-08-31/functions/{FunctionName}/recursion-config", "PutFunctionRecursionConfig", typed(h.putFunctionRecursionConfig)},
 		{"GET", "/2017-03-31/tags/{Resource}", "ListTags", typed(h.listTags)},
 		{"POST", "/2017-03-31/tags/{Resource}", "TagResource", typed(h.tagResource)},
 		{"DELETE", "/2017-03-31/tags/{Resource}", "UntagResource", typed(h.untagResource)},

@@ -64,6 +64,7 @@ var (
 	shapePerExecutionEnvironmentMaxConcurrency  = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 1600}
 	shapePrincipal                              = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 2048, pattern: newPattern(`[^\s]+`)}
 	shapePrincipalOrgID                         = shape{kind: kindString, hasMin: true, min: 12, hasMax: true, max: 34, pattern: newPattern(`o-[a-z0-9]{10,32}`)}
+	shapeRecursiveLoop                          = shape{kind: kindString, enum: []string{"Terminate", "Allow"}}
 	shapeReservedConcurrentExecutions           = shape{kind: kindInteger, hasMin: true, min: 0}
 	shapeResourceArn                            = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 10000, pattern: newPattern(`(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`)}
 	shapeRetentionPeriodInDays                  = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 90}
@@ -92,6 +93,7 @@ var (
 	shapeTenantIsolationMode                    = shape{kind: kindString, enum: []string{"PER_TENANT"}}
 	shapeTimeout                                = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 900}
 	shapeTracingMode                            = shape{kind: kindString, enum: []string{"Active", "PassThrough"}}
+	shapeUnqualifiedFunctionName                = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 140, pattern: newPattern(`(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)`)}
 	shapeVersionWithLatestPublished             = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 1024, pattern: newPattern(`(\$LATEST(\.PUBLISHED)?|[0-9]+)`)}
 	shapeWeight                                 = shape{kind: kindDouble, hasMin: true, min: 0, hasMax: true, max: 1}
 	shapeWorkingDirectory                       = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 1000}

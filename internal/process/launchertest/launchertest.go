@@ -128,6 +128,13 @@ func (l *Log) Started(invocation string) <-chan struct{} {
 	return c
 }
 
+// Records returns all records so far.
+func (l *Log) Records() []millicent.LogRecord {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
+}
+
 // Of returns the messages about an invocation, in their order.
 func (l *Log) Of(invocation string) []string {
 	l.mu.Lock()

@@ -18,6 +18,7 @@ var nouns = []noun{
 	{"concurrency_gen.go", []string{
 		"PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "GetAccountSettings",
 	}},
+	{"recursion_gen.go", []string{"PutFunctionRecursionConfig", "GetFunctionRecursionConfig"}},
 	{"url_gen.go", []string{
 		"CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig",
 		"DeleteFunctionUrlConfig", "ListFunctionUrlConfigs",
