@@ -7,14 +7,19 @@
 // ES modules and what doesn't compile.
 
 import fs from 'node:fs';
+import inspector from 'node:inspector';
 import path from 'node:path';
-import v8 from 'node:v8';
+import { pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 
-import { scriptOf, supported } from './compiled.mjs';
+import { IMPORT, scriptOf } from './compiled.mjs';
 
 const LEAST = 1 << 10; // bytes of a file that is worth it
 const LARGEST = 32 << 20;
+const BATCH = 4 << 20; // bytes of source
+const MOST_IMPORTS = 200; // each takes a look at the whole file
+const LOOKS_LIKE_IMPORT = /\bimport(?=\s*(?:\(|\/[*/]))/g;
+const MAKES_PROGRAMS = /\b(?:eval|Function)\s*\(/;
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 
 // sources lists the files below a folder that may be CommonJS modules, the
@@ -48,34 +53,90 @@ function manifest(file) {
   }
 }
 
-// compile returns what V8 keeps of a module with all of its functions; null
-// if it does not compile.
-function compile(name) {
+// parse returns a module as a script, and where import() is in it; null for
+// what is not to be compiled.
+function parse(name) {
   const { size } = fs.statSync(name);
   if (size < LEAST || size > LARGEST) return null;
   const source = fs.readFileSync(name, 'utf8');
-  try {
-    vm.compileFunction(source, PARAMETERS); // else what closes the wrapper might pass
-    v8.setFlagsFromString('--no-lazy');
-    const script = scriptOf(name, source);
-    v8.setFlagsFromString('--lazy'); // what is kept tells the flags
-    return script.createCachedData();
-  } catch {
-    return null;
+  if (!compiles(source)) return null; // what closes the wrapper might pass otherwise
+  const imports = importsIn(source);
+  if (imports === null) return null;
+  const script = scriptOf(name, source, imports);
+  script.runInThisContext(); // gives a function, and does not call it
+  return { name, size, script, imports };
+}
+
+// batches groups the modules of a package: all of a batch are in memory at once.
+function* batches(root) {
+  let batch = [];
+  let size = 0;
+  for (const name of sources(root)) {
+    const module = parse(name);
+    if (module === null) continue;
+    batch.push(module);
+    size += module.size;
+    if (size < BATCH) continue;
+    yield batch;
+    batch = [];
+    size = 0;
   }
+  yield batch;
+}
+
+// compileAll compiles every function of the scripts, which V8 puts off until
+// they are called. A debugger that asks where it could stop makes it do so,
+// and calls none; V8's flag for it (--no-lazy) loses the names that functions
+// have in stack traces.
+function compileAll(batch) {
+  const session = new inspector.Session();
+  session.connect();
+  const ids = new Map();
+  session.on('Debugger.scriptParsed', ({ params }) => ids.set(params.url, params.scriptId));
+  session.post('Debugger.enable');
+  for (const { name } of batch) {
+    const scriptId = ids.get(pathToFileURL(name).href) ?? ids.get(name);
+    if (scriptId === undefined) continue;
+    session.post('Debugger.getPossibleBreakpoints', { start: { scriptId, lineNumber: 0, columnNumber: 0 } });
+  }
+  session.post('Debugger.disable');
+  session.disconnect();
+}
+
+function compiles(source) {
+  try {
+    vm.compileFunction(source, PARAMETERS);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// importsIn lists the places of import() in a module; null where that can't
+// be told. V8 itself tells them from what only looks so: "export" may stand in
+// a text, and for a name of a property, but is no function.
+function importsIn(source) {
+  const places = [...source.matchAll(LOOKS_LIKE_IMPORT)].map((match) => match.index);
+  if (places.length === 0) return [];
+  if (places.length > MOST_IMPORTS || source.includes(IMPORT)) return null;
+  const imports = places.filter((at) => !compiles(source.slice(0, at) + 'export' + source.slice(at + 'import'.length)));
+  // Text that is made a program would miss import(), too.
+  return imports.length < places.length && MAKES_PROGRAMS.test(source) ? null : imports;
 }
 
 function main(root, most) {
   const index = {};
   const parts = [];
   let size = 0;
-  for (const name of supported ? sources(root) : []) {
-    const data = compile(name);
-    if (data === null) continue;
-    if (size + data.length > most) break;
-    Object.defineProperty(index, path.relative(root, name), { value: [size, data.length], enumerable: true });
-    parts.push(data);
-    size += data.length;
+  for (const batch of batches(root)) {
+    compileAll(batch);
+    for (const { name, script, imports } of batch) {
+      const data = script.createCachedData();
+      if (size + data.length > most) continue;
+      Object.defineProperty(index, path.relative(root, name), { value: [size, data.length, imports], enumerable: true });
+      parts.push(data);
+      size += data.length;
+    }
   }
   if (parts.length === 0) return;
   const head = Buffer.from(JSON.stringify(index));

@@ -11,46 +11,34 @@
 
 import fs from 'node:fs';
 import module from 'node:module';
+import path from 'node:path';
 import vm from 'node:vm';
 
 const { closeSync, openSync, readFileSync, readSync } = fs;
 const { Script } = vm;
 const { allocUnsafeSlow } = Buffer;
 const { parse } = JSON;
+const { dirname } = path;
 const { hasOwn } = Object;
 
-export const WRAPPER = ['(function (exports, require, module, __filename, __dirname) { ', '\n});'];
-const COLUMN = -WRAPPER[0].length; // so that errors say where in the file they were
-const DIRECTORY = /\/[^/]*$/;
+// A script that comes out of a cache has lost what import() in it needs: it
+// calls IMPORT in its place, which is as long.
+export const IMPORT = '$mp0rt';
 
-// DYNAMIC makes import() in a script that of its file.
-const DYNAMIC = vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER;
+const BEFORE = `(function (${IMPORT}) { return function (exports, require, module, __filename, __dirname) { `;
+const BEHIND = '\n}; });';
+const COLUMN = -BEFORE.length; // so that errors say where in the file they were
 
-// scriptOf compiles a CommonJS module.
-export function scriptOf(filename, source, cachedData) {
-  return new Script(WRAPPER[0] + source + WRAPPER[1], {
-    filename, columnOffset: COLUMN, cachedData, importModuleDynamically: DYNAMIC,
-  });
-}
-
-// supported reports whether this version of Node.js can use compiled code.
-export const supported = DYNAMIC !== undefined;
-
-// rehearse does what is done once.
-export function rehearse() {
-  if (!supported) return;
-  // Node.js warns of DYNAMIC in the function's log otherwise, at its first use.
-  const { emitWarning } = process;
-  process.emitWarning = () => {};
-  try {
-    new Script("import('node:fs')", { importModuleDynamically: DYNAMIC }).runInThisContext();
-  } finally {
-    process.emitWarning = emitWarning;
+// scriptOf compiles a CommonJS module with import() at these places.
+export function scriptOf(filename, source, imports, cachedData) {
+  let text = BEFORE;
+  let at = 0;
+  for (const place of imports) {
+    text += source.slice(at, place) + IMPORT;
+    at = place + IMPORT.length;
   }
-  rehearsed = true;
+  return new Script(text + source.slice(at) + BEHIND, { filename, columnOffset: COLUMN, cachedData });
 }
-
-let rehearsed = false;
 
 // refused reports whether the file was of no use, or not all of it.
 export function refused() {
@@ -61,7 +49,6 @@ let useless = false;
 
 // install has modules below root loaded with a file of compiled code.
 export function install(file, root) {
-  if (!supported) return;
   let compiled;
   try {
     compiled = new Compiled(file);
@@ -69,7 +56,6 @@ export function install(file, root) {
     useless = true;
     return;
   }
-  if (!rehearsed) rehearse();
   const extensions = module._extensions;
   const compile = module.prototype._compile;
   const { wrap } = module;
@@ -85,18 +71,18 @@ export function install(file, root) {
     }
     let script;
     try {
-      script = scriptOf(filename, readFileSync(filename, 'utf8'), compiled.read(name));
+      script = scriptOf(filename, readFileSync(filename, 'utf8'), compiled.imports(name), compiled.read(name));
     } catch {
       useless = true;
       return otherwise(mod, filename);
     }
     if (script.cachedDataRejected) useless = true;
-    run(mod, filename, script);
+    run(mod, filename, script, compile);
   };
 }
 
 // run executes a module as Node.js does.
-function run(mod, filename, script) {
+function run(mod, filename, script, compile) {
   const require = function require(path) {
     return mod.require(path);
   };
@@ -109,7 +95,22 @@ function run(mod, filename, script) {
   require.main = process.mainModule;
   require.extensions = module._extensions;
   require.cache = module._cache;
-  script.runInThisContext().call(mod.exports, mod.exports, require, mod, filename, filename.replace(DIRECTORY, ''));
+  const main = script.runInThisContext()(importer(filename, compile));
+  main.call(mod.exports, mod.exports, require, mod, filename, dirname(filename));
+}
+
+// importer returns what stands for import() in a file.
+function importer(filename, compile) {
+  let load;
+  return (specifier, options) => {
+    if (load === undefined) {
+      const mod = new module(filename);
+      mod.filename = filename;
+      compile.call(mod, 'module.exports = (specifier, options) => import(specifier, options)', filename);
+      load = mod.exports;
+    }
+    return load(specifier, options);
+  };
 }
 
 // Compiled is what is in a file of compiled code.
@@ -135,6 +136,10 @@ class Compiled {
 
   has(name) {
     return hasOwn(this.#index, name);
+  }
+
+  imports(name) {
+    return this.#index[name][2];
   }
 
   // read opens the file each time: a function may close what it has not opened.

@@ -6,7 +6,6 @@ import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { install } from './awslambda.mjs';
-import { rehearse } from './compiled.mjs';
 import { Settings } from './context.mjs';
 import { load } from './handler.mjs';
 import { Invocation } from './invocation.mjs';
@@ -17,7 +16,6 @@ const client = { respond: async () => {}, fail: async () => {} };
 
 // warm leaves nothing behind that a function could see.
 export async function warm() {
-  rehearse();
   const dir = fileURLToPath(new URL('.', import.meta.url));
   const settings = new Settings({ LAMBDA_TASK_ROOT: dir, AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA: '1' });
   const store = install(settings);
