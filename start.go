@@ -37,6 +37,7 @@ type StartRecord struct {
 	Memory int64 // the most bytes that it held until its first answer; zero where unknown
 
 	Environment string        // its log stream
+	Runtime     string        // such as python3.13
 	Others      int           // environments that the version had when the start began
 	Gone        time.Duration // since the version's last environment had ended; zero where there was none
 	For         string        // of an eviction: the function that the room went to, if it is the same tenant's

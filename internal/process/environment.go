@@ -57,9 +57,12 @@ type environment struct {
 	close  func() error // once
 	freed  func()       // tells that the sandbox and its mounts are gone
 
-	// slot is held by the one Invoke that runs, and by Close at the end; its
-	// holder alone uses what follows.
+	freezes freezes
+
+	// slot is held by the one Invoke that runs, by Freeze, and by Close at the
+	// end; its holder alone uses what follows.
 	slot   chan struct{}
+	frozen bool
 	stem   *stem         // for the first run, nil when there is none
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
@@ -94,7 +97,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		cold:    true,
 		started: millicent.StartFrom(ctx),
 	}
-	e.started.Environment = stream
+	e.started.Environment, e.started.Runtime = stream, rt.Name
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
@@ -138,7 +141,7 @@ func (e *environment) Close() error {
 func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
-	var errs []error
+	errs := []error{e.thaw()} // what is asked to end has to run
 	if r := e.run; r != nil {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)
@@ -235,7 +238,7 @@ func (e *environment) noteInit(phase string, boot, init time.Duration) millicent
 	case !e.cold:
 		e.again = &millicent.StartRecord{
 			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
-			Boot: boot, Init: init, Environment: e.started.Environment,
+			Boot: boot, Init: init, Environment: e.started.Environment, Runtime: e.started.Runtime,
 		}
 		return *e.again
 	}

@@ -66,6 +66,7 @@ type pool[E pooled] struct {
 	inFlight int       // starts
 	last     time.Time // end of the last one
 	making   int       // entries
+	leaving  int       // entries that are being closed
 	lacking  time.Time // since when something is; zero when nothing is
 }
 
@@ -260,7 +261,13 @@ func (p *pool[E]) tidy(s *shelf[E], size int, now time.Time) {
 		s.starts = s.starts[1:]
 	}
 	if len(gone) > 0 {
-		p.work.Go(func() { p.discard(s.kind, gone) })
+		p.leaving += len(gone)
+		p.work.Go(func() {
+			p.discard(s.kind, gone)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.leaving -= len(gone)
+		})
 	}
 }
 

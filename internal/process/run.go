@@ -168,6 +168,9 @@ func (r *run) offer(t *turn) bool {
 func (e *environment) stop(r *run) error {
 	close(r.stopped)
 	err := e.box.KillAll()
+	if isClosed(e.box.Done()) { // with all that was in it
+		err = nil
+	}
 	if r.api != nil {
 		if closeErr := r.api.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("close the Runtime API: %w", closeErr)

@@ -12,7 +12,8 @@ import (
 type state int
 
 const (
-	launching state = iota
+	launching    state = iota
+	provisioning       // launching, and no request waits for it
 	idle
 	busy
 	closing
@@ -27,6 +28,9 @@ type environment struct {
 	spec    *millicent.Version
 	state   state
 	retired bool // close it instead of reusing it
+
+	// provisioned environments are not for others to evict, and do not expire.
+	provisioned bool
 
 	began time.Time             // of the launch
 	after reason                // why the line waited until then
@@ -122,7 +126,9 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	ver.count[e.state]--
 	ver.count[to]++
 	if e.state == idle {
-		s.idle.remove(e)
+		if !e.provisioned {
+			s.idle.remove(e)
+		}
 		i := len(ver.idle) - 1 // the usual one: last in, first out
 		if ver.idle[i] != e {
 			i = slices.Index(ver.idle, e)
@@ -133,12 +139,18 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	switch to {
 	case idle:
 		e.idleSince = now
-		s.idle.push(e)
 		ver.idle = append(ver.idle, e)
+		if !e.provisioned {
+			s.idle.push(e)
+			for i := len(ver.idle) - 1; i > 0 && ver.idle[i-1].provisioned; i-- { // these go first
+				ver.idle[i-1], ver.idle[i] = ver.idle[i], ver.idle[i-1]
+			}
+		}
 	case busy:
 		e.leasedSince = now
 	case closing:
 		s.closing = s.closing.plus(e.room())
+		s.disown(e)
 	}
 }
 
@@ -168,7 +180,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 // version that waits for room instead.
 func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 	h := s.hungry
-	if h == nil || h == e.of || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
+	if h == nil || h == e.of || e.provisioned || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
 		return false
 	}
 	c, ok := s.candidate(h, now)
