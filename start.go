@@ -33,6 +33,8 @@ type StartRecord struct {
 	Init      time.Duration // until the function was initialised
 	FirstByte time.Duration // from the event handed over to its answer
 
+	Compiled bool // the code of its package had been compiled before
+
 	Memory int64 // the most bytes that it held until its first answer; zero where unknown
 
 	Environment string        // its log stream
