@@ -126,27 +126,6 @@ func TestCalls(t *testing.T) {
 			Info{Version: "v1", Account: "000000000000", Region: "us-east-1", Auth: "none", Egress: "public"},
 		},
 		{
-			"provisioned", 200, `{"provisioned":[{"function":"a","qualifier":"live","requested":2,"allocated":2,"available":1,"status":"IN_PROGRESS"}]}`,
-			func(c *Client) (any, error) { return c.Provisioned(ctx) },
-			seen{Method: "GET", URI: "/_millicent/provisioned"},
-			[]Provisioned{{Function: "a", Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: ProvisionedInProgress}},
-		},
-		{
-			"put provisioned", 202, `{}`,
-			func(c *Client) (any, error) { return nil, c.PutProvisioned(ctx, "a", "live", 3) },
-			seen{Method: "PUT", URI: "/2019-09-30/functions/a/provisioned-concurrency?Qualifier=live", Body: `{"ProvisionedConcurrentExecutions":3}`}, nil,
-		},
-		{
-			"delete provisioned", 204, ``,
-			func(c *Client) (any, error) { return nil, c.DeleteProvisioned(ctx, "a", "7") },
-			seen{Method: "DELETE", URI: "/2019-09-30/functions/a/provisioned-concurrency?Qualifier=7"}, nil,
-		},
-		{
-			"publish", 201, `{"Version":"7"}`,
-			func(c *Client) (any, error) { return c.Publish(ctx, "a") },
-			seen{Method: "POST", URI: "/2015-03-31/functions/a/versions", Body: `{}`}, "7",
-		},
-		{
 			"runtimes", 200, `{"runtimes":[{"name":"python3.11","interpreter":"/usr/bin/python3.11","version":"3.11.2","exact":true}]}`,
 			func(c *Client) (any, error) { return c.Runtimes(ctx) },
 			seen{Method: "GET", URI: "/_millicent/runtimes"},
