@@ -115,6 +115,7 @@ func (s *server) build(ctx context.Context) error {
 		{"package sweep", s.startSweep},
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
+		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
@@ -198,6 +199,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 		Code: func(ctx context.Context, v *millicent.Version) (string, error) {
 			return s.store.PackageDir(ctx, v.Package)
 		},
+		Compiled:    s.store,
 		Allow:       s.allow,
 		Credentials: s.credentials,
 		API:         &s.inside,
