@@ -30,9 +30,10 @@ type version struct {
 	number   string
 	record   *record
 
-	count [states]int    // environments
-	idle  []*environment // a stack
-	line  line           // requests; empty while there are idle environments
+	count   [states]int    // environments
+	idle    []*environment // a stack
+	settled int            // of these, see idleList
+	line    line           // requests; empty while there are idle environments
 
 	// What plan found out about the line the last time.
 	why      reason

@@ -22,6 +22,7 @@ type Lease struct {
 // lease makes e busy. The lock is held.
 func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Lease {
 	s.enter(e, busy, now)
+	e.of.record.uses.add()
 	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl}
 	if cold {
 		l.Cold, l.Cause = true, e.start.Cause

@@ -39,6 +39,7 @@ func (s *Scheduler) expire(now time.Time) time.Duration {
 			return left
 		}
 		s.close(e, millicent.StartAfterExpiry)
+		s.rests.expired++
 	}
 	return s.cfg.KeepAlive
 }
