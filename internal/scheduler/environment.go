@@ -12,7 +12,8 @@ import (
 type state int
 
 const (
-	launching state = iota
+	launching    state = iota
+	provisioning       // launching, and no request waits for it
 	idle
 	busy
 	closing
@@ -28,6 +29,9 @@ type environment struct {
 	state   state
 	retired bool // close it instead of reusing it
 
+	// provisioned environments are not for others to evict, and do not expire.
+	provisioned bool
+
 	began time.Time             // of the launch
 	after reason                // why the line waited until then
 	start millicent.StartRecord // what is known of the launch
@@ -36,7 +40,7 @@ type environment struct {
 	idleSince    time.Time
 	older, newer *environment // among the idle
 	place        evictionPlace
-	rest         rest
+	nap          nap
 }
 
 func (e *environment) room() room { return room{1, e.spec.MemoryMB} }
@@ -78,7 +82,7 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 // to know. The lock is held.
 func (s *Scheduler) makeWay(e *environment, to *version) {
 	s.close(e, millicent.StartAfterEviction)
-	s.rests.evictedForRoom++
+	s.rests.reclaims.Room++
 	e.of.record.evictor = ""
 	if to.function.tenant == e.of.function.tenant {
 		e.of.record.evictor = to.function.key.name
@@ -93,7 +97,9 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	ver.count[e.state]--
 	ver.count[to]++
 	if e.state == idle {
-		s.idle.remove(e)
+		if !e.provisioned {
+			s.idle.remove(e)
+		}
 		i := len(ver.idle) - 1 // the usual one: last in, first out
 		if ver.idle[i] != e {
 			i = slices.Index(ver.idle, e)
@@ -106,12 +112,18 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	case idle:
 		e.idleSince = now
 		s.rests.enter(e)
-		s.idle.push(e)
 		ver.idle = append(ver.idle, e)
+		if !e.provisioned {
+			s.idle.push(e)
+			for i := len(ver.idle) - 1; i > 0 && ver.idle[i-1].provisioned; i-- { // these go first
+				ver.idle[i-1], ver.idle[i] = ver.idle[i], ver.idle[i-1]
+			}
+		}
 	case busy:
 		e.leasedSince = now
 	case closing:
 		s.closing = s.closing.plus(e.room())
+		s.disown(e)
 	}
 }
 
@@ -141,7 +153,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 // version that waits for room instead.
 func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 	h := s.hungry
-	if h == nil || h == e.of || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
+	if h == nil || h == e.of || e.provisioned || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
 		return false
 	}
 	c, ok := s.candidate(h, now)

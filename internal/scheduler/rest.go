@@ -17,8 +17,8 @@ import (
 // queue at most.
 type queue struct{ oldest, newest *environment }
 
-// A rest is how an idle environment rests.
-type rest struct {
+// A nap is how an idle environment rests.
+type nap struct {
 	queue         *queue // that it is in; nil: none
 	before, after *environment
 	due           time.Time // when to try to freeze it
@@ -27,10 +27,10 @@ type rest struct {
 }
 
 func (q *queue) push(e *environment) {
-	e.rest.queue = q
-	e.rest.before, e.rest.after = q.newest, nil
+	e.nap.queue = q
+	e.nap.before, e.nap.after = q.newest, nil
 	if q.newest != nil {
-		q.newest.rest.after = e
+		q.newest.nap.after = e
 	} else {
 		q.oldest = e
 	}
@@ -38,14 +38,14 @@ func (q *queue) push(e *environment) {
 }
 
 func (q *queue) remove(e *environment) {
-	r := &e.rest
+	r := &e.nap
 	if r.before != nil {
-		r.before.rest.after = r.after
+		r.before.nap.after = r.after
 	} else {
 		q.oldest = r.after
 	}
 	if r.after != nil {
-		r.after.rest.before = r.before
+		r.after.nap.before = r.before
 	} else {
 		q.newest = r.before
 	}
@@ -71,13 +71,27 @@ type rests struct {
 	asleep bool          // the goroutine counts on wake, as nothing was drowsy
 	wake   chan struct{} // has room for one
 
-	evictedForRoom, evictedForMemory, expired int
-	givenBack                                 int64 // bytes
+	reclaims Reclaims
+}
+
+// Reclaims is what was taken from idle environments since the Scheduler began.
+type Reclaims struct {
+	Room    int   // environments closed because another version needed the room
+	Memory  int   // closed because the machine was short of memory
+	Expired int   // closed because they had been idle for KeepAlive
+	Bytes   int64 // given back by frozen environments, which stayed
+}
+
+// Reclaims returns what was taken so far, for metrics.
+func (s *Scheduler) Reclaims() Reclaims {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rests.reclaims
 }
 
 // enter takes in an environment that has become idle.
 func (r *rests) enter(e *environment) {
-	e.rest.due = e.idleSince.Add(freezeAfter)
+	e.nap.due = e.idleSince.Add(freezeAfter)
 	r.drowsy.push(e)
 	if r.asleep {
 		r.asleep = false
@@ -90,11 +104,11 @@ func (r *rests) enter(e *environment) {
 
 // leave lets one go that is idle no more.
 func (r *rests) leave(e *environment) {
-	if e.rest.queue != nil {
-		e.rest.queue.remove(e)
+	if e.nap.queue != nil {
+		e.nap.queue.remove(e)
 	}
-	if e.rest.frozen {
-		e.rest.frozen = false
+	if e.nap.frozen {
+		e.nap.frozen = false
 		r.count--
 	}
 }
@@ -107,7 +121,7 @@ func (r *rests) next(now time.Time) (e *environment, in time.Duration) {
 		if e == nil {
 			continue
 		}
-		left := e.rest.due.Sub(now)
+		left := e.nap.due.Sub(now)
 		if left <= 0 {
 			q.remove(e)
 			return e, 0
@@ -187,18 +201,18 @@ func (s *Scheduler) freeze(e millicent.Environment) (bool, error) {
 func (s *Scheduler) noteFreeze(e *environment, frozen bool, err error) {
 	switch {
 	case frozen:
-		e.rest.frozen = true
+		e.nap.frozen = true
 		s.rests.count++
 		s.rests.frozen.push(e)
 		return
 	case errors.Is(err, errors.ErrUnsupported):
 		return // the sandbox has said so
-	case err != nil && !e.rest.troubled && s.life.Err() == nil:
-		e.rest.troubled = true
+	case err != nil && !e.nap.troubled && s.life.Err() == nil:
+		e.nap.troubled = true
 		s.cfg.Log.Warn("environment does not freeze",
 			"function", e.spec.Function, "version", e.spec.Number, "error", err)
 	}
-	e.rest.due = time.Now().Add(freezeAgain)
+	e.nap.due = time.Now().Add(freezeAgain)
 	s.rests.restless.push(e)
 }
 
@@ -232,7 +246,7 @@ func (s *Scheduler) relieve() {
 	for _, e := range first(order, n) {
 		s.idle.evicted(e)
 		s.close(e, millicent.StartAfterEviction)
-		s.rests.evictedForMemory++
+		s.rests.reclaims.Memory++
 		e.of.record.evictor = ""
 	}
 }
@@ -253,5 +267,5 @@ func (s *Scheduler) giveBack(e *environment) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rests.givenBack += bytes
+	s.rests.reclaims.Bytes += bytes
 }

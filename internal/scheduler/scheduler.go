@@ -27,6 +27,11 @@ type Config struct {
 
 	Memory func() Memory // of the machine, now; must not block; default: as the kernel says
 
+	// Provisioned is told of a function when a version of it has got all its
+	// provisioned environments. It must neither block nor call the Scheduler;
+	// default: nobody is told.
+	Provisioned func(tenant, function string)
+
 	KeepAlive time.Duration // how long an idle environment is kept; default 10 minutes
 	QueueWait time.Duration // how long an invocation waits for room; default 5 s, negative: not at all
 	Log       *slog.Logger
@@ -100,6 +105,8 @@ type Scheduler struct {
 	hungry  *version   // the first that waits for room, as plan found last
 	alarm   *time.Timer
 	scratch []candidate
+
+	provisions provisions
 }
 
 // New returns a Scheduler. Close it.
@@ -121,6 +128,7 @@ func New(cfg Config) *Scheduler {
 	}
 	s.alarm.Stop() // until plan says when
 	s.life, s.endLife = context.WithCancel(context.Background())
+	s.provisions = newProvisions(s.life)
 	go s.watch()
 	go s.keepRest()
 	return s
@@ -166,11 +174,12 @@ func (s *Scheduler) admit(v *millicent.Version, reserved *int, pool int) (*Lease
 		return nil, nil, errStopping()
 	}
 	f := s.functionOf(v)
-	if reason := refusal(f.active, reserved, f.tenant.unreserved, pool); reason != "" {
+	covered := reserved == nil && f.provides(v)
+	if reason := refusal(f.active, reserved, f.tenant.unreserved, pool); reason != "" && !covered {
 		s.forget(f)
 		return nil, nil, millicent.Throttled(reason)
 	}
-	sl := s.takeSlot(f, reserved == nil)
+	sl := s.takeSlot(f, reserved == nil && !covered)
 	if ver := f.find(v); ver != nil && len(ver.idle) > 0 {
 		return s.lease(ver.idle[len(ver.idle)-1], sl, false, now), nil, nil
 	}
@@ -193,6 +202,8 @@ func (s *Scheduler) Retire(tenant, function string, keep func(*millicent.Version
 		e.retired = true
 		if e.state == idle {
 			s.close(e, millicent.StartUpdated)
+		} else {
+			s.disown(e)
 		}
 	}
 }
@@ -204,12 +215,6 @@ type Load struct {
 
 	MemoryMB int // configured memory of all of these
 	Waiting  int // invocations that wait for an environment
-
-	// Since the start: environments that were closed because another version
-	// needed the room, because the machine was short of memory, and because
-	// they had been idle for long; and bytes that others gave back.
-	EvictedForRoom, EvictedForMemory, Expired int
-	GivenBack                                 int64
 }
 
 // Snapshot returns the load now, for metrics.
@@ -217,18 +222,13 @@ func (s *Scheduler) Snapshot() Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Load{
-		Launching: s.count[launching],
+		Launching: s.count[launching] + s.count[provisioning],
 		Idle:      s.count[idle],
 		Frozen:    s.rests.count,
 		Busy:      s.count[busy],
 		Closing:   s.count[closing],
 		MemoryMB:  s.used.memoryMB,
 		Waiting:   s.waiting,
-
-		EvictedForRoom:   s.rests.evictedForRoom,
-		EvictedForMemory: s.rests.evictedForMemory,
-		Expired:          s.rests.expired,
-		GivenBack:        s.rests.givenBack,
 	}
 }
 

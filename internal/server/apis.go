@@ -50,6 +50,7 @@ func (s *server) newAPI(context.Context) error {
 			URL:        s.functionURL,
 			PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
 			Runtime:    s.runtimeNote,
+			Allocation: s.scheduler.Allocation,
 			Packages:   packages,
 			Log:        s.log,
 		}),
