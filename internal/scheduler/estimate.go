@@ -22,7 +22,7 @@ func (a *average) add(d time.Duration) {
 }
 
 // usesHalfLife is the time after which a use counts half.
-const usesHalfLife = 5 * time.Minute
+const usesHalfLife = 30 * time.Minute
 
 // A frequency counts uses, the latest most; the zero value has none.
 type frequency struct {

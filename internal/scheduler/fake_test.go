@@ -21,6 +21,7 @@ type fakeLauncher struct {
 	stubborn   bool                             // Launch ignores its context
 	failAhead  func(v *millicent.Version) error // instead of fail, for what is provisioned
 
+	launchOf   func(v *millicent.Version) time.Duration // instead of launchTime; nil: that
 	freezeTime time.Duration
 	freeze     func(e *fakeEnv) (bool, error) // nil: always
 
@@ -52,6 +53,9 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	l.launching++
 	l.maxAtOnce = max(l.maxAtOnce, l.launching)
 	took := l.launchTime
+	if l.launchOf != nil {
+		took = l.launchOf(v)
+	}
 	if l.cores > 0 {
 		took = took * time.Duration(max(l.launching, l.cores)) / time.Duration(l.cores)
 	}
