@@ -59,7 +59,7 @@ var imports = map[string][]string{
 	// The whole.
 	"internal/server":   {"*"},
 	"cmd/millicent":     {".", "client", "internal/server"},
-	"e2e":               {},
+	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
 }
