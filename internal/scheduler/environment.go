@@ -83,7 +83,6 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 func (s *Scheduler) makeWay(e *environment, to *version) {
 	s.close(e, millicent.StartAfterEviction)
 	s.rests.reclaims.Room++
-	e.of.record.evictor = ""
 	if to.function.tenant == e.of.function.tenant {
 		e.of.record.evictor = to.function.key.name
 	}
@@ -170,7 +169,7 @@ func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 // done. why is the cause of a cold start that follows from it. The lock is
 // held.
 func (s *Scheduler) close(e *environment, why millicent.StartCause) {
-	e.of.record.cause, e.of.record.ended = why, time.Now()
+	e.of.record.cause, e.of.record.ended, e.of.record.evictor = why, time.Now(), ""
 	s.enter(e, closing, time.Time{})
 	go func() {
 		if err := e.Close(); err != nil {

@@ -247,7 +247,6 @@ func (s *Scheduler) relieve() {
 		s.idle.evicted(e)
 		s.close(e, millicent.StartAfterEviction)
 		s.rests.reclaims.Memory++
-		e.of.record.evictor = ""
 	}
 }
 

@@ -48,6 +48,9 @@ func TestMetrics(t *testing.T) {
 		return Stock{Sandboxes: map[string]int{"python3.12": 6, "bare": 7}, Changing: 8, Zygotes: 9}
 	})
 	m.CountReclaims(func() Reclaims { return Reclaims{Room: 11, Memory: 12, Expired: 13, Bytes: 14} })
+	m.CountProvisioned(func() Provisioned {
+		return Provisioned{Requested: 10, Allocated: 11, Available: 12, Invocations: 13, Spillovers: 14}
+	})
 	inv := &millicent.Invocation{Function: "hello"}
 	m.Invoked(inv, &millicent.Result{Usage: millicent.Usage{Cold: true, Init: 80 * time.Millisecond, Duration: 2 * time.Millisecond}}, nil)
 	m.Invoked(inv, &millicent.Result{Usage: millicent.Usage{Duration: 2 * time.Second}}, nil)
@@ -88,6 +91,11 @@ func TestMetrics(t *testing.T) {
 		`millicent_prepared_sandboxes{kind="bare"} 7`,
 		`millicent_changing_sandboxes 8`,
 		`millicent_zygotes 9`,
+		`millicent_provisioned_environments{state="requested"} 10`,
+		`millicent_provisioned_environments{state="allocated"} 11`,
+		`millicent_provisioned_environments{state="available"} 12`,
+		`millicent_provisioned_invocations_total 13`,
+		`millicent_provisioned_spillovers_total 14`,
 		`go_goroutines `,
 		`process_open_fds `,
 	} {
