@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +44,7 @@ type environment struct {
 	region  string
 	dir     string   // of the unpacked package
 	environ []string // of the runtime's process
+	refused func()   // the runtime has no use for the compiled code
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
@@ -98,12 +101,18 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	p, err := l.acquire(ctx, v, rt, dir, &e.started)
+	code := packageCode{dir: dir, compiled: l.compiler.lookup(v, rt)}
+	p, err := l.acquire(ctx, v, rt, &code, &e.started)
 	if err != nil {
 		e.cancel()
 		return nil, err
 	}
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
+	if code.compiled != "" {
+		e.started.Compiled = true
+		e.environ = append(e.environ, compiledVariable+"="+path.Join(compiledDir, filepath.Base(code.compiled)))
+		e.refused = func() { l.compiler.refused(v, rt) }
+	}
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says

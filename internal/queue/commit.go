@@ -179,7 +179,7 @@ func (q *Queues) apply(b *batch, seq uint64, size int, shift uint32) {
 		q.wake(e.queue) // of a group, the next
 		q.ix.touch(e.queue)
 	}
-	if below, useless := q.ix.packs.useless(); below > q.floor && useless >= cutBytes || q.ix.packs.crowded() || len(q.orphans) > 0 {
+	if _, worth := q.ix.packs.worthCutting(); worth || q.ix.packs.crowded() || len(q.orphans) > 0 {
 		signal(q.clean)
 	}
 }

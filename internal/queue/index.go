@@ -33,7 +33,8 @@ type index struct {
 
 func newIndex(b Bounds) *index {
 	return &index{bounds: b, next: 1, entries: make(map[uint64]*entry), queues: make(map[string]*queue),
-		files: make(map[uint64]bodyFile), refs: make(map[[16]byte]int)}
+		files: make(map[uint64]bodyFile), refs: make(map[[16]byte]int),
+		packs: ledger{cutBytes: cutBytes, slackBytes: slackBytes}}
 }
 
 // queue returns the queue with a key, which is made if need be.

@@ -3,6 +3,9 @@ package queue
 // A ledger knows how much of each pack in the log is still of use. The log is
 // only ever cut at its front.
 type ledger struct {
+	cutBytes   int64 // see the constants
+	slackBytes int64
+
 	first uint64 // sequence of packs[0]
 	packs []packUse
 	bytes int64 // of all packs
@@ -55,6 +58,13 @@ func (l *ledger) sub(seq uint64, length uint32) {
 	l.live -= int64(length)
 }
 
+// worthCutting returns the sequence below which packs should be removed, and
+// whether that is worth it.
+func (l *ledger) worthCutting() (below uint64, worth bool) {
+	below, useless := l.useless()
+	return below, useless >= l.cutBytes
+}
+
 // cut forgets the packs below seq.
 func (l *ledger) cut(seq uint64) {
 	for len(l.packs) > 0 && l.first < seq {
@@ -79,7 +89,7 @@ func (l *ledger) useless() (below uint64, bytes int64) {
 }
 
 // crowded reports whether the log holds more useless bytes than it should.
-func (l *ledger) crowded() bool { return l.bytes > 2*l.live+slackBytes }
+func (l *ledger) crowded() bool { return l.bytes > 2*l.live+l.slackBytes }
 
 // end returns the sequence after the last pack.
 func (l *ledger) end() uint64 { return l.first + uint64(len(l.packs)) }

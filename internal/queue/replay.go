@@ -76,7 +76,7 @@ func (r *replay) put(off int, payload []byte) error {
 		return err
 	}
 	if len(p.dedup) > 0 {
-		of.dedup[string(p.dedup)] = &dedup{key: string(p.dedup), id: string(p.id), num: p.num, until: p.until, pack: r.seq}
+		r.remember(of, &dedup{key: string(p.dedup), id: string(p.id), num: p.num, until: p.until, pack: r.seq})
 	}
 	e := r.ix.entries[p.num]
 	if e == nil {
@@ -163,8 +163,16 @@ func (r *replay) mark(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	of.dedup[d.key] = d
+	r.remember(of, d)
 	return nil
+}
+
+// remember keeps the younger of two messages with the same deduplication id:
+// the older may have been written again after it.
+func (r *replay) remember(of *queue, d *dedup) {
+	if before := of.dedup[d.key]; before == nil || before.until <= d.until {
+		of.dedup[d.key] = d
+	}
 }
 
 // finish makes the lists and counts of what is left.

@@ -65,9 +65,9 @@ func (q *Queues) shrink(ctx context.Context) error {
 // cut removes the useless packs at the front, if they are worth it.
 func (q *Queues) cut(ctx context.Context) error {
 	q.mu.Lock()
-	below, useless := q.ix.packs.useless()
+	below, worth := q.ix.packs.worthCutting()
 	q.mu.Unlock()
-	if useless < cutBytes {
+	if !worth {
 		return nil
 	}
 	// Deduplication ids outlive their messages.
