@@ -41,7 +41,10 @@ func (f *compiledFiles) Compiled(_ millicent.Package, slot, identity string) str
 }
 
 func (f *compiledFiles) PutCompiled(_ millicent.Package, slot, identity string, content io.Reader) error {
-	data, err := io.ReadAll(content)
+	data, err := io.ReadAll(io.LimitReader(content, 64<<20))
+	if err == nil && len(data) == 64<<20 {
+		err = errors.New("too much")
+	}
 	if err != nil {
 		f.puts <- err.Error()
 		return err
