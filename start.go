@@ -18,6 +18,7 @@ const (
 	StartAfterFailure  StartCause = "after-failure"  // the last one had broken
 	StartAfterTimeout  StartCause = "after-timeout"  // the runtime had been stopped at the function's timeout
 	StartUpdated       StartCause = "updated"        // the last one ran other code or another configuration
+	StartProvisioned   StartCause = "provisioned"    // nobody waited: it was to be ready before
 )
 
 // A StartRecord tells how an execution environment started: why, from what,

@@ -103,6 +103,7 @@ func (s *Scheduler) callProvisioner(v *millicent.Version) (millicent.Environment
 	}
 	ctx, cancel := context.WithTimeout(s.provisions.life, provisionTimeout)
 	defer cancel()
+	ctx = millicent.WithStart(ctx, millicent.StartRecord{Cause: millicent.StartProvisioned})
 	if p, ok := launcher.(millicent.Provisioner); ok {
 		return p.Provision(ctx, v)
 	}

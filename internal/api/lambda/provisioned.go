@@ -155,23 +155,51 @@ func (h *Handler) unprovisionable(n name) error {
 // provisionedItem tells about the configuration that f has under n's
 // qualifier.
 func (h *Handler) provisionedItem(f *millicent.Function, n name) *ProvisionedConcurrencyConfigListItem {
-	p := f.Provisioned[n.qualifier]
-	a, status := h.allocation(f, n.qualifier)
-	item := &ProvisionedConcurrencyConfigListItem{
+	st := h.provisionedState(f, n.qualifier)
+	return &ProvisionedConcurrencyConfigListItem{
 		FunctionArn:                              new(n.arn()),
-		RequestedProvisionedConcurrentExecutions: &p.Concurrency,
-		AllocatedProvisionedConcurrentExecutions: &a.Allocated,
-		AvailableProvisionedConcurrentExecutions: &a.Available,
-		Status:                                   &status,
-		LastModified:                             new(p.Modified.UTC().Format(provisionedTime)),
+		RequestedProvisionedConcurrentExecutions: &st.Requested,
+		AllocatedProvisionedConcurrentExecutions: &st.Allocated,
+		AvailableProvisionedConcurrentExecutions: &st.Available,
+		Status:                                   &st.Status,
+		StatusReason:                             optional(st.Reason),
+		LastModified:                             new(f.Provisioned[n.qualifier].Modified.UTC().Format(provisionedTime)),
+	}
+}
+
+// A ProvisionedState tells where the provisioned concurrency under a
+// qualifier stands.
+type ProvisionedState struct {
+	Function, Qualifier             string
+	Requested, Allocated, Available int
+	Status, Reason                  string // as the Lambda API has them
+}
+
+// ProvisionedStates returns where all of a tenant's provisioned concurrency
+// stands, by function and qualifier.
+func (h *Handler) ProvisionedStates(tenant string) []ProvisionedState {
+	states := []ProvisionedState{}
+	for _, f := range h.cfg.Store.Functions(tenant) {
+		for _, qualifier := range slices.Sorted(maps.Keys(f.Provisioned)) {
+			states = append(states, h.provisionedState(f, qualifier))
+		}
+	}
+	return states
+}
+
+func (h *Handler) provisionedState(f *millicent.Function, qualifier string) ProvisionedState {
+	a, status := h.allocation(f, qualifier)
+	st := ProvisionedState{
+		Function: f.Name, Qualifier: qualifier, Requested: f.Provisioned[qualifier].Concurrency,
+		Allocated: a.Allocated, Available: a.Available, Status: status,
 	}
 	switch status {
 	case provisionedFailed:
-		item.StatusReason = optional(a.Failure)
+		st.Reason = a.Failure
 	case provisionedInProgress:
-		item.StatusReason = optional(a.Waiting)
+		st.Reason = a.Waiting
 	}
-	return item
+	return st
 }
 
 // allocation returns how far the environments are that f wants under a
