@@ -58,6 +58,7 @@ type environment struct {
 	// holder alone uses what follows.
 	slot   chan struct{}
 	stem   *stem         // for the first run, nil when there is none
+	fork   forkFunc      // makes one, nil when none can be made, or not any more
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
@@ -101,6 +102,9 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		return nil, err
 	}
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
+	if e.stem == nil && forkable(rt) && bootable(v, rt) {
+		e.fork = l.zygote(rt).forkNow
+	}
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
@@ -192,7 +196,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
 	}
-	r, f, err := e.begin()
+	r, f, err := e.begin(ctx)
 	booted := time.Now()
 	if err != nil {
 		return nil, err

@@ -55,6 +55,7 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
+	work     sync.WaitGroup // on zygotes
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
@@ -121,6 +122,7 @@ func (l *Launcher) Close() error {
 	for _, z := range l.zygotes {
 		err = errors.Join(err, z.close())
 	}
+	l.work.Wait()
 	return errors.Join(err, l.remove())
 }
 
