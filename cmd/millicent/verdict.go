@@ -58,11 +58,11 @@ func cause(e *millicent.Explanation, s *millicent.StartRecord) string {
 	case millicent.StartScaleOut:
 		return "scale-out, " + counted(s.Others, "other environment was", "other environments were") + " busy"
 	case millicent.StartAfterEviction:
-		room := "another function"
+		why := "its last environment was evicted" + gone + " to make room"
 		if s.For != "" {
-			room = s.For
+			why += " for " + s.For
 		}
-		return "its last environment was evicted" + gone + " to make room for " + room
+		return why
 	case millicent.StartAfterExpiry:
 		return "its last environment had been idle for too long and was closed" + gone
 	case millicent.StartAfterTimeout:
@@ -77,6 +77,8 @@ func cause(e *millicent.Explanation, s *millicent.StartRecord) string {
 			return "updated code or configuration"
 		}
 		return "updated code or configuration, and the last environment of the earlier one closed" + gone
+	case millicent.StartProvisioned:
+		return "its environment was provisioned"
 	case "":
 		return "the cause is not known"
 	}

@@ -48,7 +48,7 @@ func TestVerdicts(t *testing.T) {
 		{"evicted", millicent.Wait{For: millicent.WaitRoom, Time: time.Second, Before: ms}, &millicent.StartRecord{Cause: millicent.StartAfterEviction, Gone: 12 * time.Second, For: "resize"},
 			"Cold start: its last environment was evicted 12 s before to make room for resize.\nBefore the start began it waited 1000 µs: the machine was full.", "--max-environments"},
 		{"evicted by a stranger", waited, &millicent.StartRecord{Cause: millicent.StartAfterEviction, Gone: 3 * time.Hour},
-			"Cold start: its last environment was evicted 3 h before to make room for another function.", "--max-environments"},
+			"Cold start: its last environment was evicted 3 h before to make room.", "--max-environments"},
 		{"expired", waited, &millicent.StartRecord{Cause: millicent.StartAfterExpiry, Gone: 5 * time.Minute},
 			"Cold start: its last environment had been idle for too long and was closed 5 min before.", "--keep-alive"},
 		{"broken", waited, &millicent.StartRecord{Cause: millicent.StartAfterFailure, Gone: 40 * ms},

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +44,7 @@ type environment struct {
 	region  string
 	dir     string   // of the unpacked package
 	environ []string // of the runtime's process
+	refused func()   // the runtime has no use for the compiled code
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
@@ -54,9 +57,12 @@ type environment struct {
 	close  func() error // once
 	freed  func()       // tells that the sandbox and its mounts are gone
 
-	// slot is held by the one Invoke that runs, and by Close at the end; its
-	// holder alone uses what follows.
+	freezes freezes
+
+	// slot is held by the one Invoke that runs, by Freeze, and by Close at the
+	// end; its holder alone uses what follows.
 	slot   chan struct{}
+	frozen bool
 	stem   *stem         // for the first run, nil when there is none
 	fork   forkFunc      // makes one, nil when none can be made, or not any more
 	run    *run          // nil when no runtime runs
@@ -96,7 +102,8 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	p, err := l.acquire(ctx, v, rt, dir, &e.started)
+	code := packageCode{dir: dir, compiled: l.compiler.lookup(v, rt)}
+	p, err := l.acquire(ctx, v, rt, &code, &e.started)
 	if err != nil {
 		e.cancel()
 		return nil, err
@@ -104,6 +111,11 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
 	if e.stem == nil && forkable(rt) && bootable(v, rt) {
 		e.fork = l.zygote(rt).forkNow
+	}
+	if code.compiled != "" {
+		e.started.Compiled = true
+		e.environ = append(e.environ, compiledVariable+"="+path.Join(compiledDir, filepath.Base(code.compiled)))
+		e.refused = func() { l.compiler.refused(v, rt) }
 	}
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
@@ -133,7 +145,7 @@ func (e *environment) Close() error {
 func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
-	var errs []error
+	errs := []error{e.thaw()} // what is asked to end has to run
 	if r := e.run; r != nil {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)

@@ -153,6 +153,13 @@ func (p *pool[E]) begin() (done func()) {
 	}
 }
 
+// busy reports whether starts are in flight, or were just now.
+func (p *pool[E]) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inFlight > 0 || time.Since(p.last) < lull
+}
+
 // shelf returns a kind's shelf. The lock is held.
 func (p *pool[E]) shelf(kind string) *shelf[E] {
 	s := p.shelves[kind]

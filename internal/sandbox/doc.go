@@ -36,7 +36,7 @@
 //     gone as well, or serves another sandbox if nothing was ever written in it.
 //   - Nothing inside can reach the socket by which the server directs pid 1.
 //   - What is asked of a frozen sandbox either thaws it (KillAll, Close), is
-//     refused (Start), or may have to wait for Thaw (Listen, Attach).
+//     refused (Start), or may have to wait for Thaw (Listen, Attach, Signal).
 //   - Run as an ordinary user, a Host does what the kernel lets it, in a user
 //     namespace, and Limitations says what it does not.
 //

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -116,12 +117,12 @@ func (l *Logs) searchFile(ctx context.Context, id string, file fileInfo) (*milli
 		return nil, nil
 	}
 	needle := []byte(`"invocation":"` + id + `"`)
+	if has, err := contains(ctx, f, file.size, needle); !has || err != nil {
+		return nil, err
+	}
 	for line, err := range linesBackward(f, file.size) {
 		if err != nil {
 			return nil, err
-		}
-		if ctx.Err() != nil {
-			return nil, nil // the search says so
 		}
 		if !bytes.Contains(line, needle) {
 			continue
@@ -131,6 +132,26 @@ func (l *Logs) searchFile(ctx context.Context, id string, file fileInfo) (*milli
 		}
 	}
 	return nil, nil
+}
+
+// contains reports whether the first size bytes of r hold needle: most files
+// do not, and to read lines takes ten times as long. It ends early with ctx.
+func contains(ctx context.Context, r io.ReaderAt, size int64, needle []byte) (bool, error) {
+	b := make([]byte, 4*block)
+	for at := int64(0); at < size && ctx.Err() == nil; {
+		n, err := r.ReadAt(b[:min(int64(len(b)), size-at)], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		if bytes.Contains(b[:n], needle) {
+			return true, nil
+		}
+		if n < len(b) {
+			break
+		}
+		at += int64(n - len(needle) + 1)
+	}
+	return false, nil
 }
 
 // explanation makes one of an invocation's last record.

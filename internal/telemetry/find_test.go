@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -82,6 +83,27 @@ func TestInvocationsAreFound(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", tt.q, diff)
+		}
+	}
+}
+
+// TestContains looks for what lies anywhere about the ends of blocks.
+func TestContains(t *testing.T) {
+	text := bytes.Repeat([]byte("-"), 3*4*block)
+	r := bytes.NewReader(text)
+	for at := 4*block - 10; at < 4*block+5; at++ {
+		copy(text[at:], "needle")
+		if has, err := contains(t.Context(), r, r.Size(), []byte("needle")); err != nil || !has {
+			t.Errorf("not found at %d: %v", at, err)
+		}
+		if has, err := contains(t.Context(), r, int64(at+5), []byte("needle")); err != nil || has {
+			t.Errorf("found at %d, beyond the end: %v", at, err)
+		}
+		copy(text[at:], "------")
+	}
+	for _, size := range []int64{0, 3, 4 * block, r.Size()} {
+		if has, err := contains(t.Context(), r, size, []byte("needle")); err != nil || has {
+			t.Errorf("found in %d bytes without it: %v", size, err)
 		}
 	}
 }

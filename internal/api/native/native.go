@@ -66,6 +66,7 @@ type Recent interface {
 type Config struct {
 	Info        Info
 	Runtimes    func() []Runtime
+	Provisioned func(tenant string) []Provisioned
 	Store       Store
 	Logs        Logs
 	Recent      Recent
@@ -100,6 +101,7 @@ func (h *Handler) routes() {
 		"GET /_millicent/logs":                    h.logs,
 		"GET /_millicent/invocations/{id}":        h.explain,
 		"GET /_millicent/starts":                  h.starts,
+		"GET /_millicent/provisioned":             h.provisioned,
 		"POST /_millicent/keys":                   h.createKey,
 		"GET /_millicent/keys":                    h.listKeys,
 		"DELETE /_millicent/keys/{id}":            h.deleteKey,

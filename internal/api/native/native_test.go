@@ -130,7 +130,10 @@ func (p *platform) handler(stopping <-chan struct{}) *Handler {
 	return New(Config{
 		Info: Info{Version: "1.2.3", Limitations: []string{}}, Store: p, Logs: p, Recent: &p.recent,
 		Runtimes: func() []Runtime { return []Runtime{{Name: "python3.13", Exact: true}} },
-		Links:    &Links{Secret: []byte("secret")},
+		Provisioned: func(tenant string) []Provisioned {
+			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
+		},
+		Links: &Links{Secret: []byte("secret")},
 		CheckEgress: func(entry string) error {
 			if strings.Contains(entry, " ") {
 				return errors.New("no host name: " + entry)
@@ -164,6 +167,8 @@ func TestEndpoints(t *testing.T) {
 		{user, "GET", "/_millicent/health", "", 200, `{"status":"ok"}`},
 		{user, "GET", "/_millicent/info", "", 200, `"version":"1.2.3"`},
 		{user, "GET", "/_millicent/runtimes", "", 200, `{"runtimes":[{"name":"python3.13","interpreter":"","version":"","exact":true}]}`},
+		{user, "GET", "/_millicent/provisioned", "", 200, `{"provisioned":[{"function":"of-111111111111","qualifier":"live",` +
+			`"requested":2,"allocated":2,"available":1,"status":"IN_PROGRESS","reason":"r"}]}`},
 		{user, "DELETE", "/_millicent/info", "", 0, "ResourceNotFoundException: No such endpoint: DELETE /_millicent/info"},
 
 		{user, "POST", "/_millicent/keys", "", 201, `"secret":"new-secret","tenant":"111111111111"`},
