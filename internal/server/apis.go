@@ -56,7 +56,7 @@ func (s *server) newAPI(context.Context) error {
 		Region: s.cfg.Region,
 		Auth:   auth,
 		Lambda: lambdaAPI,
-		SQS: sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
+		SQS:    sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
 		}),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -109,7 +110,7 @@ func (s *Service) message(q *millicent.Queue, out Outgoing) (m queue.Message, er
 			m.Dedup = hex.EncodeToString(sum[:])
 		}
 	}
-	m.Attributes, err = out.QueueMessage.Encode()
+	m.Attributes, err = out.Encode()
 	return m, err
 }
 
@@ -172,11 +173,7 @@ func checkBody(body string) error {
 // checkText allows the characters of XML 1.0, as SQS does.
 func checkText(text string) error {
 	bad := strings.IndexFunc(text, func(r rune) bool {
-		switch {
-		case r == '\t', r == '\n', r == '\r':
-			return false
-		}
-		return r < 0x20 || r == 0xFFFE || r == 0xFFFF
+		return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 	})
 	if bad >= 0 || !utf8.ValidString(text) {
 		return millicent.Errorf(CodeInvalidContents, "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF.")
@@ -217,6 +214,8 @@ func checkAttribute(name string, a millicent.MessageAttribute) error {
 	return checkText(a.Text)
 }
 
+var attributeForm = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
+
 func attributeName(name string) bool {
 	if name == "" || len(name) > 256 || name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, "..") {
 		return false
@@ -225,9 +224,7 @@ func attributeName(name string) bool {
 	if strings.HasPrefix(lower, "aws.") || strings.HasPrefix(lower, "amazon.") {
 		return false
 	}
-	return strings.IndexFunc(name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' || r == '.')
-	}) < 0
+	return attributeForm.MatchString(name)
 }
 
 // size is what a message counts: its body and its attributes with their names

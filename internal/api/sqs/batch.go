@@ -2,7 +2,7 @@ package sqs
 
 import (
 	"net/http"
-	"strings"
+	"regexp"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/sqs"
@@ -43,10 +43,10 @@ func checkBatch(all []string, name string) error {
 	return nil
 }
 
+var batchIDForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,80}$`)
+
 func batchID(id string) bool {
-	return id != "" && len(id) <= 80 && strings.IndexFunc(id, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-')
-	}) < 0
+	return batchIDForm.MatchString(id)
 }
 
 // failed is the entry of an answer for what could not be done.

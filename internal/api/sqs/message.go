@@ -172,7 +172,7 @@ func (in *receiveMessageRequest) show(region string, q *millicent.Queue, m *sqs.
 		}
 	}
 	part := millicent.QueueMessage{Attributes: map[string]millicent.MessageAttribute{}}
-	for name, a := range m.QueueMessage.Attributes {
+	for name, a := range m.Attributes {
 		if !asked(name, in.MessageAttributeNames) {
 			continue
 		}
