@@ -277,6 +277,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountProvisioned(func() telemetry.Provisioned { return telemetry.Provisioned(s.scheduler.Provisioned()) })
 	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
+	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
 		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
