@@ -42,6 +42,10 @@ type Function struct {
 	// by one of them at most.
 	Provisioned map[string]*Provisioned `json:"provisioned,omitempty"`
 
+	// Events holds what becomes of Event invocations, by qualifier: Latest, the
+	// number of a published version, or an alias.
+	Events map[string]*EventConfig `json:"events,omitempty"`
+
 	// Egress narrows where the function may connect to; nil leaves the
 	// server's policy as it is.
 	Egress []string `json:"egress,omitempty"`
@@ -69,6 +73,7 @@ func (f *Function) Clone() *Function {
 		clone := *p
 		c.Provisioned[q] = &clone
 	}
+	c.Events = maps.Clone(f.Events) // a configuration never changes
 	c.Policies = maps.Clone(f.Policies)
 	for q, statements := range c.Policies {
 		c.Policies[q] = slices.Clone(statements) // a statement never changes

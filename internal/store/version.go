@@ -106,6 +106,7 @@ func (s *Store) DeleteVersion(ctx context.Context, tenant, name, number string) 
 		delete(ids, number)
 		next := f.value.Clone()
 		delete(next.Provisioned, number)
+		delete(next.Events, number)
 		return next, ids, nil
 	})
 	if err != nil {

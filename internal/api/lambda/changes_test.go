@@ -64,7 +64,7 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		cfg.Runtime = func(string) (string, error) { return "Another\nversion serves it.", nil }
 	})
 	settings := M{
-		"VpcConfig": M{"SubnetIds": []string{"subnet-1"}}, "DeadLetterConfig": M{"TargetArn": "arn:aws:sqs:us-east-1:111111111111:dead"},
+		"VpcConfig": M{"SubnetIds": []string{"subnet-1"}}, "DeadLetterConfig": M{"TargetArn": "arn:aws:sns:us-east-1:111111111111:dead"},
 		"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/1", "TracingConfig": M{"Mode": "Active"}, "SnapStart": M{"ApplyOn": "PublishedVersions"},
 	}
 	const said = "Kept and without effect, because it is not built yet: VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, SnapStart."

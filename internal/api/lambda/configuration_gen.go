@@ -42,6 +42,12 @@ type DeadLetterConfig struct {
 	TargetArn *string `json:"TargetArn,omitzero"`
 }
 
+// DestinationConfig is the structure of that name in the Lambda API.
+type DestinationConfig struct {
+	OnSuccess *OnSuccess `json:"OnSuccess,omitzero"`
+	OnFailure *OnFailure `json:"OnFailure,omitzero"`
+}
+
 // DurableConfig is the structure of that name in the Lambda API.
 type DurableConfig struct {
 	KMSKeyArn             *string `json:"KMSKeyArn,omitzero"`
@@ -156,6 +162,16 @@ type LoggingConfig struct {
 	ApplicationLogLevel *string `json:"ApplicationLogLevel,omitzero"`
 	SystemLogLevel      *string `json:"SystemLogLevel,omitzero"`
 	LogGroup            *string `json:"LogGroup,omitzero"`
+}
+
+// OnFailure is the structure of that name in the Lambda API.
+type OnFailure struct {
+	Destination *string `json:"Destination,omitzero"`
+}
+
+// OnSuccess is the structure of that name in the Lambda API.
+type OnSuccess struct {
+	Destination *string `json:"Destination,omitzero"`
 }
 
 // ProvisionedConcurrencyConfigListItem is the structure of that name in the Lambda API.

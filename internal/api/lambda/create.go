@@ -172,7 +172,7 @@ func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing 
 		asked bool
 	}{
 		{"VpcConfig", vpc != nil && len(vpc.SubnetIds)+len(vpc.SecurityGroupIds) > 0},
-		{"DeadLetterConfig", dead != nil && value(dead.TargetArn) != ""},
+		{"DeadLetterConfig", dead != nil && !isQueueARN(value(dead.TargetArn))},
 		{"KMSKeyArn", value(key) != ""},
 		{"TracingConfig", tracing != nil && value(tracing.Mode) == "Active"},
 		{"SnapStart", snap != nil && value(snap.ApplyOn) == "PublishedVersions"},
@@ -235,4 +235,10 @@ func keepVPC(v *millicent.Version, c *VpcConfig) error {
 		full.Ipv6AllowedForDualStack = new(false)
 	}
 	return keep(v, "VpcConfig", &full)
+}
+
+// isQueueARN reports whether a target of dead letters is a queue, or none.
+func isQueueARN(arn string) bool {
+	_, _, _, ok := millicent.ParseQueueARN(arn)
+	return ok || arn == ""
 }

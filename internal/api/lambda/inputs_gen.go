@@ -85,6 +85,10 @@ var (
 	shapeDeleteFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 	}}
+	shapeDeleteFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+	}}
 	shapeDeleteFunctionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
@@ -96,6 +100,10 @@ var (
 	shapeDeleteProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+	}}
+	shapeDestinationConfig = shape{kind: kindStructure, members: []member{
+		{name: "OnSuccess", shape: &shapeOnSuccess},
+		{name: "OnFailure", shape: &shapeOnFailure},
 	}}
 	shapeDurableConfig = shape{kind: kindStructure, members: []member{
 		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
@@ -133,6 +141,10 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 	}}
 	shapeGetFunctionConfigurationRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+	}}
+	shapeGetFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
@@ -185,6 +197,11 @@ var (
 		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
 		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxListItems},
 	}}
+	shapeListFunctionEventInvokeConfigsRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
+		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxFunctionEventInvokeConfigListItems},
+	}}
 	shapeListFunctionUrlConfigsRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},
 		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
@@ -215,6 +232,12 @@ var (
 		{name: "SystemLogLevel", shape: &shapeSystemLogLevel},
 		{name: "LogGroup", shape: &shapeLogGroup},
 	}}
+	shapeOnFailure = shape{kind: kindStructure, members: []member{
+		{name: "Destination", shape: &shapeDestinationArn},
+	}}
+	shapeOnSuccess = shape{kind: kindStructure, members: []member{
+		{name: "Destination", shape: &shapeDestinationArn},
+	}}
 	shapePublishVersionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "CodeSha256", shape: &shapeString},
@@ -225,6 +248,13 @@ var (
 	shapePutFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "ReservedConcurrentExecutions", required: true, shape: &shapeReservedConcurrentExecutions},
+	}}
+	shapePutFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttempts},
+		{name: "MaximumEventAgeInSeconds", shape: &shapeMaximumEventAgeInSeconds},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
 	}}
 	shapePutFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
@@ -303,6 +333,13 @@ var (
 		{name: "LoggingConfig", shape: &shapeLoggingConfig},
 		{name: "CapacityProviderConfig", shape: &shapeCapacityProviderConfig},
 		{name: "DurableConfig", shape: &shapeDurableConfig},
+	}}
+	shapeUpdateFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttempts},
+		{name: "MaximumEventAgeInSeconds", shape: &shapeMaximumEventAgeInSeconds},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
 	}}
 	shapeUpdateFunctionUrlConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},

@@ -20,6 +20,7 @@ var (
 	shapeCapacityProviderArn                      = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 140, pattern: newPattern(`arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:capacity-provider:[a-zA-Z0-9-_]+`)}
 	shapeCodeSigningConfigArn                     = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 200, pattern: newPattern(`arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}`)}
 	shapeDescription                              = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 256}
+	shapeDestinationArn                           = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 350, pattern: newPattern(`$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`)}
 	shapeDurableExecutionName                     = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 64, pattern: newPattern(`[a-zA-Z0-9-_]+`)}
 	shapeEnvironmentVariableName                  = shape{kind: kindString, pattern: newPattern(`[a-zA-Z]([a-zA-Z0-9_])+`), sensitive: true}
 	shapeEnvironmentVariableValue                 = shape{kind: kindString, sensitive: true}
@@ -51,9 +52,12 @@ var (
 	shapeLogType                                  = shape{kind: kindString, enum: []string{"None", "Tail"}}
 	shapeMasterRegion                             = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 50, pattern: newPattern(`ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`)}
 	shapeMaxAge                                   = shape{kind: kindInteger, hasMin: true, min: 0, hasMax: true, max: 86400}
+	shapeMaxFunctionEventInvokeConfigListItems    = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 50}
 	shapeMaxItems                                 = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 50}
 	shapeMaxListItems                             = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 10000}
 	shapeMaxProvisionedConcurrencyConfigListItems = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 50}
+	shapeMaximumEventAgeInSeconds                 = shape{kind: kindInteger, hasMin: true, min: 60, hasMax: true, max: 21600}
+	shapeMaximumRetryAttempts                     = shape{kind: kindInteger, hasMin: true, min: 0, hasMax: true, max: 2}
 	shapeMemorySize                               = shape{kind: kindInteger, hasMin: true, min: 128, hasMax: true, max: 10240}
 	shapeMethod                                   = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 6, pattern: newPattern(`.*`)}
 	shapeNamespacedFunctionName                   = shape{kind: kindString, hasMin: true, min: 1, hasMax: true, max: 256, pattern: newPattern(`(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`)}

@@ -19,6 +19,10 @@ var nouns = []noun{
 		"PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "GetAccountSettings",
 	}},
 	{"recursion_gen.go", []string{"PutFunctionRecursionConfig", "GetFunctionRecursionConfig"}},
+	{"event_gen.go", []string{
+		"PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig",
+		"DeleteFunctionEventInvokeConfig", "ListFunctionEventInvokeConfigs",
+	}},
 	{"provisioned_gen.go", []string{
 		"PutProvisionedConcurrencyConfig", "GetProvisionedConcurrencyConfig",
 		"DeleteProvisionedConcurrencyConfig", "ListProvisionedConcurrencyConfigs",
