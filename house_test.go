@@ -52,6 +52,7 @@ var imports = map[string][]string{
 	"internal/process":    {".", "internal/sandbox", "internal/egress", "internal/process/bootstrap"},
 	"internal/invoke":     {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":        {".", "internal/store", "internal/queue"},
+	"internal/async":      {".", "internal/queue", "internal/sqs"},
 	"internal/api/sqs":    {".", "internal/sqs"},
 	"internal/api/lambda": {".", "internal/store", "internal/invoke", "internal/telemetry"},
 	"internal/api/url":    {".", "internal/store", "internal/invoke", "internal/telemetry"},

@@ -25,10 +25,12 @@ type Change struct {
 	Settle []Settled // refused as a whole if one can't be settled
 }
 
-// Settled names a message that is done with.
+// Settled names a message that is done with: by a lease of it, or, without a
+// Handle, by its Sequence, whoever has leased it.
 type Settled struct {
-	Queue  Name
-	Handle Handle
+	Queue    Name
+	Handle   Handle
+	Sequence uint64
 }
 
 // Put puts messages, all or none, and returns when they are durable, with one
@@ -180,7 +182,11 @@ func (q *Queues) lockWithRoom(ctx context.Context) error {
 func (q *Queues) settling(settle []Settled) ([]*entry, error) {
 	var entries []*entry
 	for _, s := range settle {
-		e, err := q.ix.find(s.Queue, s.Handle)
+		find := func() (*entry, error) { return q.ix.find(s.Queue, s.Handle) }
+		if s.Handle == "" {
+			find = func() (*entry, error) { return q.ix.entry(s.Queue, s.Sequence) }
+		}
+		e, err := find()
 		if err != nil {
 			return nil, err
 		}

@@ -160,7 +160,7 @@ func (m model) put(t *testing.T, q *Queues, r *rand.Rand, name Name, settle *Del
 		c.Put = append(c.Put, msg)
 	}
 	if settle != nil {
-		c.Settle = []Settled{{settle.Queue, settle.Handle}}
+		c.Settle = []Settled{{Queue: settle.Queue, Handle: settle.Handle}}
 		delete(m.messages, settle.Sequence)
 		delete(m.leased, settle.Sequence)
 	}

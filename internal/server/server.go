@@ -8,10 +8,12 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api"
+	"github.com/millicent-run/millicent/internal/async"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/natsd"
@@ -69,6 +71,7 @@ type server struct {
 
 	secret    []byte
 	nats      *natsd.Server
+	conn      *nats.Conn
 	js        jetstream.JetStream
 	store     *store.Store
 	queues    *queue.Queues
@@ -84,6 +87,7 @@ type server struct {
 	metrics   *telemetry.Metrics
 	recent    telemetry.Recent
 	invoker   *invoke.Invoker
+	events    *async.Events
 	keys      api.FunctionKeys
 	handler   *api.Handler
 	listeners *listeners
@@ -123,6 +127,8 @@ func (s *server) build(ctx context.Context) error {
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
+		// What was accepted before the last stop runs from now on.
+		{"events", s.startEvents},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.
@@ -154,12 +160,11 @@ func (s *server) startNATS(context.Context) (err error) {
 	return err
 }
 
-func (s *server) openStore(ctx context.Context) error {
-	conn, err := s.nats.Connect()
-	if err != nil {
+func (s *server) openStore(ctx context.Context) (err error) {
+	if s.conn, err = s.nats.Connect(); err != nil {
 		return err
 	}
-	if s.js, err = jetstream.New(conn); err != nil {
+	if s.js, err = jetstream.New(s.conn); err != nil {
 		return err
 	}
 	s.store, err = store.Open(ctx, s.js, store.Config{
@@ -284,9 +289,10 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
-		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
+		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
+	s.built.push("the last events", s.endEvents)
 	s.built.push("invoker", s.invoker.Close)
 	return nil
 }
