@@ -84,7 +84,7 @@ var reservedNames = []string{
 	"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
 	"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_RUNTIME_API",
 	"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable,
+	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, snapshotVariable,
 }
 
 // reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:
@@ -99,7 +99,7 @@ func reserved(v *millicent.Version, rt Runtime, region, stream string, key crede
 		"AWS_LAMBDA_FUNCTION_NAME":        v.Function,
 		"AWS_LAMBDA_FUNCTION_VERSION":     v.Number,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(v.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  initialization,
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  initialization(v),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(v),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
 		"AWS_LAMBDA_RUNTIME_API":          inside(portRuntimeAPI).String(),

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"syscall"
@@ -56,9 +57,13 @@ type environment struct {
 	// holder alone uses what follows.
 	slot   chan struct{}
 	stem   *stem         // for the first run, nil when there is none
+	keep   io.Writer     // takes a snapshot; nil where none is wanted
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
+
+	restored, restoredBilled time.Duration // what the start from a snapshot took
+
 	broken error         // the sandbox cannot be used any more
 
 	measured time.Time // when peak was
@@ -203,8 +208,8 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 	if phase == phaseInit {
 		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
 	}
-	e.journal.event(initRuntimeDone(phase, f))
-	e.journal.event(initReport(phase, took, f))
+	e.journal.event(initRuntimeDone(e.version, phase, f))
+	e.journal.event(initReport(e.version, phase, took, f))
 	if f != nil {
 		return f, nil
 	}

@@ -36,7 +36,13 @@ const (
 	phaseInvoke = "invoke"
 )
 
-const initialization = "on-demand"
+// initialization is how environments of v come about.
+func initialization(v *millicent.Version) string {
+	if v.FromSnapshot() {
+		return "snap-start"
+	}
+	return "on-demand"
+}
 
 func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*1000) / 1000
@@ -83,7 +89,7 @@ func initStart(rt Runtime, region, phase string, v *millicent.Version) platformE
 			RuntimeVersionArn  string `json:"runtimeVersionArn"`
 			FunctionName       string `json:"functionName"`
 			FunctionVersion    string `json:"functionVersion"`
-		}{initialization, phase, version, arn, v.Function, v.Number}
+		}{initialization(v), phase, version, arn, v.Function, v.Number}
 	}}
 	if phase == phaseInit {
 		e.text = "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn
@@ -103,20 +109,20 @@ func runtimeVersion(rt Runtime, region string) (version, arn string) {
 	return version, "arn:aws:lambda:" + region + "::runtime:" + hex.EncodeToString(sum[:])
 }
 
-func initRuntimeDone(phase string, f *failure) platformEvent {
+func initRuntimeDone(v *millicent.Version, phase string, f *failure) platformEvent {
 	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: func() any {
 		return struct {
 			InitializationType string `json:"initializationType"`
 			Phase              string `json:"phase"`
 			Status             string `json:"status"`
 			ErrorType          string `json:"errorType,omitempty"`
-		}{initialization, phase, status(f), reported(f)}
+		}{initialization(v), phase, status(f), reported(f)}
 	}}
 }
 
 // initReport says how long an Init phase took. Text has a line only for one
 // that failed.
-func initReport(phase string, took time.Duration, f *failure) platformEvent {
+func initReport(v *millicent.Version, phase string, took time.Duration, f *failure) platformEvent {
 	type metrics struct {
 		DurationMs float64 `json:"durationMs"`
 	}
@@ -127,7 +133,7 @@ func initReport(phase string, took time.Duration, f *failure) platformEvent {
 			Status             string  `json:"status"`
 			ErrorType          string  `json:"errorType,omitempty"`
 			Metrics            metrics `json:"metrics"`
-		}{initialization, phase, status(f), reported(f), metrics{millis(took)}}
+		}{initialization(v), phase, status(f), reported(f), metrics{millis(took)}}
 	}}
 	if f != nil {
 		e.text = fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\t%s", millis(took), phase, statusFields(f))
@@ -209,11 +215,17 @@ func reportRecord(id string, u millicent.Usage, f *failure) any {
 		MemorySizeMB     int      `json:"memorySizeMB"`
 		MaxMemoryUsedMB  int      `json:"maxMemoryUsedMB"`
 		InitDurationMs   *float64 `json:"initDurationMs,omitempty"`
+		RestoreMs        *float64 `json:"restoreDurationMs,omitempty"`
+		RestoreBilledMs  *int64   `json:"billedRestoreDurationMs,omitempty"`
 	}
-	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil}
+	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil, nil, nil}
 	if u.Init > 0 {
 		init := millis(u.Init)
 		m.InitDurationMs = &init
+	}
+	if u.Restore > 0 {
+		restore, billed := millis(u.Restore), u.RestoreBilled.Milliseconds()
+		m.RestoreMs, m.RestoreBilledMs = &restore, &billed
 	}
 	return struct {
 		RequestID string  `json:"requestId"`
@@ -240,6 +252,13 @@ func reportText(id string, u millicent.Usage, f *failure) string {
 	if u.Init > 0 {
 		b = append(b, "Init Duration: "...)
 		b = strconv.AppendFloat(b, millis(u.Init), 'f', 2, 64)
+		b = append(b, " ms\t"...)
+	}
+	if u.Restore > 0 {
+		b = append(b, "Restore Duration: "...)
+		b = strconv.AppendFloat(b, millis(u.Restore), 'f', 2, 64)
+		b = append(b, " ms\tBilled Restore Duration: "...)
+		b = strconv.AppendInt(b, u.RestoreBilled.Milliseconds(), 10)
 		b = append(b, " ms\t"...)
 	}
 	if f != nil && f.fatal {

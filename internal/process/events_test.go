@@ -26,10 +26,10 @@ func TestPlatformLinesAreLambdas(t *testing.T) {
 		{"init again", initStart(rt, "eu-central-1", phaseInvoke, exampleVersion()).text, ""},
 		{"init of provided", initStart(Runtime{Name: "provided.al2023"}, "r", phaseInit, exampleVersion()).text[:49],
 			"INIT_START Runtime Version: provided:al2023\tRunti"},
-		{"init well", initReport(phaseInit, time.Second, nil).text, ""},
-		{"init crash", initReport(phaseInit, 154_030*time.Microsecond, crash).text,
+		{"init well", initReport(&millicent.Version{}, phaseInit, time.Second, nil).text, ""},
+		{"init crash", initReport(&millicent.Version{}, phaseInit, 154_030*time.Microsecond, crash).text,
 			"INIT_REPORT Init Duration: 154.03 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError"},
-		{"init late", initReport(phaseInvoke, 10007_310*time.Microsecond, timedOut(time.Second)).text,
+		{"init late", initReport(&millicent.Version{}, phaseInvoke, 10007_310*time.Microsecond, timedOut(time.Second)).text,
 			"INIT_REPORT Init Duration: 10007.31 ms\tPhase: invoke\tStatus: timeout"},
 		{"start", start(id, "$LATEST", "").text, "START RequestId: " + id + " Version: $LATEST"},
 		{"end", runtimeDone(id, 0, 0, nil).text, "END RequestId: " + id},
@@ -69,8 +69,8 @@ func TestPlatformEventsAreLambdas(t *testing.T) {
 		{report("ID", u, timedOut(time.Second)), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.report","record":{"requestId":"ID","metrics":{"durationMs":18.593,"billedDurationMs":19,"memorySizeMB":2048,"maxMemoryUsedMB":246},"status":"timeout"}}`},
 		{start("ID", "7", "Root=1"), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.start","record":{"requestId":"ID","version":"7","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}`},
 		{runtimeDone("ID", 5*time.Millisecond, 12, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.runtimeDone","record":{"requestId":"ID","status":"success","metrics":{"durationMs":5,"producedBytes":12}}}`},
-		{initRuntimeDone(phaseInit, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}`},
-		{initReport(phaseInvoke, time.Second, exited(sandbox.ExitStatus{Code: 1}, false)), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"invoke","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":1000}}}`},
+		{initRuntimeDone(&millicent.Version{}, phaseInit, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}`},
+		{initReport(&millicent.Version{}, phaseInvoke, time.Second, exited(sandbox.ExitStatus{Code: 1}, false)), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"invoke","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":1000}}}`},
 	}
 	for _, tt := range tests {
 		if got := tt.event.json(now); got != tt.want {

@@ -56,6 +56,8 @@ type Launcher struct {
 	opt      string // an empty directory
 	pool     *pool[*prepared]
 
+	snapshots *snapshots
+
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
 	using    map[string]int        // environments, by the digest of the package that they run
@@ -84,6 +86,7 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
+	l.snapshots = newSnapshots(snapshotMemory(), cfg.Log, l.initialised)
 	return l, nil
 }
 
@@ -115,6 +118,7 @@ func (l *Launcher) layOut() error {
 // Close gives up what is prepared and removes what was laid out. It is
 // idempotent.
 func (l *Launcher) Close() error {
+	l.snapshots.close()
 	err := l.pool.close() // nothing is forked any more
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -159,10 +163,37 @@ func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.
 		return nil, platformError("start environment", err)
 	}
 	e.freed = done
-	if err := e.launch(ctx); err != nil {
+	restored := false
+	if snapshotable(v, rt) {
+		restored, err = l.restore(ctx, e)
+	}
+	if !restored && err == nil {
+		err = e.launch(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(platformError("start environment", err), e.Close())
 	}
 	return e, nil
+}
+
+// restore starts a new environment from its version's snapshot; ok is false
+// where it starts without.
+func (l *Launcher) restore(ctx context.Context, e *environment) (ok bool, err error) {
+	shot := l.snapshots.take(e.version)
+	if shot == nil {
+		return false, nil
+	}
+	defer l.snapshots.release(shot)
+	if e.stem == nil {
+		if e.stem, err = l.stem(ctx, e.box, e.runtime); err != nil {
+			e.log.Warn("no runtime for a snapshot", "error", err)
+			return false, ctx.Err()
+		}
+	}
+	if ok, err = e.launchRestored(ctx, shot); !ok {
+		l.snapshots.spoilt(e.version, shot)
+	}
+	return ok, err
 }
 
 // Uses reports whether an environment runs the package of a digest: its files
@@ -198,7 +229,8 @@ func (l *Launcher) Expect(runtime string) {
 // platformError is what the caller learns of a failure that is not the
 // function's.
 func platformError(doing string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	var told *millicent.Error
+	if errors.As(err, &told) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return &millicent.Error{

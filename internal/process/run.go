@@ -99,7 +99,9 @@ func (e *environment) prepare() (r *run, theirs *os.File, err error) {
 		if l := e.ports.takeRuntime(); l != nil {
 			l.Close() // whoever connects shall not wait
 		}
-		r.link, theirs, err = newLink(r.session)
+		if r.link, theirs, err = newLink(r.session); err == nil {
+			r.link.snapshot = e.keep
+		}
 	} else {
 		err = e.listen(r)
 	}

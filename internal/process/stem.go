@@ -143,6 +143,15 @@ func (l *link) assign(kind byte, a assignment, late time.Time) error {
 
 // adopt makes a stem the run of its environment and begins its Init phase.
 func (e *environment) adopt(st *stem) (*run, error) {
+	r := e.runOf(st)
+	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
+		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
+	}
+	return r, nil
+}
+
+// runOf makes a stem the run of its environment, before its assignment.
+func (e *environment) runOf(st *stem) *run {
 	r := &run{
 		session: newSession(e.version), link: st.link, output: st.output, frames: st.frames,
 		process: st.process, stopped: make(chan struct{}),
@@ -151,12 +160,9 @@ func (e *environment) adopt(st *stem) (*run, error) {
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}
-	r.link.session = r.session
+	r.link.session, r.link.snapshot = r.session, e.keep
 	go r.alarm(e.ctx.Done())
-	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
-		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
-	}
-	return r, nil
+	return r
 }
 
 // bootable reports whether v can start in a stem: its runtime is one of ours

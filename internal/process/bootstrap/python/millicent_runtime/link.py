@@ -7,12 +7,17 @@ back: four bytes of length, so much JSON about it, the event. A stem, a process
 that is booted before it is known for which function, gets W, tries what it
 can, says B and gets A, its assignment: both are JSON.
 
+A process whose initialised state is to be kept sends it in parts, P, before
+its first N. A stem that is to become a copy of it gets S in place of A, says
+G, and gets a byte with a descriptor; the copy says O once it has A, and then N.
+
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
 
 import os
 from json import JSONDecoder
 from struct import Struct
+from sys import byteorder
 
 from . import Unreachable
 
@@ -23,6 +28,8 @@ _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too l
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
 _BOOTED = _HEADER.pack(1, ord("B"))
+_GIVE = _HEADER.pack(1, ord("G"))
+_RESTORED = _HEADER.pack(1, ord("O"))
 
 _scan = JSONDecoder().scan_once
 _read = os.read
@@ -41,13 +48,46 @@ class Link:
         """Wait for the assignment that a stem is sent only to try it."""
         return self._document(ord("W"))
 
-    def assignment(self):
-        """Say that a stem has booted; wait for what it is to be."""
+    def assignment(self, restore=None):
+        """Say that a stem has booted; wait for what it is to be. Does not
+        return where that is the copy of another process."""
         self._send(_BOOTED)
+        kind, body = self._receive()
+        if kind == ord("S") and restore is not None:
+            self._restore(restore)
+        return self._read(ord("A"), kind, body)
+
+    def _restore(self, restore):
+        from _socket import CMSG_LEN, socket
+
+        try:
+            self._send(_GIVE)
+            passed = socket(fileno=os.dup(self._fd)).recvmsg(1, CMSG_LEN(4))[1]
+            restore(int.from_bytes(passed[0][2], byteorder), _scan)
+        except Exception as error:
+            self.fail_init("Runtime.SnapshotUnusable", repr(error).encode("utf-8", "replace"))
+        os._exit(1)
+
+    def fileno(self):
+        return self._fd
+
+    def send_snapshot(self, part):
+        """Send a part of a snapshot."""
+        self._send(_HEADER.pack(1 + len(part), ord("P")))
+        self._send(part)
+
+    def restored(self):
+        """Return the assignment, in the copy of a process."""
         return self._document(ord("A"))
 
+    def hooks(self):
+        """Say that from now on the function's own hooks run."""
+        self._send(_RESTORED)
+
     def _document(self, expected):
-        kind, body = self._receive()
+        return self._read(expected, *self._receive())
+
+    def _read(self, expected, kind, body):
         if kind != expected:
             raise Unreachable("message %r in place of %r" % (kind, expected))
         return _scan(body.decode("utf-8"), 0)[0]

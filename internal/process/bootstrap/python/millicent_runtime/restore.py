@@ -5,8 +5,8 @@ addresses; its number, its descriptors and its confinement stay.
 
 import ctypes
 import os
-import signal
 import sys
+from _signal import SIG_SETMASK, pthread_sigmask, valid_signals
 
 from . import machine
 from .machine import ANY, MAP_FIXED_NOREPLACE, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE, entry
@@ -36,7 +36,7 @@ def restore(fd, decode):
     calls = b"".join(calls)
     first = PLACE + _PAGE
     ctypes.memmove(first, calls, len(calls))
-    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+    pthread_sigmask(SIG_SETMASK, valid_signals())
     machine.Thread().leave_rseq()
     machine.run(PLACE, first, first + (SPARE + about["calls"]) * 64, stack=about["stack"])
 

@@ -12,14 +12,14 @@ pages of memory.
 
 import ctypes
 import os
-import signal
 import sys
+from _signal import SIGKILL
 from array import array
 
 from . import machine
 from .machine import (
-    ANY, ENTRY, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, MMAP, PROT_EXEC, PROT_READ, PROT_WRITE,
-    entry,
+    ANY, ENTRY, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED, MMAP, PROT_EXEC, PROT_READ,
+    PROT_WRITE, entry,
 )
 
 MAGIC = b"millisn1"
@@ -39,13 +39,17 @@ class Refused(Exception):
     """There is something that no copy of this process could have."""
 
 
+class Unsupported(Exception):
+    """This machine has no way to take snapshots."""
+
+
 def take(write, keep):
     """Take a snapshot and hand it to write, part by part; return False. In
     every process that is restored from it, return True.
 
     keep are the descriptors that such a process has already.
     """
-    thread = machine.Thread()
+    thread = _thread()
     files = _examine(keep)
     told, tell = os.pipe()
     child = os.fork()
@@ -60,9 +64,18 @@ def take(write, keep):
             raise Refused("the copy of the process ended")
         _Dump(child, message, files).write(write)
     finally:
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, SIGKILL)
         os.waitpid(child, 0)
     return False
+
+
+def _thread():
+    if machine.code is None:
+        raise Unsupported("there are no snapshots on this architecture")
+    try:
+        return machine.Thread()
+    except OSError as error:
+        raise Unsupported("the kernel does not tell what a snapshot takes: %s" % error) from None
 
 
 def _pose(thread, tell):
@@ -76,7 +89,7 @@ def _pose(thread, tell):
     at = machine.call(MMAP, 0, _PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, ANY, 0)
     ctypes.memmove(at, machine.code, len(machine.code))
     first = ctypes.addressof(calls)
-    if not machine.run(at, first, first + len(calls) - 0, save=save):
+    if not machine.run(at, first, first + len(calls), save=save):
         os._exit(1)
     machine.call(machine.MUNMAP, PLACE, ctypes.c_uint64.from_address(PLACE + SIZE_AT).value)
     machine.call(machine.MUNMAP, at, _PAGE)
@@ -183,21 +196,25 @@ class _Dump:
     def write(self, write):
         heads = [self._describe(area) for area in self._areas if area.path not in _SPECIAL]
         calls = [call for head in heads for call in head]
-        bounds = self._bounds(PLACE + _PAGE + (SPARE + len(calls) + 2) * 64)
-        place = _PAGE + (SPARE + len(calls) + 2) * 64 + len(bounds)
+        count = len(calls) + 3  # and those at the end
+        bounds = self._bounds()
+        place = _PAGE + (SPARE + count) * 64 + len(bounds)
         place = -place % _PAGE + place
-        header = self._header(place, len(calls) + 2)
+        header = self._header(place, count)
         start = len(header) + place  # of memory, in the file
         out = bytearray(header)
         out += machine.code.ljust(SIZE_AT, b"\0")
         out += place.to_bytes(8, sys.byteorder).ljust(_PAGE - SIZE_AT, b"\0")
         out += entry(machine.GETPID) * SPARE
-        for address, size, prot, flags, fd, offset in calls:
-            if fd == FIRST_FILE:
-                offset += start
-            out += entry(MMAP, address, size, prot, flags, fd, offset, result=address)
+        for number, *arguments, result in calls:
+            if number == machine.PREAD:
+                arguments[3] += start
+            elif arguments[4] == FIRST_FILE:
+                arguments[5] += start
+            out += entry(number, *arguments, result=result)
         out += entry(machine.PRCTL, machine.PR_SET_MM, machine.PR_SET_MM_MAP,
-                     PLACE + _PAGE + (SPARE + len(calls) + 2) * 64, len(bounds), result=0)
+                     PLACE + _PAGE + (SPARE + count) * 64, len(bounds), result=0)
+        out += entry(machine.CLOSE_RANGE, FIRST_FILE, FIRST_FILE + len(self._files), 0, result=0)
         out += entry(machine.ARCH_PRCTL, machine.ARCH_SET_FS, self._base, result=0)
         out += bounds
         out += bytes(start - len(out))
@@ -231,17 +248,26 @@ class _Dump:
         fd, offset, flags = ANY, 0, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE
         if area.of_file:
             fd, offset, flags = self._file(area.path), area.offset, (MAP_SHARED if shared else MAP_PRIVATE) | MAP_FIXED
-        base = area.start, area.end - area.start, area.prot, flags, fd, offset
+        low, size = area.start, area.end - area.start
         runs = [] if shared or {"wf", "dp"} & set(area.flags) else self._held(area)
-        if area.path == "[stack]":
+        stack = area.path == "[stack]"
+        if stack:  # as much as it may become
             low = max([a.end for a in self._areas if a.end <= area.start] + [area.end - _STACK])
-            base = low, area.end - low, *base[2:]
-        calls = [] if runs == [base[:2]] else [base]
-        for address, size in runs:
-            calls.append((address, size, area.prot, MAP_PRIVATE | MAP_FIXED, FIRST_FILE, self._size))
-            self._runs.append((address, size))
-            self._size += size
+            size = area.end - low
+        calls = [] if runs == [(low, size)] else [(MMAP, low, size, area.prot, flags, fd, offset, low)]
+        for run in runs:
+            calls.append(self._fill(stack, area.prot, *run))
         return calls
+
+    def _fill(self, stack, prot, address, size):
+        """Return what brings memory back. A copy of the stack, for the kernel
+        shows a process's arguments only of memory that is no file's."""
+        at = self._size
+        self._runs.append((address, size))
+        self._size += size
+        if stack:
+            return machine.PREAD, FIRST_FILE, address, size, at, size
+        return MMAP, address, size, prot, MAP_PRIVATE | MAP_FIXED, FIRST_FILE, at, address
 
     def _held(self, area):
         """Return the runs of pages that are this process's own."""
@@ -267,7 +293,7 @@ class _Dump:
             raise Refused("more than %d files are mapped" % MOST_FILES)
         return self._files.setdefault(path, FIRST_FILE + 1 + len(self._files))
 
-    def _bounds(self, at):
+    def _bounds(self):
         """Return a struct prctl_mm_map: where the kernel is to believe what is."""
         with open("/proc/%d/stat" % self._pid) as file:
             fields = file.read().rpartition(")")[2].split()

@@ -23,6 +23,9 @@ import os
 from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket
 from json import JSONDecoder
 
+from . import forget
+from .restore import restore
+
 _NEWPID, _NEWCGROUP = 0x20000000, 0x02000000
 _SET_DUMPABLE, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT, _AMBIENT_CLEAR_ALL = 4, 24, 38, 47, 4
 _KEPT = (6, 7, 18, 19, 21)  # CAP_SETGID, CAP_SETUID, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN
@@ -52,7 +55,8 @@ def _system_call(number, *arguments):
 
 
 def serve(requests, home):
-    """Serve requests; return only in the children, as stems to be.
+    """Serve requests; return only in the children, as stems to be, what makes
+    a stem the copy of another process.
 
     requests is the descriptor of the server's socket, home that of the pid
     namespace that this process is in.
@@ -60,7 +64,7 @@ def serve(requests, home):
     number = _SECCOMP[os.uname().machine]
     server = socket(fileno=requests)
     _restrict_itself()
-    _leave_nothing_behind()
+    forget(_before, _paths)
     gc.collect()
     gc.freeze()  # a collection would write to what all children share
     server.send(b"ready")
@@ -85,7 +89,7 @@ def serve(requests, home):
                 os.setsid()
                 _check(request["uid"])
                 os.close(_TELL)
-                return
+                return restore
             except BaseException as error:
                 _fail(error, tell)
         _call(_libc.setns, home, _NEWPID)
@@ -123,16 +127,6 @@ def _restrict_itself():
     _call(_libc.capset, header, (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0))
     _call(_libc.prctl, _SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.umask(0o022)
-
-
-def _leave_nothing_behind():
-    for name in set(sys.modules) - _before:
-        del sys.modules[name]
-    for path in set(sys.path_importer_cache) - _paths:
-        del sys.path_importer_cache[path]
-    package = sys.modules[__package__]
-    if hasattr(package, "zygote"):
-        del package.zygote
 
 
 def _enter(request, files, seccomp):
