@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -270,5 +271,49 @@ func TestWithoutSnapshotEnvironmentsStartAsOthers(t *testing.T) {
 	e.answers(`{"do":"count"}`, "1")
 	if e.started.From == millicent.FromVersion {
 		t.Errorf("the environment came from a %s", e.started.From)
+	}
+}
+
+// BenchmarkRestored starts a function that takes half a second to import, from
+// its snapshot, in a sandbox whose runtime has booted, and has it answer.
+func BenchmarkRestored(b *testing.B) {
+	machine.need(b)
+	dir, err := filepath.Abs("../../bench/functions/slow")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := machine.launcher(b, dir, &launchertest.Log{}, pooling)
+	v := probeVersion()
+	v.Runtime, v.Handler, v.SnapStart, v.MemoryMB = "python3.12", "app.handler", true, 512
+	if ok, err := l.Initialise(b.Context(), v); !ok || err != nil {
+		b.Fatalf("no snapshot: %v, %v", ok, err)
+	}
+	l.Expect(v.Runtime)
+	var phases [5]time.Duration
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		filled(b, l, v.Runtime, 1)
+		b.StartTimer()
+		env, err := l.Launch(b.Context(), v)
+		if err != nil {
+			b.Fatal(err)
+		}
+		res := benchInvoke(b, env, 0)
+		b.StopTimer()
+		r := res.Start
+		if r == nil || r.From != millicent.FromVersion {
+			b.Fatalf("not from a snapshot: %+v", r)
+		}
+		for i, d := range []time.Duration{r.Acquire, r.Attach, r.Boot, r.Init, r.FirstByte} {
+			phases[i] += d
+		}
+		if err := env.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	for i, name := range []string{"acquire", "attach", "boot", "init", "first"} {
+		b.ReportMetric(micros(phases[i])/float64(b.N), "µs-"+name)
 	}
 }
