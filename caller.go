@@ -9,9 +9,16 @@ type Caller struct {
 	Tenant   string
 	Function string
 
-	// The invocation that was running when the call was made, for lineage.
-	Root string
-	Hops int
+	Lineage // of the invocation that was running when the call was made
+}
+
+// Causes returns the lineage of what the call causes; the zero Lineage when
+// no invocation was running.
+func (c Caller) Causes() Lineage {
+	if c.Root == "" {
+		return Lineage{}
+	}
+	return c.Next(c.Tenant, c.Function)
 }
 
 type callerKey struct{}

@@ -9,8 +9,27 @@ type Launcher interface {
 	// over, well or badly: an environment whose Init failed runs it again
 	// within its next Invoke, as Lambda does, and that invocation's Result
 	// tells the caller why it failed. An error means that the platform could
-	// not start the environment; nothing is left behind then.
+	// not start the environment; nothing is left behind then. What is known
+	// of the start comes with ctx: see StartFrom.
 	Launch(ctx context.Context, v *Version) (Environment, error)
+}
+
+// A Provisioner is a Launcher that can also start environments that no
+// invocation waits for: provisioned concurrency.
+type Provisioner interface {
+	Launcher
+
+	// Provision starts an environment for v as Launch does, but Init may last
+	// up to 15 minutes, and the environment's first invocation is a warm one.
+	// Of a failed Init nothing is left: the error has CodeInitFailed.
+	Provision(ctx context.Context, v *Version) (Environment, error)
+}
+
+// Initialised reports whether an environment's next Invoke will find its
+// runtime initialised, as far as is known. It must not be called during one.
+func Initialised(e Environment) bool {
+	i, ok := e.(interface{ Initialised() bool })
+	return !ok || i.Initialised()
 }
 
 // An Environment is one copy of a version, ready to serve. It serves one
@@ -30,6 +49,27 @@ type Environment interface {
 	Close() error
 }
 
+// A Freezer is an Environment that can stand still while no invocation runs,
+// as environments on Lambda do.
+type Freezer interface {
+	Environment
+
+	// Freeze stops all that runs in the environment where it stands, until the
+	// next Invoke or Close, and reports whether it has. It has not where the
+	// runtime is still at work after its answer, which it may be until the
+	// invocation's deadline, or where Invoke or Close came before the end of
+	// Freeze: these call it off. The time for which an environment was frozen
+	// is not an invocation's. An error that is errors.ErrUnsupported means that
+	// this machine cannot freeze.
+	Freeze(ctx context.Context) (frozen bool, err error)
+
+	// GiveBack frees memory that the environment can do without and get back
+	// by itself, such as pages of files, and returns about how many bytes that
+	// was. It may be called at any time, and is meant for when memory is
+	// short: what was freed the next invocation has to read again.
+	GiveBack() (bytes int64, err error)
+}
+
 // A LogRecord is one event in a function's log: a line of the function or of
 // the platform.
 type LogRecord struct {
@@ -40,6 +80,10 @@ type LogRecord struct {
 	Invocation string `json:"invocation,omitempty"` // request id; empty outside invocations
 	Time       int64  `json:"time"`                 // Unix microseconds
 	Message    string `json:"message"`              // without a final newline
+
+	// Delay is what kept the invocation waiting, in the platform's report on
+	// one that did not run at once.
+	Delay *Delay `json:"delay,omitempty"`
 }
 
 // A LogSink takes log records. Write never blocks on disk or network and is

@@ -23,11 +23,13 @@ const (
 	CodeConflict          = "ResourceConflictException"
 	CodeInvalid           = "InvalidParameterValueException"
 	CodeThrottled         = "TooManyRequestsException"
+	CodeRecursive         = "RecursiveInvocationException"
 	CodePrecondition      = "PreconditionFailedException"
 	CodeInternal          = "ServiceException"
 	CodeAccessDenied      = "AccessDeniedException"
 	CodeNotImplemented    = "NotImplementedException" // ours: the operation is not built yet
 	CodeEnvironmentDead   = "EnvironmentDead"         // ours: see Environment.Invoke; never leaves invoke
+	CodeInitFailed        = "InitFailed"              // ours: see Provisioner.Provision; never leaves the scheduler
 	CodeServerUnavailable = "ServiceUnavailableException"
 )
 

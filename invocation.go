@@ -24,12 +24,10 @@ type Invocation struct {
 	ClientContext []byte // JSON, or empty
 	TraceID       string // X-Amzn-Trace-Id, or empty
 
-	// Lineage: the invocation at the root of the chain that led here (its own
-	// ID when it is the root) and how many functions lie between.
-	Root string
-	Hops int
+	Lineage // filled in where it is the zero value
 
 	Received time.Time
+	Wait     Wait // for its environment; the Invoker sets it
 }
 
 // A Result is the outcome of an invocation that reached a function: what it
@@ -50,6 +48,7 @@ type Result struct {
 	Usage   Usage
 
 	// Start tells how the environment started, in the Result of the first
-	// invocation that it served; nil in others.
+	// invocation that it served; or how its runtime was started afresh, in
+	// that of the one that this was done in. Nil in others.
 	Start *StartRecord
 }

@@ -32,14 +32,19 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	if inv.Root != "" {
 		return
 	}
-	inv.Root, inv.Hops = inv.ID, 0
-	if caller, ok := millicent.CallerFrom(ctx); ok && caller.Root != "" {
-		inv.Root, inv.Hops = caller.Root, caller.Hops+1
+	if inv.Root != "" {
+		return
+	}
+	if caller, ok := millicent.CallerFrom(ctx); ok {
+		inv.Lineage = caller.Causes()
+	}
+	if inv.Root == "" {
+		inv.Root = inv.ID
 	}
 }
 
 // admit returns the version that serves inv, once it is active, and the
-// function's reserved concurrency.
+// function's reserved concurrency. It ends a loop of invocations.
 func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Version, *int, error) {
 	draw := i.cfg.Draw()
 	v, err := i.cfg.Store.Resolve(inv.Tenant, inv.Function, inv.Qualifier, draw)
@@ -55,6 +60,12 @@ func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millic
 	}
 	f, err := i.cfg.Store.Function(inv.Tenant, inv.Function)
 	if err != nil {
+		return nil, nil, err
+	}
+	if !f.Recursive && inv.Loops(f.Tenant, f.Name) {
+		err := millicent.Errorf(millicent.CodeRecursive,
+			"Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your function's invocation.")
+		i.cfg.Observer.Invoked(inv, nil, err)
 		return nil, nil, err
 	}
 	return v, f.Reserved, nil

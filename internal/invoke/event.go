@@ -45,10 +45,10 @@ func fits(waiting, bytes, size, maxCount, maxBytes int) bool {
 // runs it in the background. It returns what Invoke returns for a function
 // that can't be invoked, and CodeThrottled when too many wait.
 func (i *Invoker) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
+	i.complete(ctx, inv)
 	if err := i.Check(ctx, inv); err != nil {
 		return err
 	}
-	i.complete(ctx, inv)
 
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -133,6 +133,18 @@ func (o *fakeObserver) Invoked(inv *millicent.Invocation, res *millicent.Result,
 	o.seen = append(o.seen, line)
 }
 
+// refused counts what was refused with a code.
+func (o *fakeObserver) refused(code string) (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, line := range o.seen {
+		if strings.HasSuffix(line, " "+code) {
+			n++
+		}
+	}
+	return n
+}
+
 // world is an Invoker upon the real scheduler and a fake launcher and store.
 type world struct {
 	*Invoker

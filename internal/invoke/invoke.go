@@ -112,7 +112,7 @@ func New(cfg Config) *Invoker {
 }
 
 // Invoke runs one invocation and returns what the function answered. It fills
-// in inv.ID, ARN, Root, Hops and Received where they are empty, and goes on
+// in inv.ID, ARN, Lineage and Received where they are empty, and goes on
 // when ctx ends.
 //
 // Errors are or wrap *millicent.Errors: CodeNotFound; CodeConflict when the version is
@@ -153,6 +153,7 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 func use(ctx context.Context, lease *scheduler.Lease, inv *millicent.Invocation) (*millicent.Result, error) {
 	broken := true // after a panic, too
 	defer func() { lease.Release(broken) }()
+	inv.Wait = lease.Wait
 	res, err := lease.Environment.Invoke(ctx, inv)
 	broken = err != nil
 	return res, err

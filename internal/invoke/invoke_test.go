@@ -31,7 +31,8 @@ func TestInvoke(t *testing.T) {
 		}
 		want := &millicent.Invocation{
 			ID: "id-1", Tenant: tenant, Function: "hello", ARN: "arn:aws:lambda:us-east-1:" + tenant + ":function:hello",
-			Event: []byte(`{}`), Root: "id-1", Received: time.Now(),
+			Event: []byte(`{}`), Lineage: millicent.Lineage{Root: "id-1"}, Received: time.Now(),
+			Wait: millicent.Wait{For: millicent.WaitStart},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the environment got (-want +got):\n%s", diff)
@@ -42,7 +43,7 @@ func TestInvoke(t *testing.T) {
 func TestLineage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, Config{}, scheduler.Config{}, "hello")
-		ctx := millicent.WithCaller(t.Context(), millicent.Caller{Tenant: tenant, Function: "first", Root: "root-id", Hops: 3})
+		ctx := millicent.WithCaller(t.Context(), millicent.Caller{Tenant: tenant, Function: "first", Lineage: millicent.Lineage{Root: "root-id", Hops: 3}})
 		inv := call("hello", "")
 		if _, err := w.Invoke(ctx, inv); err != nil {
 			t.Fatal(err)
@@ -59,6 +60,50 @@ func TestLineage(t *testing.T) {
 			t.Errorf("what was given became %+v", inv)
 		}
 	})
+}
+
+// TestLoopsEnd: a function that calls itself, through whichever door, runs
+// as often as it may; its last call is refused and seen by the observer.
+func TestLoopsEnd(t *testing.T) {
+	for name, again := range map[string]func(w *world, ctx context.Context, inv *millicent.Invocation) error{
+		"invoked": func(w *world, ctx context.Context, inv *millicent.Invocation) error {
+			_, err := w.Invoke(ctx, inv)
+			return err
+		},
+		"enqueued": func(w *world, ctx context.Context, inv *millicent.Invocation) error { return w.Enqueue(ctx, inv) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, Config{}, scheduler.Config{MaxEnvironments: 100}, "loop", "other")
+				runs := 0
+				var last error
+				w.launcher.serve = func(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+					runs++
+					ctx = millicent.WithCaller(ctx, millicent.Caller{Tenant: tenant, Function: inv.Function, Lineage: inv.Lineage})
+					if err := again(w, ctx, call(inv.Function, "{}")); err != nil {
+						last = err
+					}
+					return &millicent.Result{Payload: []byte("1")}, nil
+				}
+				if _, err := w.Invoke(t.Context(), call("loop", "{}")); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if runs != millicent.MaxVisits || millicent.ErrorCode(last) != millicent.CodeRecursive {
+					t.Errorf("%d runs and at last %v", runs, last)
+				}
+				if w.observer.refused(millicent.CodeRecursive) != 1 {
+					t.Error("the end of the loop was not observed")
+				}
+				w.store.change("loop", func(f *millicent.Function) { f.Recursive = true })
+				deep := call("loop", "{}")
+				deep.Lineage = millicent.Lineage{Root: "root", Hops: millicent.MaxHops}
+				if err := w.Check(t.Context(), deep); err != nil {
+					t.Errorf("a function that may: %v", err)
+				}
+			})
+		})
+	}
 }
 
 func TestAliasDraw(t *testing.T) {

@@ -36,13 +36,13 @@ type credentials struct{ id, secret, token string }
 
 // environ returns the environment variables of a runtime's process: defaults
 // that the version's own may override, and what is reserved.
-func environ(v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
+func environ(kind initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
 	env := baseEnviron(rt)
 	maps.Copy(env, v.Environment)
 	for _, name := range reservedNames {
 		delete(env, name)
 	}
-	maps.Copy(env, reserved(v, rt, region, stream, key))
+	maps.Copy(env, reserved(kind, v, rt, region, stream, key))
 
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -84,12 +84,12 @@ var reservedNames = []string{
 	"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
 	"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_RUNTIME_API",
 	"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, snapshotVariable,
+	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, compiledVariable, snapshotVariable,
 }
 
 // reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:
 // bootstraps set it for each invocation.
-func reserved(v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
+func reserved(kind initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
 	env := map[string]string{
 		"_HANDLER":                        v.Handler,
 		"_AWS_XRAY_DAEMON_ADDRESS":        sandbox.Address,
@@ -99,7 +99,7 @@ func reserved(v *millicent.Version, rt Runtime, region, stream string, key crede
 		"AWS_LAMBDA_FUNCTION_NAME":        v.Function,
 		"AWS_LAMBDA_FUNCTION_VERSION":     v.Number,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(v.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  initialization(v),
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  string(kind),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(v),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
 		"AWS_LAMBDA_RUNTIME_API":          inside(portRuntimeAPI).String(),

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -8,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -37,10 +40,12 @@ const (
 // An environment implements millicent.Environment.
 type environment struct {
 	version *millicent.Version
+	kind    initialization
 	runtime Runtime
 	region  string
 	dir     string   // of the unpacked package
 	environ []string // of the runtime's process
+	refused func()   // the runtime has no use for the compiled code
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
@@ -53,9 +58,12 @@ type environment struct {
 	close  func() error // once
 	freed  func()       // tells that the sandbox and its mounts are gone
 
-	// slot is held by the one Invoke that runs, and by Close at the end; its
-	// holder alone uses what follows.
+	freezes freezes
+
+	// slot is held by the one Invoke that runs, by Freeze, and by Close at the
+	// end; its holder alone uses what follows.
 	slot   chan struct{}
+	frozen bool
 	stem   *stem         // for the first run, nil when there is none
 	keep   io.Writer     // takes a snapshot; nil where none is wanted
 	run    *run          // nil when no runtime runs
@@ -69,11 +77,13 @@ type environment struct {
 	measured time.Time // when peak was
 	peak     int       // memory in MB
 
-	started millicent.StartRecord // complete with the first invocation
+	started millicent.StartRecord  // complete with the first invocation
+	again   *millicent.StartRecord // of the runtime in the running invocation; nil where it ran
+	after   millicent.StartCause   // of a start after the last run, which has ended
 }
 
 // newEnvironment gives an environment its sandbox; nothing runs in it yet.
-func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
+func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
 	stream := streamName(v, time.Now())
 	var key credentials
 	if l.cfg.Credentials != nil {
@@ -81,24 +91,33 @@ func (l *Launcher) newEnvironment(ctx context.Context, v *millicent.Version, rt 
 	}
 	e := &environment{
 		version: v,
+		kind:    kind,
 		runtime: rt,
 		region:  l.cfg.Region,
 		dir:     dir,
-		environ: environ(v, rt, l.cfg.Region, stream, key),
+		environ: environ(kind, v, rt, l.cfg.Region, stream, key),
 		log:     l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
 		journal: newJournal(l.cfg.Logs, v, stream),
 		slot:    make(chan struct{}, 1),
 		cold:    true,
+		started: millicent.StartFrom(ctx),
 	}
+	e.started.Environment, e.started.Runtime = stream, rt.Name
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	p, err := l.acquire(ctx, v, rt, dir, &e.started)
+	code := packageCode{dir: dir, compiled: l.compiler.lookup(v, rt)}
+	p, err := l.acquire(ctx, v, rt, &code, &e.started)
 	if err != nil {
 		e.cancel()
 		return nil, err
 	}
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
+	if code.compiled != "" {
+		e.started.Compiled = true
+		e.environ = append(e.environ, compiledVariable+"="+path.Join(compiledDir, filepath.Base(code.compiled)))
+		e.refused = func() { l.compiler.refused(v, rt) }
+	}
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
@@ -127,7 +146,7 @@ func (e *environment) Close() error {
 func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
-	var errs []error
+	errs := []error{e.thaw()} // what is asked to end has to run
 	if r := e.run; r != nil {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)
@@ -163,17 +182,17 @@ func (e *environment) terminate(r *run) {
 
 // launch runs the Init phase of a new environment. A failing Init is in the
 // log and leaves the environment without a run; an error is the platform's.
-func (e *environment) launch(ctx context.Context) error {
-	e.journal.event(initStart(e.runtime, e.region, phaseInit, e.version))
+func (e *environment) launch(ctx context.Context) (*failure, error) {
+	e.journal.event(initStart(e.kind, e.runtime, e.region, phaseInit, e.version))
 	if e.runtime.Note != "" {
 		e.journal.warn(e.runtime.Note)
 	}
 	began := time.Now()
-	f, err := e.initialise(ctx, phaseInit, began.Add(initLimit))
+	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
 	if err == nil && f == nil {
 		e.init = time.Since(began)
 	}
-	return err
+	return f, err
 }
 
 // initialise starts a run and waits until it is ready, has failed, or is late.
@@ -185,7 +204,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		return nil, err
 	}
 	if phase == phaseInvoke {
-		e.journal.event(initStart(e.runtime, e.region, phase, e.version))
+		e.journal.event(initStart(e.kind, e.runtime, e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
@@ -205,16 +224,30 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 		}
 	}
 	took := time.Since(began)
-	if phase == phaseInit {
-		e.started.Boot, e.started.Init = booted.Sub(began), time.Since(booted)
-	}
-	e.journal.event(initRuntimeDone(e.version, phase, f))
-	e.journal.event(initReport(e.version, phase, took, f))
+	rec := e.noteInit(phase, booted.Sub(began), time.Since(booted))
+	e.journal.event(initRuntimeDone(e.kind, phase, f))
+	e.journal.event(initReport(e.kind, phase, took, f, &rec))
 	if f != nil {
 		return f, nil
 	}
 	e.run = r
 	return nil, nil
+}
+
+// noteInit notes how long a runtime took to run and to be initialised, and
+// returns the record of the start that this was a part of.
+func (e *environment) noteInit(phase string, boot, init time.Duration) millicent.StartRecord {
+	switch {
+	case phase == phaseInit:
+		e.started.Boot, e.started.Init = boot, init
+	case !e.cold:
+		e.again = &millicent.StartRecord{
+			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
+			Boot: boot, Init: init, Environment: e.started.Environment, Runtime: e.started.Runtime,
+		}
+		return *e.again
+	}
+	return e.started
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.

@@ -18,6 +18,8 @@ type platformEvent struct {
 	level  string     // of the JSON event: DEBUG, INFO or WARN
 	record func() any // of the JSON event: few versions log JSON
 	text   string     // the line of text; empty when text has none
+
+	delay *millicent.Delay // goes with the log's record, nil where nothing does
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
@@ -36,13 +38,15 @@ const (
 	phaseInvoke = "invoke"
 )
 
-// initialization is how environments of v come about.
-func initialization(v *millicent.Version) string {
-	if v.FromSnapshot() {
-		return "snap-start"
-	}
-	return "on-demand"
-}
+// An initialization is what an environment is started for, by the name that
+// functions and logs see.
+type initialization string
+
+const (
+	onDemand    initialization = "on-demand"               // an invocation waits for it
+	provisioned initialization = "provisioned-concurrency" // nobody does
+	snapStart   initialization = "snap-start"              // by a snapshot
+)
 
 func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*1000) / 1000
@@ -79,17 +83,17 @@ func reported(f *failure) string {
 
 // initStart says that an Init phase begins. Text has a line for the first
 // phase of an environment only.
-func initStart(rt Runtime, region, phase string, v *millicent.Version) platformEvent {
+func initStart(kind initialization, rt Runtime, region, phase string, v *millicent.Version) platformEvent {
 	version, arn := runtimeVersion(rt, region)
 	e := platformEvent{kind: "platform.initStart", level: "INFO", record: func() any {
 		return struct {
-			InitializationType string `json:"initializationType"`
-			Phase              string `json:"phase"`
-			RuntimeVersion     string `json:"runtimeVersion"`
-			RuntimeVersionArn  string `json:"runtimeVersionArn"`
-			FunctionName       string `json:"functionName"`
-			FunctionVersion    string `json:"functionVersion"`
-		}{initialization(v), phase, version, arn, v.Function, v.Number}
+			InitializationType initialization `json:"initializationType"`
+			Phase              string         `json:"phase"`
+			RuntimeVersion     string         `json:"runtimeVersion"`
+			RuntimeVersionArn  string         `json:"runtimeVersionArn"`
+			FunctionName       string         `json:"functionName"`
+			FunctionVersion    string         `json:"functionVersion"`
+		}{kind, phase, version, arn, v.Function, v.Number}
 	}}
 	if phase == phaseInit {
 		e.text = "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn
@@ -109,31 +113,33 @@ func runtimeVersion(rt Runtime, region string) (version, arn string) {
 	return version, "arn:aws:lambda:" + region + "::runtime:" + hex.EncodeToString(sum[:])
 }
 
-func initRuntimeDone(v *millicent.Version, phase string, f *failure) platformEvent {
+func initRuntimeDone(kind initialization, phase string, f *failure) platformEvent {
 	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: func() any {
 		return struct {
-			InitializationType string `json:"initializationType"`
-			Phase              string `json:"phase"`
-			Status             string `json:"status"`
-			ErrorType          string `json:"errorType,omitempty"`
-		}{initialization(v), phase, status(f), reported(f)}
+			InitializationType initialization `json:"initializationType"`
+			Phase              string         `json:"phase"`
+			Status             string         `json:"status"`
+			ErrorType          string         `json:"errorType,omitempty"`
+		}{kind, phase, status(f), reported(f)}
 	}}
 }
 
-// initReport says how long an Init phase took. Text has a line only for one
-// that failed.
-func initReport(v *millicent.Version, phase string, took time.Duration, f *failure) platformEvent {
+// initReport says how long an Init phase took, and as what part of which
+// start: in a member of ours, which readers of Lambda's do not look at. Text
+// has a line only for one that failed.
+func initReport(kind initialization, phase string, took time.Duration, f *failure, rec *millicent.StartRecord) platformEvent {
 	type metrics struct {
 		DurationMs float64 `json:"durationMs"`
 	}
 	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: func() any {
 		return struct {
-			InitializationType string  `json:"initializationType"`
-			Phase              string  `json:"phase"`
-			Status             string  `json:"status"`
-			ErrorType          string  `json:"errorType,omitempty"`
-			Metrics            metrics `json:"metrics"`
-		}{initialization(v), phase, status(f), reported(f), metrics{millis(took)}}
+			InitializationType initialization         `json:"initializationType"`
+			Phase              string                 `json:"phase"`
+			Status             string                 `json:"status"`
+			ErrorType          string                 `json:"errorType,omitempty"`
+			Metrics            metrics                `json:"metrics"`
+			Start              *millicent.StartRecord `json:"millicent,omitempty"`
+		}{kind, phase, status(f), reported(f), metrics{millis(took)}, rec}
 	}}
 	if f != nil {
 		e.text = fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s\t%s", millis(took), phase, statusFields(f))

@@ -21,15 +21,15 @@ func TestPlatformLinesAreLambdas(t *testing.T) {
 	rt := Runtime{Name: "python3.11", Version: "3.11.2"}
 
 	tests := []struct{ name, got, want string }{
-		{"init", initStart(rt, "eu-central-1", phaseInit, exampleVersion()).text,
+		{"init", initStart(onDemand, rt, "eu-central-1", phaseInit, exampleVersion()).text,
 			"INIT_START Runtime Version: python:3.11.2\tRuntime Version ARN: arn:aws:lambda:eu-central-1::runtime:3264d04525ccd74f39db3a788628342ab602a23b0ac54240915c9ca0c04236df"},
-		{"init again", initStart(rt, "eu-central-1", phaseInvoke, exampleVersion()).text, ""},
-		{"init of provided", initStart(Runtime{Name: "provided.al2023"}, "r", phaseInit, exampleVersion()).text[:49],
+		{"init again", initStart(onDemand, rt, "eu-central-1", phaseInvoke, exampleVersion()).text, ""},
+		{"init of provided", initStart(onDemand, Runtime{Name: "provided.al2023"}, "r", phaseInit, exampleVersion()).text[:49],
 			"INIT_START Runtime Version: provided:al2023\tRunti"},
-		{"init well", initReport(&millicent.Version{}, phaseInit, time.Second, nil).text, ""},
-		{"init crash", initReport(&millicent.Version{}, phaseInit, 154_030*time.Microsecond, crash).text,
+		{"init well", initReport(onDemand, phaseInit, time.Second, nil, nil).text, ""},
+		{"init crash", initReport(onDemand, phaseInit, 154_030*time.Microsecond, crash, nil).text,
 			"INIT_REPORT Init Duration: 154.03 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError"},
-		{"init late", initReport(&millicent.Version{}, phaseInvoke, 10007_310*time.Microsecond, timedOut(time.Second)).text,
+		{"init late", initReport(onDemand, phaseInvoke, 10007_310*time.Microsecond, timedOut(time.Second), nil).text,
 			"INIT_REPORT Init Duration: 10007.31 ms\tPhase: invoke\tStatus: timeout"},
 		{"start", start(id, "$LATEST", "").text, "START RequestId: " + id + " Version: $LATEST"},
 		{"end", runtimeDone(id, 0, 0, nil).text, "END RequestId: " + id},
@@ -69,8 +69,10 @@ func TestPlatformEventsAreLambdas(t *testing.T) {
 		{report("ID", u, timedOut(time.Second)), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.report","record":{"requestId":"ID","metrics":{"durationMs":18.593,"billedDurationMs":19,"memorySizeMB":2048,"maxMemoryUsedMB":246},"status":"timeout"}}`},
 		{start("ID", "7", "Root=1"), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.start","record":{"requestId":"ID","version":"7","tracing":{"type":"X-Amzn-Trace-Id","value":"Root=1"}}}`},
 		{runtimeDone("ID", 5*time.Millisecond, 12, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.runtimeDone","record":{"requestId":"ID","status":"success","metrics":{"durationMs":5,"producedBytes":12}}}`},
-		{initRuntimeDone(&millicent.Version{}, phaseInit, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}`},
-		{initReport(&millicent.Version{}, phaseInvoke, time.Second, exited(sandbox.ExitStatus{Code: 1}, false)), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"invoke","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":1000}}}`},
+		{initRuntimeDone(onDemand, phaseInit, nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}`},
+		{initReport(onDemand, phaseInvoke, time.Second, exited(sandbox.ExitStatus{Code: 1}, false), nil), `{"time":"2024-06-17T17:23:55.826Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"invoke","status":"error","errorType":"Runtime.ExitError","metrics":{"durationMs":1000}}}`},
+		{initReport(onDemand, phaseInit, time.Second, nil, &millicent.StartRecord{Cause: millicent.StartFirst, From: millicent.FromRuntime, Init: time.Second}),
+			`{"time":"2024-06-17T17:23:55.826Z","type":"platform.initReport","record":{"initializationType":"on-demand","phase":"init","status":"success","metrics":{"durationMs":1000},"millicent":{"cause":"first","from":"runtime","acquireUs":0,"attachUs":0,"bootUs":0,"initUs":1000000,"totalUs":1000000}}}`},
 	}
 	for _, tt := range tests {
 		if got := tt.event.json(now); got != tt.want {

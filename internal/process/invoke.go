@@ -47,20 +47,22 @@ func dead(cause error) error {
 
 // Invoke implements millicent.Environment.
 func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	select {
-	case e.slot <- struct{}{}:
-		defer func() { <-e.slot }()
-	default:
+	if !e.enter() {
 		if e.ctx.Err() != nil {
 			return nil, dead(nil)
 		}
 		return nil, millicent.Errorf(millicent.CodeInternal, "The execution environment serves another invocation.")
 	}
+	defer func() { <-e.slot }()
 	if e.ctx.Err() != nil || e.broken != nil || isClosed(e.box.Done()) {
 		return nil, dead(e.broken)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if err := e.thaw(); err != nil {
+		e.broken = err
+		return nil, dead(err)
 	}
 	e.awaitLast(ctx)
 	if err := e.ended(ctx); err != nil {
@@ -123,7 +125,7 @@ func (e *environment) discard() {
 	if err := e.stop(e.run); err != nil {
 		e.broken = err
 	}
-	e.run = nil
+	e.run, e.after = nil, millicent.StartAfterFailure
 }
 
 // An ending is how the wait for an invocation's outcome ended.
@@ -143,6 +145,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	if e.cold {
 		usage.Init, usage.Restore, usage.RestoreBilled = e.init, e.restored, e.restoredBilled
 	}
+	e.again = nil
 	e.journal.begin(inv.ID, start(inv.ID, e.version.Number, inv.TraceID))
 	e.uplink.invoking(inv)
 
@@ -158,24 +161,51 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	}
 	usage.PeakMemoryMB = e.peakMemory(f)
 	e.cold = false
+	if f != nil && f.timeout {
+		e.after = millicent.StartAfterTimeout
+	}
 	if f != nil {
 		if line := failed(inv.ID, time.Now(), f); line != "" && !e.journal.json() {
 			e.journal.text(line)
 		}
 	}
 	res := e.result(inv, end)
+	res.Start = e.startOf(usage)
 	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
-	e.journal.event(report(inv.ID, usage, f))
+	last := report(inv.ID, usage, f)
+	last.delay = delayOf(inv, res)
+	e.journal.event(last)
 	res.LogTail, res.Usage = e.journal.end(), usage
-	if usage.Cold {
-		rec := e.started
-		rec.FirstByte, rec.Memory = usage.Duration, int64(usage.PeakMemoryMB)<<20
-		res.Start = &rec
-	}
 	if end.err != nil {
 		return nil, end.err
 	}
 	return res, nil
+}
+
+// startOf returns the record of the start that an invocation waited for, nil
+// where there was none.
+func (e *environment) startOf(usage millicent.Usage) *millicent.StartRecord {
+	rec := e.again
+	switch {
+	case usage.Cold:
+		cold := e.started
+		rec = &cold
+		rec.FirstByte = usage.Duration
+	case rec == nil:
+		return nil
+	default: // within the invocation
+		rec.FirstByte = max(0, usage.Duration-rec.Boot-rec.Init)
+	}
+	rec.Memory = int64(usage.PeakMemoryMB) << 20
+	return rec
+}
+
+// delayOf returns what kept inv from running at once, nil if nothing did.
+func delayOf(inv *millicent.Invocation, res *millicent.Result) *millicent.Delay {
+	if res.Start == nil && inv.Wait.For == "" {
+		return nil
+	}
+	return &millicent.Delay{Wait: inv.Wait, Start: res.Start}
 }
 
 // attempt gives inv to the runtime, starting one where none is. A runtime that

@@ -71,7 +71,7 @@ func (j *journal) open(now time.Time) {
 	if e := j.first; e != nil {
 		j.first = nil
 		if message := j.message(*e, now); message != "" {
-			j.write(now, message)
+			j.write(now, message, e.delay)
 		}
 	}
 }
@@ -87,7 +87,10 @@ func (j *journal) end() []byte {
 }
 
 // line writes one record. A zero time, or one that cannot be right, is now.
-func (j *journal) line(at time.Time, message string) {
+func (j *journal) line(at time.Time, message string) { j.record(at, message, nil) }
+
+// record is line for a record that a delay goes with, unless nil.
+func (j *journal) record(at time.Time, message string, delay *millicent.Delay) {
 	now := time.Now()
 	if at.Before(now.Add(-maxPast)) || at.After(now.Add(maxFuture)) {
 		at = now
@@ -98,15 +101,16 @@ func (j *journal) line(at time.Time, message string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.open(now)
-	j.write(at, message)
+	j.write(at, message, delay)
 }
 
 // write writes a record. mu is held.
-func (j *journal) write(at time.Time, message string) {
+func (j *journal) write(at time.Time, message string, delay *millicent.Delay) {
 	rec := j.base
 	rec.Invocation = j.invocation
 	rec.Time = at.UnixMicro()
 	rec.Message = message
+	rec.Delay = delay
 	j.sink.Write(rec)
 	if j.invocation == "" {
 		return
@@ -125,7 +129,7 @@ func (j *journal) text(message string) { j.line(time.Time{}, message) }
 func (j *journal) event(e platformEvent) {
 	now := time.Now()
 	if message := j.message(e, now); message != "" {
-		j.line(now, message)
+		j.record(now, message, e.delay)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,6 +29,10 @@ type Config struct {
 
 	// Code returns the directory of a version's unpacked package.
 	Code func(ctx context.Context, v *millicent.Version) (string, error)
+
+	// Compiled keeps what is compiled of packages ahead; nil has every start
+	// compile what it loads.
+	Compiled CompiledStore
 
 	// Allow returns a function's egress allow-list; nil allows what Egress does.
 	Allow func(v *millicent.Version) []string
@@ -55,6 +60,7 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
+	compiler *compiler // nil without Config.Compiled
 
 	snapshots *snapshots
 
@@ -87,6 +93,9 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
 	l.snapshots = newSnapshots(snapshotMemory(), cfg.Log, l.initialised)
+	if cfg.Compiled != nil {
+		l.compiler = newCompiler(l)
+	}
 	return l, nil
 }
 
@@ -96,8 +105,11 @@ func (l *Launcher) layOut() error {
 	if err := l.remove(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.opt, 0o755); err != nil {
-		return err
+	// Empty directories are what is mounted there is mounted on.
+	for _, dir := range []string{l.opt, filepath.Join(l.runtimes, path.Base(compiledDir))} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	return fs.WalkDir(bootstrap.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -119,6 +131,9 @@ func (l *Launcher) layOut() error {
 // idempotent.
 func (l *Launcher) Close() error {
 	l.snapshots.close()
+	if l.compiler != nil {
+		l.compiler.close()
+	}
 	err := l.pool.close() // nothing is forked any more
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,34 +161,48 @@ func (l *Launcher) remove() error {
 
 // Launch implements millicent.Launcher.
 func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	rt, err := l.runtime(v)
+	e, _, err := l.start(ctx, onDemand, v)
 	if err != nil {
 		return nil, err
 	}
+	return e, nil
+}
+
+// start starts an environment and returns it with how its Init failed, if it
+// did.
+func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.Version) (*environment, *failure, error) {
+	rt, err := l.runtime(v)
+	if err != nil {
+		return nil, nil, err
+	}
 	dir, err := l.cfg.Code(ctx, v)
 	if err != nil {
-		return nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+	}
+	if kind == onDemand && snapshotable(v, rt) {
+		kind = snapStart
 	}
 	l.compile(ctx, rt)
 	defer l.pool.begin()()
 	done := l.use(v.Package.SHA256)
-	e, err := l.newEnvironment(ctx, v, rt, dir)
+	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
 		done()
-		return nil, platformError("start environment", err)
+		return nil, nil, platformError("start environment", err)
 	}
 	e.freed = done
 	restored := false
-	if snapshotable(v, rt) {
+	if kind == snapStart {
 		restored, err = l.restore(ctx, e)
 	}
+	var f *failure
 	if !restored && err == nil {
-		err = e.launch(ctx)
+		f, err = e.launch(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(platformError("start environment", err), e.Close())
+		return nil, nil, errors.Join(platformError("start environment", err), e.Close())
 	}
-	return e, nil
+	return e, f, nil
 }
 
 // restore starts a new environment from its version's snapshot; ok is false

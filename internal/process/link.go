@@ -19,6 +19,7 @@ const joinLimit = 64 << 10
 type link struct {
 	conn    *os.File
 	session *session
+	refused func() // called when the runtime has no use for the compiled code; may be nil
 	in      linkReader
 	out     []byte
 	limit   time.Time // when reads and writes fail; zero when it is not known
@@ -168,6 +169,11 @@ func (l *link) apply(kind byte, body []byte) error {
 		}
 		if _, ok := s.ask(); !ok {
 			return errViolation
+		}
+		return nil
+	case linkRefused:
+		if l.refused != nil {
+			l.refused()
 		}
 		return nil
 	case linkResponse, linkError:

@@ -128,7 +128,8 @@ func TestVersionsThatNeedAnotherSandboxGetOne(t *testing.T) {
 // TestFirstResultTellsOfTheStart reads the record of starts.
 func TestFirstResultTellsOfTheStart(t *testing.T) {
 	e := probe(t, nil, nil)
-	rec := e.invoke(`{"do":"sleep","ms":20}`).Start
+	res := e.invoke(`{"do":"sleep","ms":20}`)
+	rec := res.Start
 	if rec == nil {
 		t.Fatal("the first invocation's result has no record")
 	}
@@ -137,6 +138,83 @@ func TestFirstResultTellsOfTheStart(t *testing.T) {
 	}
 	if rec := e.invoke(`{"do":"echo"}`).Start; rec != nil {
 		t.Errorf("the second one has %+v", rec)
+	}
+	var told []millicent.Delay
+	for _, rec := range e.logs.Records() {
+		if rec.Delay != nil {
+			told = append(told, *rec.Delay)
+		}
+	}
+	if len(told) != 1 || *told[0].Start != *rec || rec.Environment != e.logs.Records()[0].Stream {
+		t.Errorf("the log tells of %+v, want %+v of %s", told, *rec, e.logs.Records()[0].Stream)
+	}
+}
+
+// TestStartCarriesWhatWasKnownOfIt launches with a cause.
+func TestStartCarriesWhatWasKnownOfIt(t *testing.T) {
+	t.Parallel()
+	machine.need(t)
+	logs := new(launchertest.Log)
+	l := machine.launcher(t, machine.code("probe"), logs, nil)
+	v := probeVersion()
+	v.LogFormat, v.SystemLogLevel = logFormatJSON, "DEBUG"
+	ctx := millicent.WithStart(t.Context(), millicent.StartRecord{Cause: millicent.StartScaleOut, Others: 3})
+	env, err := l.Launch(ctx, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	res, err := env.Invoke(t.Context(), &millicent.Invocation{ID: "1", Event: []byte(`{"do":"echo"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := res.Start
+	if rec == nil || rec.Cause != millicent.StartScaleOut || rec.Others != 3 {
+		t.Fatalf("got %+v", rec)
+	}
+	var told struct {
+		Type   string
+		Record struct{ Millicent millicent.StartRecord }
+	}
+	for _, line := range logs.Records() {
+		if json.Unmarshal([]byte(line.Message), &told) == nil && told.Type == "platform.initReport" {
+			break
+		}
+	}
+	want := *rec
+	want.FirstByte, want.Memory = 0, 0 // to come
+	for _, d := range []*time.Duration{&want.Acquire, &want.Attach, &want.Boot, &want.Init} {
+		*d = d.Truncate(time.Microsecond)
+	}
+	if diff := cmp.Diff(want, told.Record.Millicent); diff != "" {
+		t.Errorf("platform.initReport (-want +got):\n%s", diff)
+	}
+}
+
+// TestRuntimesStartedAfreshAreRecorded ends the runtime, and leaves the
+// sandbox.
+func TestRuntimesStartedAfreshAreRecorded(t *testing.T) {
+	e := probe(t, func(v *millicent.Version) { v.Timeout = time.Second }, nil)
+	for _, tt := range []struct {
+		event string
+		cause millicent.StartCause // of the start before it; empty where there is none
+	}{
+		{`{"do":"exit","code":1}`, millicent.StartAfterFailure},
+		{`{"do":"echo"}`, millicent.StartAfterFailure},
+		{`{"do":"sleep","ms":60000}`, ""},
+		{`{"do":"echo"}`, millicent.StartAfterTimeout},
+		{`{"do":"echo"}`, ""},
+	} {
+		res := e.invoke(tt.event)
+		rec := res.Start
+		switch {
+		case res.Usage.Cold: // the first one
+		case rec == nil && tt.cause == "":
+		case rec == nil || rec.Cause != tt.cause:
+			t.Errorf("%s: started %+v, want cause %q", tt.event, rec, tt.cause)
+		case rec.From != millicent.FromEnvironment || rec.Boot <= 0 || rec.Init <= 0 || rec.FirstByte <= 0 || rec.Memory <= 0:
+			t.Errorf("%s: got %+v", tt.event, rec)
+		}
 	}
 }
 

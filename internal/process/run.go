@@ -100,7 +100,7 @@ func (e *environment) prepare() (r *run, theirs *os.File, err error) {
 			l.Close() // whoever connects shall not wait
 		}
 		if r.link, theirs, err = newLink(r.session); err == nil {
-			r.link.snapshot = e.keep
+			r.link.snapshot, r.link.refused = e.keep, e.refused
 		}
 	} else {
 		err = e.listen(r)
@@ -168,6 +168,9 @@ func (r *run) offer(t *turn) bool {
 func (e *environment) stop(r *run) error {
 	close(r.stopped)
 	err := e.box.KillAll()
+	if isClosed(e.box.Done()) { // with all that was in it
+		err = nil
+	}
 	if r.api != nil {
 		if closeErr := r.api.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("close the Runtime API: %w", closeErr)

@@ -160,7 +160,7 @@ func (e *environment) runOf(st *stem) *run {
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}
-	r.link.session, r.link.snapshot = r.session, e.keep
+	r.link.session, r.link.snapshot, r.link.refused = r.session, e.keep, e.refused
 	go r.alarm(e.ctx.Done())
 	return r
 }

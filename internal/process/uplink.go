@@ -94,11 +94,10 @@ func (u *uplink) serveAPI(api http.Handler, l net.Listener, log *slog.Logger) {
 func (u *uplink) invoking(inv *millicent.Invocation) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.caller.Root = inv.Root
+	u.caller.Lineage = inv.Lineage
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}
-	u.caller.Hops = inv.Hops // the invocations that it calls are one further
 }
 
 func (u *uplink) lineage() millicent.Caller {

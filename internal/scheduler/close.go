@@ -35,6 +35,7 @@ func (s *Scheduler) drain() {
 	for s.idle.oldest != nil {
 		s.close(s.idle.oldest, s.idle.oldest.of.record.cause)
 	}
+	s.endProvisions()
 	if len(s.all) == 0 {
 		s.drainOnce.Do(func() { close(s.drained) })
 	}

@@ -186,6 +186,37 @@ const (
 	forRoom                  // for an invocation to end somewhere
 )
 
+// waitForLaunch returns the wait since a request for an environment whose
+// launch began at began, until when its line waited for what after says. One
+// launch may have begun before the request.
+func waitForLaunch(since, began, now time.Time, after reason) millicent.Wait {
+	w := millicent.Wait{For: millicent.WaitStart, Time: now.Sub(since), Before: max(0, began.Sub(since))}
+	if w.Before > 0 {
+		switch after {
+		case forLease:
+			w.For = millicent.WaitBusy
+		case forSlot:
+			w.For = millicent.WaitSlot
+		case forClosing, forRoom:
+			w.For = millicent.WaitRoom
+		}
+	}
+	return w
+}
+
+// waitForLease returns the wait since a request for an environment that was
+// released now.
+func waitForLease(since, now time.Time, why reason) millicent.Wait {
+	w := millicent.Wait{For: millicent.WaitBusy, Time: now.Sub(since)}
+	switch why {
+	case forSlot:
+		w.For = millicent.WaitSlot
+	case forClosing, forRoom:
+		w.For = millicent.WaitRoom
+	}
+	return w
+}
+
 // patience returns how long a request waits for a reason before it is
 // throttled; negative: the wait ends by itself.
 func patience(why reason, queueWait time.Duration) time.Duration {

@@ -12,7 +12,8 @@ import (
 type state int
 
 const (
-	launching state = iota
+	launching    state = iota
+	provisioning       // launching, and no request waits for it
 	idle
 	busy
 	closing
@@ -28,8 +29,12 @@ type environment struct {
 	state   state
 	retired bool // close it instead of reusing it
 
-	began time.Time            // of the launch
-	cause millicent.StartCause // of the launch
+	// provisioned environments are not for others to evict, and do not expire.
+	provisioned bool
+
+	began time.Time             // of the launch
+	after reason                // why the line waited until then
+	start millicent.StartRecord // what is known of the launch
 
 	leasedSince  time.Time
 	idleSince    time.Time
@@ -89,8 +94,8 @@ func rooms(order iter.Seq[*environment]) iter.Seq[room] {
 	}
 }
 
-// evict closes the first n of order. The lock is held.
-func (s *Scheduler) evict(order iter.Seq[*environment], n int) {
+// evict closes the first n of order for another version. The lock is held.
+func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 	var victims []*environment
 	for e := range order {
 		if len(victims) == n {
@@ -99,7 +104,16 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int) {
 		victims = append(victims, e)
 	}
 	for _, e := range victims {
-		s.close(e, millicent.StartAfterEviction)
+		s.makeWay(e, to)
+	}
+}
+
+// makeWay closes e for another version, whose name only its own tenant gets
+// to know. The lock is held.
+func (s *Scheduler) makeWay(e *environment, to *version) {
+	s.close(e, millicent.StartAfterEviction)
+	if to.function.tenant == e.of.function.tenant {
+		e.of.record.evictor = to.function.key.name
 	}
 }
 
@@ -111,7 +125,9 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	ver.count[e.state]--
 	ver.count[to]++
 	if e.state == idle {
-		s.idle.remove(e)
+		if !e.provisioned {
+			s.idle.remove(e)
+		}
 		i := len(ver.idle) - 1 // the usual one: last in, first out
 		if ver.idle[i] != e {
 			i = slices.Index(ver.idle, e)
@@ -122,12 +138,18 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	switch to {
 	case idle:
 		e.idleSince = now
-		s.idle.push(e)
 		ver.idle = append(ver.idle, e)
+		if !e.provisioned {
+			s.idle.push(e)
+			for i := len(ver.idle) - 1; i > 0 && ver.idle[i-1].provisioned; i-- { // these go first
+				ver.idle[i-1], ver.idle[i] = ver.idle[i], ver.idle[i-1]
+			}
+		}
 	case busy:
 		e.leasedSince = now
 	case closing:
 		s.closing = s.closing.plus(e.room())
+		s.disown(e)
 	}
 }
 
@@ -143,7 +165,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 	case e.retired:
 		s.close(e, millicent.StartUpdated)
 	case first != nil && s.hungryGets(e, now):
-		s.close(e, millicent.StartAfterEviction)
+		s.makeWay(e, s.hungry)
 	case first != nil:
 		s.grant(first, e, false, now)
 	case s.closed:
@@ -157,7 +179,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 // version that waits for room instead.
 func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 	h := s.hungry
-	if h == nil || h == e.of || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
+	if h == nil || h == e.of || e.provisioned || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
 		return false
 	}
 	c, ok := s.candidate(h, now)
@@ -174,7 +196,7 @@ func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 // done. why is the cause of a cold start that follows from it. The lock is
 // held.
 func (s *Scheduler) close(e *environment, why millicent.StartCause) {
-	e.of.record.cause = why
+	e.of.record.cause, e.of.record.ended, e.of.record.evictor = why, time.Now(), ""
 	s.enter(e, closing, time.Time{})
 	go func() {
 		if err := e.Close(); err != nil {

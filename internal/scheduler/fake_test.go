@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +19,10 @@ type fakeLauncher struct {
 	closeTime  time.Duration
 	fail       func(v *millicent.Version) error // nil: never
 	stubborn   bool                             // Launch ignores its context
+	failAhead  func(v *millicent.Version) error // instead of fail, for what is provisioned
 
 	mu        sync.Mutex
+	ahead     int // of launches, the provisioned ones
 	launches  int
 	launching int
 	maxAtOnce int               // launches
@@ -30,7 +33,7 @@ type fakeLauncher struct {
 }
 
 func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	e := &fakeEnv{launcher: l, version: v, closed: make(chan struct{})}
+	e := &fakeEnv{launcher: l, version: v, start: millicent.StartFrom(ctx), closed: make(chan struct{})}
 	l.mu.Lock()
 	l.launches++
 	e.serial = l.launches
@@ -68,6 +71,24 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	return e, nil
 }
 
+func (l *fakeLauncher) Provision(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	l.mu.Lock()
+	l.ahead++
+	l.mu.Unlock()
+	env, err := l.Launch(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if l.failAhead != nil {
+		if err = l.failAhead(v); err != nil {
+			l.remove(env.(*fakeEnv))
+			return nil, err
+		}
+	}
+	env.(*fakeEnv).provisioned = true
+	return env, nil
+}
+
 func (l *fakeLauncher) remove(e *fakeEnv) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,13 +103,19 @@ func (l *fakeLauncher) counts() (launches, live int) {
 }
 
 type fakeEnv struct {
+	start    millicent.StartRecord // as the launcher was told
 	launcher *fakeLauncher
 	version  *millicent.Version
 	serial   int
 
+	ended       atomic.Bool // its runtime has
+	provisioned bool
+
 	once   sync.Once
 	closed chan struct{}
 }
+
+func (e *fakeEnv) Initialised() bool { return !e.ended.Load() }
 
 func (e *fakeEnv) Invoke(ctx context.Context, _ *millicent.Invocation) (*millicent.Result, error) {
 	select {
@@ -149,6 +176,9 @@ func checkEmpty(t testing.TB, s *Scheduler, l *fakeLauncher) {
 	t.Helper()
 	if load := s.Snapshot(); load != (Load{}) {
 		t.Errorf("after Close: %+v", load)
+	}
+	if len(s.provisions.wants) != 0 || s.provisions.held != (room{}) || len(s.provisions.launches) != 0 {
+		t.Errorf("after Close %d wants, %v held", len(s.provisions.wants), s.provisions.held)
 	}
 	if len(s.functions) != 0 || len(s.tenants) != 0 || len(s.all) != 0 ||
 		s.idle.oldest != nil || s.closing != (room{}) || s.used != (room{}) {

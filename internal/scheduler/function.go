@@ -34,12 +34,15 @@ type version struct {
 	idle  []*environment // a stack
 	line  line           // requests; empty while there are idle environments
 
+	want *want          // nil when nothing is provisioned
+	own  []*environment // those that are
+
 	// What plan found out about the line the last time.
 	why      reason
 	promised int // launches that wait for room that is being made
 
 	at   int // in Scheduler.lines, from 1; 0 when the line is empty
-	refs int // environments and requests
+	refs int // environments, requests, and the want
 }
 
 // environments returns how many there are to use, now or soon.

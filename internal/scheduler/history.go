@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"container/list"
+	"time"
 
 	"github.com/millicent-run/millicent"
 )
@@ -15,8 +16,10 @@ const maxHistory = 10_000
 type record struct {
 	revision string
 	cause    millicent.StartCause
-	lease    average // that an invocation holds an environment
-	start    average // that a launch takes
+	ended    time.Time // when the last environment was closed; zero where none was
+	evictor  string    // what it was closed for; see StartRecord.For
+	lease    average   // that an invocation holds an environment
+	start    average   // that a launch takes
 }
 
 // startOf returns the record for a revision that follows old, which may be
@@ -28,7 +31,23 @@ func (old *record) startOf(revision string) *record {
 	case old.revision == revision:
 		return old
 	}
-	return &record{revision: revision, cause: millicent.StartUpdated, lease: old.lease, start: old.start}
+	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, start: old.start}
+}
+
+// nextStart returns what is known of a start that begins now, of a version that has
+// others.
+func nextStart(r *record, others int, now time.Time) millicent.StartRecord {
+	if others > 0 {
+		return millicent.StartRecord{Cause: millicent.StartScaleOut, Others: others}
+	}
+	start := millicent.StartRecord{Cause: r.cause}
+	if !r.ended.IsZero() {
+		start.Gone = now.Sub(r.ended)
+	}
+	if r.cause == millicent.StartAfterEviction {
+		start.For = r.evictor
+	}
+	return start
 }
 
 type historyKey struct {

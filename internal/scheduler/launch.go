@@ -16,9 +16,9 @@ const launchTimeout = 3 * time.Minute
 // launch starts an environment of ver in the room that there is. The lock is
 // held.
 func (s *Scheduler) launch(ver *version, spec *millicent.Version, now time.Time) {
-	e := &environment{of: ver, spec: spec, state: launching, began: now, cause: ver.record.cause}
-	if ver.environments() > 0 {
-		e.cause = millicent.StartScaleOut
+	e := &environment{
+		of: ver, spec: spec, state: launching,
+		began: now, after: ver.why, start: nextStart(ver.record, ver.environments(), now),
 	}
 	ver.refs++
 	ver.count[launching]++
@@ -32,7 +32,7 @@ func (s *Scheduler) launch(ver *version, spec *millicent.Version, now time.Time)
 // runLaunch launches e and hands it to the first in line. It ends with the
 // launch, which Close waits for.
 func (s *Scheduler) runLaunch(e *environment) {
-	env, err := s.callLauncher(e.spec)
+	env, err := s.callLauncher(e.spec, e.start)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,14 +66,14 @@ func (s *Scheduler) launchFailed(e *environment, err error) {
 	s.plan()
 }
 
-func (s *Scheduler) callLauncher(v *millicent.Version) (millicent.Environment, error) {
+func (s *Scheduler) callLauncher(v *millicent.Version, start millicent.StartRecord) (millicent.Environment, error) {
 	launcher, err := s.cfg.Launcher(v.Runtime)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(s.life, launchTimeout)
 	defer cancel()
-	env, err := launcher.Launch(ctx, v)
+	env, err := launcher.Launch(millicent.WithStart(ctx, start), v)
 	if err != nil {
 		if s.life.Err() != nil {
 			return nil, errStopping()

@@ -280,3 +280,40 @@ func TestCauses(t *testing.T) {
 		two.Release(false)
 	})
 }
+
+// TestStartsCarryTheirReasons reads what a launcher is told.
+func TestStartsCarryTheirReasons(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{}
+		s := start(t, l, Config{MaxEnvironments: 2})
+		call := func(v *millicent.Version, want millicent.StartRecord) {
+			t.Helper()
+			lease := acquire(t, s, v)
+			if got := lease.Environment.(*fakeEnv).start; got != want {
+				t.Errorf("%s of %s: got %+v, want %+v", v.Function, v.Tenant, got, want)
+			}
+			lease.Release(false)
+			synctest.Wait()
+			time.Sleep(2 * time.Second)
+		}
+		first := millicent.StartRecord{Cause: millicent.StartFirst}
+		evicted := millicent.StartRecord{Cause: millicent.StartAfterEviction, Gone: 2 * time.Second, For: "c"}
+		stranger := fakeVersion("d", 128)
+		stranger.Tenant = "999999999999"
+
+		call(fakeVersion("a", 128), first)
+		call(fakeVersion("b", 128), first)
+		call(fakeVersion("c", 128), first) // in the place of a
+		call(fakeVersion("a", 128), evicted)
+		call(stranger, first) // in the place of c
+		call(fakeVersion("c", 128), millicent.StartRecord{Cause: millicent.StartAfterEviction, Gone: 2 * time.Second})
+
+		one := acquire(t, s, fakeVersion("c", 128))
+		two := acquire(t, s, fakeVersion("c", 128))
+		if got, want := two.Environment.(*fakeEnv).start, (millicent.StartRecord{Cause: millicent.StartScaleOut, Others: 1}); got != want {
+			t.Errorf("beside another: got %+v, want %+v", got, want)
+		}
+		one.Release(false)
+		two.Release(false)
+	})
+}

@@ -11,19 +11,23 @@ type Lease struct {
 	Environment millicent.Environment
 	Cold        bool                 // the environment comes straight from its launch
 	Cause       millicent.StartCause // of that launch; empty unless Cold
+	Wait        millicent.Wait       // for the environment; zero when an idle one was there
 
 	s        *Scheduler
 	e        *environment
 	slot     slot
 	released bool
+
+	provisioned bool // when it began
 }
 
 // lease makes e busy. The lock is held.
 func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Lease {
 	s.enter(e, busy, now)
-	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl}
+	s.provisions.count(e)
+	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl, provisioned: e.provisioned}
 	if cold {
-		l.Cold, l.Cause = true, e.cause
+		l.Cold, l.Cause = true, e.start.Cause
 	}
 	return l
 }
@@ -33,6 +37,9 @@ func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Le
 // counts.
 func (l *Lease) Release(broken bool) {
 	now := time.Now() // not while others wait for the lock
+	// A provisioned environment is replaced rather than initialised anew while
+	// an invocation waits.
+	broken = broken || l.provisioned && !millicent.Initialised(l.Environment)
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	l.s.release(l, broken, now)

@@ -8,14 +8,21 @@ import (
 
 // plan begins the launches that are wanted and possible now, throttles who has
 // waited too long, and sets the alarm for when time alone would change that.
+// What is provisioned comes after those who wait.
 // The lock is held.
 func (s *Scheduler) plan() {
+	now := time.Now()
+	s.planLines(now)
+	s.provide(now)
+}
+
+// planLines does what plan does for the requests.
+func (s *Scheduler) planLines(now time.Time) {
 	s.hungry = nil
 	if len(s.lines) == 0 {
 		s.alarm.Stop()
 		return
 	}
-	now := time.Now()
 	s.beginLaunches(now)
 	for s.dismiss(now) {
 		s.beginLaunches(now) // others have moved up
@@ -109,7 +116,7 @@ func (s *Scheduler) beginLaunches(now time.Time) {
 			}
 			continue
 		default:
-			s.evict(order, victims)
+			s.evict(order, victims, ver)
 			ahead = ahead.plus(need)
 			ver.promised++
 			ver.why = forClosing

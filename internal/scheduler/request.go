@@ -94,6 +94,7 @@ func (s *Scheduler) enqueue(v *millicent.Version, of *version, sl slot, now time
 	of.line.push(q)
 	s.waiting++
 	if of.at == 0 {
+		of.why = forLaunch // until plan finds another reason
 		s.lines = append(s.lines, of)
 		of.at = len(s.lines)
 	}
@@ -103,6 +104,11 @@ func (s *Scheduler) enqueue(v *millicent.Version, of *version, sl slot, now time
 // grant gives e to q. The lock is held.
 func (s *Scheduler) grant(q *request, e *environment, cold bool, now time.Time) {
 	q.lease = s.lease(e, q.slot, cold, now)
+	if cold {
+		q.lease.Wait = waitForLaunch(q.since, e.began, now, e.after)
+	} else {
+		q.lease.Wait = waitForLease(q.since, now, q.of.why)
+	}
 	s.answer(q)
 }
 

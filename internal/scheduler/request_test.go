@@ -232,3 +232,49 @@ func TestLeavesAsItIsServed(t *testing.T) {
 		}
 	})
 }
+
+// TestLeasesTellOfTheWait has requests wait for each of the reasons.
+func TestLeasesTellOfTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &fakeLauncher{launchTime: 100 * time.Millisecond}
+		s := start(t, l, Config{MaxEnvironments: 2})
+		v := fakeVersion("a", 128)
+		want := func(l *Lease, want millicent.Wait) {
+			t.Helper()
+			if l.Wait != want {
+				t.Errorf("got %+v, want %+v", l.Wait, want)
+			}
+		}
+		ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+
+		one := acquire(t, s, v)
+		want(one, millicent.Wait{For: millicent.WaitStart, Time: ms(100)})
+		time.Sleep(ms(10))
+		one.Release(false)
+		one = acquire(t, s, v)
+		want(one, millicent.Wait{})
+
+		// Leases take 10 ms: the busy one will do.
+		busy := acquireLater(t.Context(), s, v)
+		synctest.Wait()
+		time.Sleep(ms(30))
+		one.Release(false)
+		<-busy.done
+		want(busy.lease, millicent.Wait{For: millicent.WaitBusy, Time: ms(30)})
+
+		// It does not: another is launched after the time of a start.
+		late := acquireLater(t.Context(), s, v)
+		<-late.done
+		want(late.lease, millicent.Wait{For: millicent.WaitBusy, Time: ms(200), Before: ms(100)})
+
+		// The machine is full.
+		other := acquireLater(t.Context(), s, fakeVersion("b", 128))
+		synctest.Wait()
+		time.Sleep(ms(50))
+		late.lease.Release(false)
+		<-other.done
+		want(other.lease, millicent.Wait{For: millicent.WaitRoom, Time: ms(150), Before: ms(50)})
+		busy.lease.Release(false)
+		other.lease.Release(false)
+	})
+}

@@ -25,6 +25,11 @@ type Config struct {
 	// is asked at every Acquire and must answer from memory; default: 0.
 	Reserved func(tenant string) int
 
+	// Provisioned is told of a function when a version of it has got all its
+	// provisioned environments. It must neither block nor call the Scheduler;
+	// default: nobody is told.
+	Provisioned func(tenant, function string)
+
 	KeepAlive time.Duration // how long an idle environment is kept; default 10 minutes
 	QueueWait time.Duration // how long an invocation waits for room; default 5 s, negative: not at all
 	Log       *slog.Logger
@@ -93,6 +98,8 @@ type Scheduler struct {
 	hungry  *version   // the first that waits for room, as plan found last
 	alarm   *time.Timer
 	scratch []candidate
+
+	provisions provisions
 }
 
 // New returns a Scheduler. Close it.
@@ -112,6 +119,7 @@ func New(cfg Config) *Scheduler {
 	}
 	s.alarm.Stop() // until plan says when
 	s.life, s.endLife = context.WithCancel(context.Background())
+	s.provisions = newProvisions(s.life)
 	go s.watch()
 	return s
 }
@@ -156,11 +164,12 @@ func (s *Scheduler) admit(v *millicent.Version, reserved *int, pool int) (*Lease
 		return nil, nil, errStopping()
 	}
 	f := s.functionOf(v)
-	if reason := refusal(f.active, reserved, f.tenant.unreserved, pool); reason != "" {
+	covered := reserved == nil && f.provides(v)
+	if reason := refusal(f.active, reserved, f.tenant.unreserved, pool); reason != "" && !covered {
 		s.forget(f)
 		return nil, nil, millicent.Throttled(reason)
 	}
-	sl := s.takeSlot(f, reserved == nil)
+	sl := s.takeSlot(f, reserved == nil && !covered)
 	if ver := f.find(v); ver != nil && len(ver.idle) > 0 {
 		return s.lease(ver.idle[len(ver.idle)-1], sl, false, now), nil, nil
 	}
@@ -183,6 +192,8 @@ func (s *Scheduler) Retire(tenant, function string, keep func(*millicent.Version
 		e.retired = true
 		if e.state == idle {
 			s.close(e, millicent.StartUpdated)
+		} else {
+			s.disown(e)
 		}
 	}
 }
@@ -200,7 +211,7 @@ func (s *Scheduler) Snapshot() Load {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Load{
-		Launching: s.count[launching],
+		Launching: s.count[launching] + s.count[provisioning],
 		Idle:      s.count[idle],
 		Busy:      s.count[busy],
 		Closing:   s.count[closing],

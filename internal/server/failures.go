@@ -47,6 +47,10 @@ func (f *failures) Invoked(inv *millicent.Invocation, res *millicent.Result, err
 		if log := f.telling(inv, res.ErrorType); log != nil {
 			log.Info("function failed")
 		}
+	case millicent.ErrorCode(err) == millicent.CodeRecursive:
+		if log := f.telling(inv, millicent.CodeRecursive); log != nil {
+			log.Warn("loop of invocations ended", "root", inv.Root, "hops", inv.Hops)
+		}
 	case millicent.ErrorCode(err) == millicent.CodeThrottled:
 		var e *millicent.Error
 		_ = errors.As(err, &e) // it has a code
@@ -100,5 +104,15 @@ func (f *failures) forget(now time.Time) {
 	}
 	if len(f.told) >= maxFailing {
 		clear(f.told)
+	}
+}
+
+// observers are several that see everything, one after the other.
+type observers []invoke.Observer
+
+// Invoked implements invoke.Observer.
+func (o observers) Invoked(inv *millicent.Invocation, res *millicent.Result, err error) {
+	for _, next := range o {
+		next.Invoked(inv, res, err)
 	}
 }

@@ -42,6 +42,7 @@ func TestFailuresAreTold(t *testing.T) {
 		{"a", &millicent.Result{}, nil, time.Hour, ""},
 		{"a", nil, millicent.Errorf(millicent.CodeInternal, "boom"), 0, ""}, // the listener tells
 		{"a", nil, fmt.Errorf("acquire: %w", millicent.Throttled(millicent.ReasonConcurrency)), 0, `msg="invocation throttled" function=a tenant=1 id=i8 type=ConcurrentInvocationLimitExceeded`},
+		{"a", nil, millicent.Errorf(millicent.CodeRecursive, "a loop"), 0, `level=WARN msg="loop of invocations ended" function=a`},
 	} {
 		log.Reset()
 		now = now.Add(c.after)

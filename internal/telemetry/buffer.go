@@ -56,12 +56,24 @@ func (b *buffer) add(rec millicent.LogRecord) bool {
 		}
 		b.held[key] += size
 	}
+	full := b.full()
 	b.bytes += size
 	b.records = append(b.records, rec)
-	if len(b.records) == 1 {
+	if len(b.records) == 1 || b.full() != full {
 		b.signal()
 	}
 	return true
+}
+
+// full reports whether so much of the buffer is used that waiting for more is
+// over. One function alone may get there. mu is held.
+func (b *buffer) full() bool { return b.bytes > b.limit/4 }
+
+// urgent reports whether what is in the buffer should be taken at once.
+func (b *buffer) urgent() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed || b.full()
 }
 
 // take returns what is in the buffer, which goes on with spare; closed says

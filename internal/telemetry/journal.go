@@ -162,20 +162,20 @@ func (l *Logs) append(key functionKey, records []millicent.LogRecord) (written i
 		l.journals[key] = j
 	}
 	for written < len(records) {
-		l.line.Reset()
+		l.lines = l.lines[:0]
 		room := l.cfg.FileBytes - j.size()
 		n := 0
 		for written+n < len(records) {
-			before := l.line.Len()
-			l.line.encode(&records[written+n])
-			if int64(l.line.Len()) > room && (n > 0 || !j.empty()) {
-				l.line.Truncate(before)
+			before := len(l.lines)
+			l.lines = appendRecord(l.lines, &records[written+n])
+			if int64(len(l.lines)) > room && (n > 0 || !j.empty()) {
+				l.lines = l.lines[:before]
 				break
 			}
 			n++
 		}
 		if n > 0 {
-			if err := l.extend(j, l.line.Bytes()); err != nil {
+			if err := l.extend(j, l.lines); err != nil {
 				delete(l.journals, key) // look again at how the file ends
 				return written, err
 			}

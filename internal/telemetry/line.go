@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 
 	"github.com/millicent-run/millicent"
 )
@@ -58,24 +59,78 @@ func checkHeader(r io.ReaderAt) error {
 	return nil
 }
 
-// An encoder appends records to a buffer as lines.
-type encoder struct {
-	bytes.Buffer
-	json *json.Encoder
-}
-
-func newEncoder() *encoder {
-	e := new(encoder)
-	e.json = json.NewEncoder(&e.Buffer)
-	e.json.SetEscapeHTML(false)
-	return e
-}
-
-// encode appends rec. Bytes of a message that are not UTF-8 become U+FFFD.
-func (e *encoder) encode(rec *millicent.LogRecord) {
-	if err := e.json.Encode(rec); err != nil {
-		panic(err) // strings and a number, into memory
+// appendRecord appends rec as a line. Bytes of a message that are not UTF-8
+// become U+FFFD.
+func appendRecord(dst []byte, rec *millicent.LogRecord) []byte {
+	dst = appendText(append(dst, `{"tenant":`...), rec.Tenant)
+	dst = appendText(append(dst, `,"function":`...), rec.Function)
+	dst = appendText(append(dst, `,"version":`...), rec.Version)
+	dst = appendText(append(dst, `,"stream":`...), rec.Stream)
+	if rec.Invocation != "" {
+		dst = appendText(append(dst, `,"invocation":`...), rec.Invocation)
 	}
+	dst = strconv.AppendInt(append(dst, `,"time":`...), rec.Time, 10)
+	dst = appendText(append(dst, `,"message":`...), rec.Message)
+	if rec.Delay != nil {
+		dst = appendDelay(append(dst, `,"delay":`...), rec.Delay)
+	}
+	return append(dst, '}', '\n')
+}
+
+// appendDelay appends d as JSON: few records have one.
+func appendDelay(dst []byte, d *millicent.Delay) []byte {
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return append(dst, b...)
+}
+
+// appendText appends s as JSON. Most texts are plain, and to have each one
+// looked at by reflection takes longer than to write it.
+func appendText(dst []byte, s string) []byte {
+	before := len(dst)
+	dst = append(dst, '"')
+	plain := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
+			continue
+		}
+		escape := escapeOf(c)
+		if escape == 0 {
+			return appendMarshalled(dst[:before], s)
+		}
+		dst = append(append(dst, s[plain:i]...), '\\', escape)
+		plain = i + 1
+	}
+	return append(append(dst, s[plain:]...), '"')
+}
+
+// escapeOf returns the letter that JSON has for a character, or 0.
+func escapeOf(c byte) byte {
+	switch c {
+	case '"', '\\':
+		return c
+	case '\t':
+		return 't'
+	case '\n':
+		return 'n'
+	case '\r':
+		return 'r'
+	}
+	return 0
+}
+
+// appendMarshalled appends s as encoding/json writes it.
+func appendMarshalled(dst []byte, s string) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic(err) // a string, into memory
+	}
+	return append(dst, bytes.TrimSuffix(b.Bytes(), []byte("\n"))...)
 }
 
 // decodeLine reads a record's line, without its newline.

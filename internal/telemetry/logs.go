@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,10 @@ func (cfg LogsConfig) withDefaults() LogsConfig {
 	return cfg
 }
 
+// gatherTime is how long records wait for others to be written with them, as
+// long as there is room for more.
+const gatherTime = 50 * time.Millisecond
+
 // Logs keeps the functions' log records in files, bounded in size and age. It
 // is safe for concurrent use.
 type Logs struct {
@@ -46,7 +51,9 @@ type Logs struct {
 	syncs  chan chan struct{} // asks the writer to write all, and to close the answer
 	done   chan struct{}      // closed when the writer has ended
 
-	line  *encoder              // the writer's
+	searching chan struct{} // holds a token while an invocation is searched for
+
+	lines []byte                // the writer's
 	spare []millicent.LogRecord // the writer's, for the buffer to go on with
 	told  time.Time             // the writer's: when it last complained of the disk
 
@@ -77,7 +84,7 @@ func NewLogs(cfg LogsConfig) (*Logs, error) {
 		buffer:    newSharedBuffer(cfg.BufferBytes),
 		syncs:     make(chan chan struct{}),
 		done:      make(chan struct{}),
-		line:      newEncoder(),
+		searching: make(chan struct{}, 1),
 		journals:  make(map[functionKey]*journal),
 		followers: make(map[functionKey][]*buffer),
 	}
@@ -108,13 +115,21 @@ func (l *Logs) run() {
 	l.sweep(time.Now())
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	gathered := time.NewTimer(gatherTime)
+	defer gathered.Stop()
 	for {
 		select {
 		case <-l.buffer.wake:
+			if !l.buffer.urgent() {
+				gathered.Reset(gatherTime)
+				continue
+			}
 			if closed := l.flush(); closed {
 				l.endFollowers()
 				return
 			}
+		case <-gathered.C:
+			l.flush()
 		case written := <-l.syncs:
 			l.flush()
 			close(written)
@@ -131,9 +146,9 @@ func (l *Logs) run() {
 // nothing comes after it.
 func (l *Logs) flush() (closed bool) {
 	records, closed := l.buffer.take(l.spare)
-	slices.SortStableFunc(records, func(a, b millicent.LogRecord) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Function, b.Function))
-	})
+	if !slices.IsSortedFunc(records, byFunction) { // those of a busy one mostly are
+		slices.SortStableFunc(records, byFunction)
+	}
 	for rest := records; len(rest) > 0; {
 		key, n := keyOf(&rest[0]), 1
 		for n < len(rest) && keyOf(&rest[n]) == key {
@@ -152,6 +167,13 @@ func (l *Logs) flush() (closed bool) {
 		}
 	}
 	return closed
+}
+
+func byFunction(a, b millicent.LogRecord) int {
+	if c := strings.Compare(a.Tenant, b.Tenant); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Function, b.Function)
 }
 
 // complainEvery is the least time between two complaints about the disk.

@@ -44,6 +44,12 @@ func TestMetrics(t *testing.T) {
 	m := NewMetrics(func() Load {
 		return Load{Launching: 1, Idle: 2, Busy: 3, Closing: 4, MemoryMB: 1280, Waiting: 5}
 	})
+	m.CountStock(func() Stock {
+		return Stock{Sandboxes: map[string]int{"python3.12": 6, "bare": 7}, Changing: 8, Zygotes: 9}
+	})
+	m.CountProvisioned(func() Provisioned {
+		return Provisioned{Requested: 10, Allocated: 11, Available: 12, Invocations: 13, Spillovers: 14}
+	})
 	inv := &millicent.Invocation{Function: "hello"}
 	m.Invoked(inv, &millicent.Result{Usage: millicent.Usage{Cold: true, Init: 80 * time.Millisecond, Duration: 2 * time.Millisecond}}, nil)
 	m.Invoked(inv, &millicent.Result{Usage: millicent.Usage{Duration: 2 * time.Second}}, nil)
@@ -75,6 +81,15 @@ func TestMetrics(t *testing.T) {
 		`millicent_environments{state="closing"} 4`,
 		`millicent_environments_memory_bytes 1.34217728e+09`,
 		`millicent_waiting_invocations 5`,
+		`millicent_prepared_sandboxes{kind="python3.12"} 6`,
+		`millicent_prepared_sandboxes{kind="bare"} 7`,
+		`millicent_changing_sandboxes 8`,
+		`millicent_zygotes 9`,
+		`millicent_provisioned_environments{state="requested"} 10`,
+		`millicent_provisioned_environments{state="allocated"} 11`,
+		`millicent_provisioned_environments{state="available"} 12`,
+		`millicent_provisioned_invocations_total 13`,
+		`millicent_provisioned_spillovers_total 14`,
 		`go_goroutines `,
 		`process_open_fds `,
 	} {

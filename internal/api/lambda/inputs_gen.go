@@ -93,6 +93,10 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeFunctionUrlQualifier},
 	}}
+	shapeDeleteProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+	}}
 	shapeDurableConfig = shape{kind: kindStructure, members: []member{
 		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
 		{name: "RetentionPeriodInDays", shape: &shapeRetentionPeriodInDays},
@@ -132,6 +136,9 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
+	shapeGetFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
+	}}
 	shapeGetFunctionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
@@ -143,6 +150,10 @@ var (
 	shapeGetPolicyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+	}}
+	shapeGetProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
 	}}
 	shapeImageConfig = shape{kind: kindStructure, members: []member{
 		{name: "EntryPoint", shape: &shapeStringList},
@@ -185,6 +196,11 @@ var (
 		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
 		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxListItems},
 	}}
+	shapeListProvisionedConcurrencyConfigsRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
+		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxProvisionedConcurrencyConfigListItems},
+	}}
 	shapeListTagsRequest = shape{kind: kindStructure, members: []member{
 		{name: "Resource", in: inURI, key: "Resource", required: true, shape: &shapeTaggableResource},
 	}}
@@ -209,6 +225,15 @@ var (
 	shapePutFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "ReservedConcurrentExecutions", required: true, shape: &shapeReservedConcurrentExecutions},
+	}}
+	shapePutFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
+		{name: "RecursiveLoop", required: true, shape: &shapeRecursiveLoop},
+	}}
+	shapePutProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+		{name: "ProvisionedConcurrentExecutions", required: true, shape: &shapePositiveInteger},
 	}}
 	shapeRemovePermissionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},

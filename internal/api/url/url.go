@@ -138,7 +138,7 @@ func (h *Handler) invoke(r *http.Request, f *millicent.Function, u *millicent.Fu
 		Event: event, TraceID: req.TraceID, Received: now,
 	}
 	if c, ok := millicent.CallerFrom(r.Context()); ok {
-		inv.Root, inv.Hops = c.Root, c.Hops+1
+		inv.Lineage = c.Causes()
 	}
 	return h.cfg.Invoker.Invoke(r.Context(), inv)
 }

@@ -60,7 +60,7 @@ func TestServe(t *testing.T) {
 	p := answering(`{"statusCode":201,"headers":{"x-a":"b"},"cookies":["c=1","d=2"],"body":"made"}`)
 	p.url.Qualifier = "live"
 	r := newRequest("POST", "/x")
-	r = r.WithContext(millicent.WithCaller(millicent.WithRequestID(r.Context(), "id-1"), millicent.Caller{Tenant: "000000000000", Root: "root", Hops: 2}))
+	r = r.WithContext(millicent.WithCaller(millicent.WithRequestID(r.Context(), "id-1"), millicent.Caller{Tenant: "000000000000", Lineage: millicent.Lineage{Root: "root", Hops: 2}}))
 	resp, body, err := p.serve(t, r)
 	if err != nil || resp.StatusCode != 201 || body != "made" || resp.Header.Get("X-A") != "b" || resp.Header.Get("Content-Length") != "4" {
 		t.Errorf("got %d %v %q, error %v", resp.StatusCode, resp.Header, body, err)

@@ -18,6 +18,11 @@ var nouns = []noun{
 	{"concurrency_gen.go", []string{
 		"PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "GetAccountSettings",
 	}},
+	{"recursion_gen.go", []string{"PutFunctionRecursionConfig", "GetFunctionRecursionConfig"}},
+	{"provisioned_gen.go", []string{
+		"PutProvisionedConcurrencyConfig", "GetProvisionedConcurrencyConfig",
+		"DeleteProvisionedConcurrencyConfig", "ListProvisionedConcurrencyConfigs",
+	}},
 	{"url_gen.go", []string{
 		"CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig",
 		"DeleteFunctionUrlConfig", "ListFunctionUrlConfigs",

@@ -2,10 +2,11 @@
 
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
-E (error) and F (the function could not be loaded); I, an invocation, comes
-back: four bytes of length, so much JSON about it, the event. A stem, a process
-that is booted before it is known for which function, gets W, tries what it
-can, says B and gets A, its assignment: both are JSON.
+E (error), F (the function could not be loaded) and D (what its code was
+compiled to is of no use); I, an invocation, comes back: four bytes of length,
+so much JSON about it, the event. A stem, a process that is booted before it is
+known for which function, gets W, tries what it can, says B and gets A, its
+assignment: both are JSON.
 
 A process whose initialised state is to be kept sends it in parts, P, before
 its first N. A stem that is to become a copy of it gets S in place of A, says
@@ -30,6 +31,7 @@ _NEXT = _HEADER.pack(1, ord("N"))
 _BOOTED = _HEADER.pack(1, ord("B"))
 _GIVE = _HEADER.pack(1, ord("G"))
 _RESTORED = _HEADER.pack(1, ord("O"))
+_REFUSED = _HEADER.pack(1, ord("D"))
 
 _scan = JSONDecoder().scan_once
 _read = os.read
@@ -83,6 +85,10 @@ class Link:
     def hooks(self):
         """Say that from now on the function's own hooks run."""
         self._send(_RESTORED)
+
+    def refuse(self):
+        """Say that what the function's code was compiled to is of no use."""
+        self._send(_REFUSED)
 
     def _document(self, expected):
         return self._read(expected, *self._receive())

@@ -9,7 +9,7 @@ import os
 import sys
 from time import tzset
 
-from . import forget, payload
+from . import compiled, forget, payload
 from .context import LambdaContext
 from .handler import Fault, load
 from .output import Output, flush, unbuffer
@@ -62,14 +62,19 @@ def run():
 def serve(link):
     """Serve the function that the environment names, by a link if not None."""
     keep = _environ.pop("_MILLICENT_SNAPSHOT", "")
+    file = _environ.pop("_MILLICENT_COMPILED", "")
     settings = Settings(_environ)
     output = Output(_environ)
     current = Current()
     unbuffer()
     _lay_out_path(settings)
     _watch_logging(output, current)
+    if file and link:
+        compiled.install(file, settings.task_root)
     runtime = Runtime(settings, output, current, link)
     runtime.init()
+    if compiled.refused:
+        link.refuse()
     if keep:
         runtime.snapshot()
     while True:
@@ -157,7 +162,8 @@ class Runtime:
             kind, error = failed.args
             document = self._explain(error, "")[1]
         else:
-            _environ.pop("_LAMBDA_TELEMETRY_LOG_FD", None)  # as it was before
+            for name in ("_LAMBDA_TELEMETRY_LOG_FD", "_MILLICENT_COMPILED"):  # as it was before
+                _environ.pop(name, None)
             self._settings = Settings(_environ)
             self._pid = _getpid()
             return

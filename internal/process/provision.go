@@ -1,0 +1,49 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+// provisionedInitLimit is of the Init phase of an environment that no
+// invocation waits for.
+const provisionedInitLimit = 15 * time.Minute
+
+// limit returns how long an Init phase may take.
+func (k initialization) limit() time.Duration {
+	if k == provisioned {
+		return provisionedInitLimit
+	}
+	return initLimit
+}
+
+// Provision implements millicent.Provisioner.
+func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	e, f, err := l.start(ctx, provisioned, v)
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		return nil, errors.Join(&millicent.Error{
+			Code:    millicent.CodeInitFailed,
+			Message: "The function could not be initialised.",
+			Err:     errors.New(f.reportedType()),
+		}, e.Close())
+	}
+	e.cold = false // whoever comes first has waited for nothing
+	return e, nil
+}
+
+// Initialised reports whether a runtime waits for the next event.
+func (e *environment) Initialised() bool {
+	select {
+	case e.slot <- struct{}{}:
+		defer func() { <-e.slot }()
+	default:
+		return true // it is in use
+	}
+	return e.run != nil && !e.run.gone() && e.ctx.Err() == nil && !isClosed(e.box.Done())
+}
