@@ -72,7 +72,7 @@ type environment struct {
 
 	restored, restoredBilled time.Duration // what the start from a snapshot took
 
-	broken error         // the sandbox cannot be used any more
+	broken error // the sandbox cannot be used any more
 
 	measured time.Time // when peak was
 	peak     int       // memory in MB

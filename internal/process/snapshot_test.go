@@ -88,7 +88,9 @@ func TestRestoredEnvironmentsWorkAndEndAsOthers(t *testing.T) {
 	e.answers(`{"do":"count"}`, "2")
 	e.failsWith(`{"do":"exit","code":7}`, "Runtime.ExitError", "Runtime exited with error: exit status 7")
 	e.answers(`{"do":"count"}`, "1")
-	if res := fromSnapshot(t, l, v).invoke(`{"do":"allocate","mb":600}`); res.ErrorType != "Runtime.OutOfMemory" {
+	small := *v
+	small.MemoryMB = 128
+	if res := fromSnapshot(t, l, &small).invoke(`{"do":"allocate","mb":256}`); res.ErrorType != "Runtime.OutOfMemory" {
 		t.Errorf("got %s (%s)", res.Payload, res.ErrorType)
 	}
 }
