@@ -30,7 +30,7 @@ _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _LANDLOCK_RESTRICT_SELF, _CLOSE_RANGE = 446, 436
 _MOST_FILES = 64
 _ASIDE = 512  # descriptors from here on are free for a moment
-_TELL = 5  # the descriptor by which a child tells of itself, behind those of a stem
+_TELL = 6  # the descriptor by which a child tells of itself, behind those of a stem
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _scan = JSONDecoder().scan_once
@@ -136,7 +136,7 @@ def _leave_nothing_behind():
 
 
 def _enter(request, files, seccomp):
-    pid1, tell, output, frames, link, *rest = files
+    pid1, tell, output, frames, told, say, *rest = files
     rules = rest.pop(0) if request["rules"] else -1
     for group in rest:
         os.write(group, b"0")
@@ -147,7 +147,7 @@ def _enter(request, files, seccomp):
     for limit in request["limits"]:
         _limit(limit["Resource"], limit["Value"])
     null = os.open("/dev/null", os.O_RDWR)
-    _place([null, output, output, frames, link, tell, rules])
+    _place([null, output, output, frames, told, say, tell, rules])
     _drop(request["uid"])
     if request["rules"]:
         _system_call(_LANDLOCK_RESTRICT_SELF, _TELL + 1, 0)
