@@ -89,9 +89,11 @@ def serve(requests, home):
             except BaseException as error:
                 _fail(error, tell)
         _call(_libc.setns, home, _NEWPID)
+        # The server hears the end of what the child tells when nobody holds
+        # it any more: not before the stem is pid 1's to wait for.
+        os.waitpid(child, 0)
         for fd in files:
             os.close(fd)
-        os.waitpid(child, 0)
 
 
 def _fail(error, tell):
