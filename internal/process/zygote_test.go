@@ -171,12 +171,12 @@ func TestZygoteEndsWithItsServer(t *testing.T) {
 	l, v := languageProbe(t, "python3.12", pooling)
 	fromStem(t, l, v)
 	z := zygoteOf(t, l, v.Runtime)
+	ended := z.process().Done()
 	z.mu.Lock()
 	z.conn.Close()
-	z.conn = nil
 	z.mu.Unlock()
 	select {
-	case <-z.process().Done():
+	case <-ended:
 	case <-time.After(testWait):
 		t.Error("it goes on")
 	}
