@@ -83,8 +83,10 @@ type startWire struct {
 	Init        micros     `json:"initUs"`
 	Total       micros     `json:"totalUs"` // for readers; follows from the others
 	FirstByte   micros     `json:"firstByteUs,omitzero"`
+	Compiled    bool       `json:"compiled,omitempty"`
 	Memory      int64      `json:"memoryBytes,omitempty"`
 	Environment string     `json:"environment,omitempty"`
+	Runtime     string     `json:"runtime,omitempty"`
 	Others      int        `json:"others,omitempty"`
 	Gone        micros     `json:"goneUs,omitzero"`
 	For         string     `json:"for,omitempty"`
@@ -96,7 +98,7 @@ func (r StartRecord) MarshalJSON() ([]byte, error) {
 		Cause: r.Cause, From: r.From,
 		Acquire: micros(r.Acquire), Attach: micros(r.Attach), Boot: micros(r.Boot), Init: micros(r.Init),
 		Total: micros(r.Total()), FirstByte: micros(r.FirstByte),
-		Memory: r.Memory, Environment: r.Environment, Others: r.Others, Gone: micros(r.Gone), For: r.For,
+		Compiled: r.Compiled, Memory: r.Memory, Environment: r.Environment, Runtime: r.Runtime, Others: r.Others, Gone: micros(r.Gone), For: r.For,
 	})
 }
 
@@ -110,7 +112,7 @@ func (r *StartRecord) UnmarshalJSON(b []byte) error {
 		Cause: in.Cause, From: in.From,
 		Acquire: time.Duration(in.Acquire), Attach: time.Duration(in.Attach),
 		Boot: time.Duration(in.Boot), Init: time.Duration(in.Init), FirstByte: time.Duration(in.FirstByte),
-		Memory: in.Memory, Environment: in.Environment, Others: in.Others, Gone: time.Duration(in.Gone), For: in.For,
+		Compiled: in.Compiled, Memory: in.Memory, Environment: in.Environment, Runtime: in.Runtime, Others: in.Others, Gone: time.Duration(in.Gone), For: in.For,
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func TestDelayTravels(t *testing.T) {
 		Start: &StartRecord{
 			Cause: StartAfterEviction, From: FromRuntime, Acquire: 1 * time.Microsecond, Attach: 2 * time.Microsecond,
 			Boot: 3 * time.Microsecond, Init: 4 * time.Microsecond, FirstByte: 5 * time.Microsecond, Memory: 6,
-			Environment: "2026/11/23/[1]00", Others: 7, Gone: 8 * time.Second, For: "other",
+			Environment: "2026/11/23/[1]00", Runtime: "python3.13", Others: 7, Gone: 8 * time.Second, For: "other",
 		},
 	}
 	b, err := json.Marshal(want)
@@ -21,7 +21,7 @@ func TestDelayTravels(t *testing.T) {
 	}
 	const wire = `{"wait":{"for":"room","timeUs":1500,"beforeUs":700},"start":{"cause":"after-eviction","from":"runtime",` +
 		`"acquireUs":1,"attachUs":2,"bootUs":3,"initUs":4,"totalUs":10,"firstByteUs":5,"memoryBytes":6,` +
-		`"environment":"2026/11/23/[1]00","others":7,"goneUs":8000000,"for":"other"}}`
+		`"environment":"2026/11/23/[1]00","runtime":"python3.13","others":7,"goneUs":8000000,"for":"other"}}`
 	if string(b) != wire {
 		t.Errorf("got  %s\nwant %s", b, wire)
 	}

@@ -49,6 +49,27 @@ type Environment interface {
 	Close() error
 }
 
+// A Freezer is an Environment that can stand still while no invocation runs,
+// as environments on Lambda do.
+type Freezer interface {
+	Environment
+
+	// Freeze stops all that runs in the environment where it stands, until the
+	// next Invoke or Close, and reports whether it has. It has not where the
+	// runtime is still at work after its answer, which it may be until the
+	// invocation's deadline, or where Invoke or Close came before the end of
+	// Freeze: these call it off. The time for which an environment was frozen
+	// is not an invocation's. An error that is errors.ErrUnsupported means that
+	// this machine cannot freeze.
+	Freeze(ctx context.Context) (frozen bool, err error)
+
+	// GiveBack frees memory that the environment can do without and get back
+	// by itself, such as pages of files, and returns about how many bytes that
+	// was. It may be called at any time, and is meant for when memory is
+	// short: what was freed the next invocation has to read again.
+	GiveBack() (bytes int64, err error)
+}
+
 // A LogRecord is one event in a function's log: a line of the function or of
 // the platform.
 type LogRecord struct {

@@ -37,6 +37,11 @@ type Function struct {
 	// otherwise; see [Lineage.Loops].
 	Recursive bool `json:"recursive,omitempty"`
 
+	// Provisioned holds the wishes for provisioned concurrency, by qualifier:
+	// the number of a published version, or an alias. A version is concerned
+	// by one of them at most.
+	Provisioned map[string]*Provisioned `json:"provisioned,omitempty"`
+
 	// Egress narrows where the function may connect to; nil leaves the
 	// server's policy as it is.
 	Egress []string `json:"egress,omitempty"`
@@ -58,6 +63,11 @@ func (f *Function) Clone() *Function {
 	c.Aliases = maps.Clone(f.Aliases)
 	for name, a := range c.Aliases {
 		c.Aliases[name] = a.Clone()
+	}
+	c.Provisioned = maps.Clone(f.Provisioned)
+	for q, p := range c.Provisioned {
+		clone := *p
+		c.Provisioned[q] = &clone
 	}
 	c.Policies = maps.Clone(f.Policies)
 	for q, statements := range c.Policies {

@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"internal/natsd":                {},
 	"internal/egress":               {"."},
 	"internal/store":                {"."},
+	"internal/queue":                {"."},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
@@ -58,7 +59,7 @@ var imports = map[string][]string{
 	// The whole.
 	"internal/server":   {"*"},
 	"cmd/millicent":     {".", "client", "internal/server"},
-	"e2e":               {},
+	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
 }
@@ -69,6 +70,7 @@ var testImports = map[string][]string{
 	"internal/api/lambda": {"internal/scheduler", "internal/natsd"},
 	"internal/api/native": {"internal/natsd"},
 	"internal/store":      {"internal/natsd"},
+	"internal/queue":      {"internal/natsd"},
 	"internal/invoke":     {"internal/natsd"},
 	"client":              {"internal/server"},
 }

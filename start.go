@@ -18,6 +18,7 @@ const (
 	StartAfterFailure  StartCause = "after-failure"  // the last one had broken
 	StartAfterTimeout  StartCause = "after-timeout"  // the runtime had been stopped at the function's timeout
 	StartUpdated       StartCause = "updated"        // the last one ran other code or another configuration
+	StartProvisioned   StartCause = "provisioned"    // nobody waited: it was to be ready before
 )
 
 // A StartRecord tells how an execution environment started: why, from what,
@@ -32,9 +33,12 @@ type StartRecord struct {
 	Init      time.Duration // until the function was initialised
 	FirstByte time.Duration // from the event handed over to its answer
 
+	Compiled bool // the code of its package had been compiled before
+
 	Memory int64 // the most bytes that it held until its first answer; zero where unknown
 
 	Environment string        // its log stream
+	Runtime     string        // such as python3.13
 	Others      int           // environments that the version had when the start began
 	Gone        time.Duration // since the version's last environment had ended; zero where there was none
 	For         string        // of an eviction: the function that the room went to, if it is the same tenant's

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,13 +16,61 @@ import (
 	"time"
 )
 
-// A footprint is what a server holds of the machine.
+// A footprint is what a server holds of the machine, but for its stock.
 type footprint struct {
 	processes int // below the server
 	mounts    int // in its mount table
 	cgroups   int // of its environments, in all hierarchies
 	loops     int // loop devices with an image in its data directory
 	files     int // descriptors of the server
+}
+
+// A stock is how many sandboxes a server has prepared for starts to come, as
+// its metrics tell.
+type stock struct {
+	bare, booted, zygotes int
+	changing              int // that are being prepared or given up
+}
+
+// readStock finds the stock in the text of /metrics.
+func readStock(metrics string) (st stock) {
+	for line := range strings.Lines(metrics) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			continue // a comment, or no count
+		}
+		switch kind, prepared := strings.CutPrefix(name, "millicent_prepared_sandboxes"); {
+		case prepared && kind == `{kind="bare"}`:
+			st.bare += n
+		case prepared:
+			st.booted += n
+		case name == "millicent_zygotes":
+			st.zygotes = n
+		case name == "millicent_changing_sandboxes":
+			st.changing = n
+		}
+	}
+	return st
+}
+
+// footprint is what a stock takes, in as many hierarchies of cgroups: the same
+// as e2e/millicenttest says of it.
+func (st stock) footprint(hierarchies int) footprint {
+	sandboxes := st.bare + st.booted + st.zygotes
+	return footprint{
+		processes: st.bare + 2*st.booted + 2*st.zygotes,
+		cgroups:   sandboxes * hierarchies,
+		loops:     sandboxes,
+		files:     sandboxes + 8*st.bare + 11*st.booted + 5*st.zygotes,
+	}
+}
+
+// without returns what f is without another.
+func (f footprint) without(o footprint) footprint {
+	return footprint{
+		f.processes - o.processes, f.mounts - o.mounts, f.cgroups - o.cgroups, f.loops - o.loops, f.files - o.files,
+	}
 }
 
 // spareFiles is how many descriptors may be there for connections that are
@@ -33,41 +83,85 @@ func (f footprint) beyond(base footprint) int {
 		max(0, f.loops-base.loops) + max(0, f.files-base.files-spareFiles)
 }
 
-// footprint counts what the server holds now.
-func (s *server) footprint() (footprint, error) {
+// stableTime is how long to wait for a moment in which the stock does not
+// change.
+const stableTime = 20 * time.Second
+
+// footprint counts what the server holds but for its stock, at a moment at
+// which that does not change; when there is none for long, at any.
+func (s *server) footprint(ctx context.Context) (footprint, error) {
+	for end := time.Now().Add(stableTime); ; {
+		before, err := s.stock(ctx)
+		if err != nil {
+			return footprint{}, err
+		}
+		f, hierarchies, err := s.hold()
+		if err != nil {
+			return footprint{}, err
+		}
+		after, err := s.stock(ctx)
+		if err != nil {
+			return footprint{}, err
+		}
+		if after == before && after.changing == 0 || time.Now().After(end) {
+			return f.without(after.footprint(hierarchies)), nil
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return footprint{}, err
+		}
+	}
+}
+
+// stock asks the server for its stock.
+func (s *server) stock(ctx context.Context) (stock, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/metrics", nil)
+	if err != nil {
+		return stock{}, err
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return stock{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return readStock(string(text)), err
+}
+
+// hold counts what the server holds now, its stock included, and in how many
+// hierarchies its cgroups are.
+func (s *server) hold() (f footprint, hierarchies int, err error) {
 	proc := fmt.Sprintf("/proc/%d", s.pid())
 	mounts, err := os.ReadFile(proc + "/mountinfo")
 	if err != nil {
-		return footprint{}, err
+		return f, 0, err
 	}
 	files, err := os.ReadDir(proc + "/fd")
 	if err != nil {
-		return footprint{}, err
+		return f, 0, err
 	}
 	below, err := descendants(s.pid())
 	if err != nil {
-		return footprint{}, err
+		return f, 0, err
 	}
 	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	if err != nil {
-		return footprint{}, err
+		return f, 0, err
 	}
-	f := footprint{
-		processes: len(below), mounts: bytes.Count(mounts, []byte("\n")), cgroups: cgroupsOf(s.data), files: len(files),
-	}
+	f = footprint{processes: len(below), mounts: bytes.Count(mounts, []byte("\n")), files: len(files)}
+	hierarchies, f.cgroups = cgroupsOf(s.data)
 	for _, name := range loops {
 		if image, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(image), s.data) {
 			f.loops++
 		}
 	}
-	return f, nil
+	return f, hierarchies, nil
 }
 
 // settle waits until the server holds no more than base, for limit at most,
 // and returns what it holds then.
 func (s *server) settle(ctx context.Context, base footprint, limit time.Duration) (footprint, error) {
 	for end := time.Now().Add(limit); ; {
-		now, err := s.footprint()
+		now, err := s.footprint(ctx)
 		if err != nil || now.beyond(base) == 0 || time.Now().After(end) {
 			return now, err
 		}
@@ -119,22 +213,24 @@ func pids() ([]int, error) {
 	return all, nil
 }
 
-// cgroupsOf counts the directories of a server's environments, whose parent
-// bears a name made of the data directory's.
-func cgroupsOf(data string) (count int) {
+// cgroupsOf counts the hierarchies in which a server has a directory, whose
+// name is made of the data directory's, and the directories of its
+// environments below these.
+func cgroupsOf(data string) (hierarchies, below int) {
 	sum := sha256.Sum256([]byte(data))
 	name := "millicent-" + hex.EncodeToString(sum[:6])
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // removed meanwhile
-		}
-		if d.IsDir() && filepath.Base(filepath.Dir(path)) == name {
-			count++
+		switch {
+		case err != nil || !d.IsDir(): // removed meanwhile
+		case d.Name() == name:
+			hierarchies++
+		case filepath.Base(filepath.Dir(path)) == name:
+			below++
 			return fs.SkipDir
 		}
 		return nil
 	})
-	return count
+	return hierarchies, below
 }
 
 // A holding is the memory that processes hold, in MB.

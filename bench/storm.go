@@ -116,7 +116,7 @@ func (b *bench) sustained(ctx context.Context) (err error) {
 	if err := sleep(ctx, 4*sustainedKeepAlive); err != nil {
 		return err
 	}
-	base, err := s.footprint()
+	base, err := s.footprint(ctx)
 	if err != nil {
 		return err
 	}

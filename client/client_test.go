@@ -441,6 +441,31 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+func TestExplain(t *testing.T) {
+	c, requests := answering(t, 200, nil, `{"requestId":"i","function":"a","report":{"durationMs":2},"delay":{"start":{"cause":"first","initUs":7}}}`)
+	e, err := c.Explain(t.Context(), "i/x", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Function != "a" || e.Report.DurationMs != 2 || e.Delay.Start.Cause != millicent.StartFirst || e.Delay.Start.Init != 7*time.Microsecond {
+		t.Errorf("got %+v", e)
+	}
+	if got, want := (<-requests).URI, "/_millicent/invocations/i%2Fx?function=a"; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
+func TestStarts(t *testing.T) {
+	c, requests := answering(t, 200, nil, `{"starts":[{"requestId":"i"},{"requestId":"j"}]}`)
+	list, err := c.Starts(t.Context(), "", 5)
+	if err != nil || len(list) != 2 || list[1].Invocation != "j" {
+		t.Errorf("got %+v, %v", list, err)
+	}
+	if got, want := (<-requests).URI, "/_millicent/starts?limit=5"; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
 func TestPathURL(t *testing.T) {
 	c := newClient(t, Config{Endpoint: "http://127.0.0.1:4567/"})
 	got := c.PathURL(&FunctionURL{FunctionURL: "http://abc123.lambda-url.us-east-1.localhost:4567/"})

@@ -112,6 +112,40 @@ func egressPath(function string) string {
 	return "/_millicent/functions/" + url.PathEscape(function) + "/egress"
 }
 
+// Explain returns how an invocation went. The function may be empty; to name
+// it finds an old invocation sooner.
+func (c *Client) Explain(ctx context.Context, invocation, function string) (*millicent.Explanation, error) {
+	out := new(millicent.Explanation)
+	err := c.call(ctx, http.MethodGet, "/_millicent/invocations/"+url.PathEscape(invocation), named(function), nil, out)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Starts returns the latest invocations that something had to be started for,
+// of a function unless that is empty, at most limit; zero is the server's
+// default.
+func (c *Client) Starts(ctx context.Context, function string, limit int) ([]millicent.Explanation, error) {
+	query := named(function)
+	if limit > 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	var out struct {
+		Starts []millicent.Explanation `json:"starts"`
+	}
+	err := c.call(ctx, http.MethodGet, "/_millicent/starts", query, nil, &out)
+	return out.Starts, err
+}
+
+func named(function string) url.Values {
+	query := url.Values{}
+	if function != "" {
+		query.Set("function", function)
+	}
+	return query
+}
+
 // LogQuery selects log records.
 type LogQuery struct {
 	Function string

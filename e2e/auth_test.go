@@ -14,10 +14,13 @@ import (
 
 // withKey makes an access key through the admin socket and signs with it from
 // now on.
-func (s *server) withKey(t *testing.T) {
+func (s *server) withKey(t *testing.T) { s.withKeyOf(t, "000000000000") }
+
+// withKeyOf is withKey for a key of another account.
+func (s *server) withKeyOf(t *testing.T, account string) {
 	t.Helper()
 	var key struct{ ID, Secret string }
-	out := s.mustCLI("keys", "create", "--data", s.data, "--json")
+	out := s.mustCLI("keys", "create", "--data", s.data, "--account", account, "--json")
 	if err := json.Unmarshal([]byte(out), &key); err != nil || key.ID == "" || key.Secret == "" {
 		t.Fatalf("keys create printed %s (%v)", out, err)
 	}

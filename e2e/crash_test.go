@@ -81,7 +81,7 @@ func deploy(ctx context.Context, s *server, name string, k int) (string, error) 
 // invokes: whatever it acknowledged is there afterwards, and no orphan is left.
 func TestKillNine(t *testing.T) {
 	s := up(t)
-	fresh := s.cgroups() + s.loops() // what a server holds that has run nothing
+	fresh := s.footprint() // what a server holds that has run nothing
 	s.create(&lambda.CreateFunctionInput{
 		FunctionName: aws.String("steady"), Runtime: types.RuntimePython311, Handler: aws.String("app.handler"),
 		Code: &types.FunctionCode{ZipFile: zipOf(t, map[string]string{"app.py": pythonEcho})},
@@ -115,8 +115,8 @@ func TestKillNine(t *testing.T) {
 		if left := orphans(t, before, 10*time.Second); len(left) > 0 {
 			t.Fatalf("round %d: orphans after restart: %v", round, describe(left))
 		}
-		if n := s.cgroups() + s.loops(); n > fresh {
-			t.Fatalf("round %d: %d cgroups and loop devices after restart, before any invocation; a fresh server has %d", round, n, fresh)
+		if f := s.footprint(); f.Processes > 0 || f.Cgroups > fresh.Cgroups || f.Loops > fresh.Loops {
+			t.Fatalf("round %d: %+v beside %+v after restart, before any invocation; a fresh server has %+v", round, f, s.stock(), fresh)
 		}
 		l.check(t, s)
 	}
@@ -131,8 +131,8 @@ func TestKillNine(t *testing.T) {
 		break
 	}
 	s.stop()
-	if n := s.cgroups() + s.loops(); n > 0 {
-		t.Errorf("%d cgroups and loop devices left behind", n)
+	if _, n := s.cgroups(); n+s.loops() > 0 {
+		t.Errorf("%d cgroups and %d loop devices left behind", n, s.loops())
 	}
 }
 

@@ -12,25 +12,60 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millicent-run/millicent/e2e/millicenttest"
 )
 
-// A footprint is what a server holds of the machine.
+// A footprint is what a server holds of the machine, but for its stock: the
+// sandboxes that it has prepared for starts to come, and what belongs to them.
 type footprint struct {
 	Processes  int // descendants of the server
 	Mounts     int // in the server's mount table
 	Cgroups    int // directories of its environments, in all hierarchies
 	Loops      int // loop devices with a backing file in its data directory
-	FDs        int // of the server
+	FDs        int // of the server, without those of the disks
 	Goroutines int // of the server
 }
 
-// footprint counts what is there with the server.
+// stableTime is how long to wait for a moment in which the stock does not
+// change.
+const stableTime = 20 * time.Second
+
+// footprint counts what is there with the server, at a moment at which its
+// stock does not change; when there is none for long, at any.
 func (s *server) footprint() footprint {
 	s.t.Helper()
+	for deadline := time.Now().Add(stableTime); ; time.Sleep(10 * time.Millisecond) {
+		before := s.stock()
+		f := s.hold()
+		after := s.stock()
+		if after == before && after.Changing == 0 || time.Now().After(deadline) {
+			hierarchies, _ := s.cgroups()
+			f.Processes -= after.Processes()
+			f.Cgroups -= after.Sandboxes() * hierarchies
+			f.Loops -= after.Sandboxes()
+			f.FDs -= after.FDs() + after.Sandboxes()
+			f.Goroutines -= after.Goroutines()
+			return f
+		}
+	}
+}
+
+// stock asks the server for its stock.
+func (s *server) stock() millicenttest.Stock {
+	s.t.Helper()
+	_, metrics := s.get("/metrics")
+	return millicenttest.ReadStock(metrics)
+}
+
+// hold counts what the server holds now, its stock included.
+func (s *server) hold() footprint {
+	s.t.Helper()
+	_, cgroups := s.cgroups()
 	f := footprint{
 		Processes: len(s.descendants()),
 		Mounts:    lines(s.t, fmt.Sprintf("/proc/%d/mountinfo", s.pid())),
-		Cgroups:   s.cgroups(),
+		Cgroups:   cgroups,
 		Loops:     s.loops(),
 	}
 	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid()))
@@ -57,7 +92,7 @@ func (s *server) settle(base footprint, within time.Duration) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Errorf("leak: before %+v, after %+v; processes %v", base, now, describe(s.descendants()))
+			s.t.Errorf("leak: before %+v, after %+v beside %+v; processes %v", base, now, s.stock(), describe(s.descendants()))
 			return
 		}
 		time.Sleep(200 * time.Millisecond)
@@ -149,20 +184,24 @@ func lines(t testing.TB, path string) int {
 	return strings.Count(string(b), "\n")
 }
 
-// cgroups counts the cgroup directories of the server's environments. They
-// lie in millicent/<name>, where the name is made of the data directory's.
-func (s *server) cgroups() int {
+// cgroups counts the hierarchies in which the server has a directory of its
+// own, and the directories of its environments below these. They lie in
+// millicent/<name>, where the name is made of the data directory's.
+func (s *server) cgroups() (hierarchies, below int) {
 	s.t.Helper()
 	sum := sha256.Sum256([]byte(s.data))
-	own := "/millicent/millicent-" + hex.EncodeToString(sum[:6]) + "/"
-	n := 0
+	own := "/millicent/millicent-" + hex.EncodeToString(sum[:6])
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.Contains(path, own) {
-			n++
+		switch {
+		case err != nil || !d.IsDir(): // what was removed meanwhile does not count
+		case strings.HasSuffix(path, own):
+			hierarchies++
+		case strings.Contains(path, own+"/"):
+			below++
 		}
-		return nil // what was removed meanwhile does not count
+		return nil
 	})
-	return n
+	return hierarchies, below
 }
 
 // loops counts the loop devices on files of the server's data directory.

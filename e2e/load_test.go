@@ -144,13 +144,14 @@ func checkAnswer(t *testing.T, f loadFunction, nonce string, out *lambda.InvokeO
 	}
 }
 
-// waitIdle waits until the server runs no sandbox.
+// waitIdle waits until the server runs no sandbox but those that it has
+// prepared.
 func waitIdle(t *testing.T, s *server, within time.Duration) {
 	t.Helper()
 	deadline := time.Now().Add(within)
-	for left := s.descendants(); len(left) > 0; left = s.descendants() {
+	for s.footprint().Processes > 0 {
 		if time.Now().After(deadline) {
-			t.Fatalf("environments still there after %v: %v", within, describe(left))
+			t.Fatalf("environments still there after %v, beside %+v: %v", within, s.stock(), describe(s.descendants()))
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

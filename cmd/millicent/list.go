@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,14 +45,31 @@ func (c *cli) list(ctx context.Context) error {
 		_, err := fmt.Fprintln(c.err, "no functions yet: `millicent deploy DIR` makes one")
 		return err
 	}
+	provisioned, err := api.Provisioned(ctx)
+	if err != nil {
+		return err
+	}
+	cells := provisionedCells(provisioned)
+	head := []string{"NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "CODE", "MODIFIED", "PROVISIONED", "STATE"}
 	rows := make([][]string, 0, len(functions))
 	for _, f := range functions {
 		rows = append(rows, []string{
 			f.FunctionName, f.Runtime, f.Handler, fmt.Sprintf("%d MB", f.MemorySize), fmt.Sprintf("%d s", f.Timeout),
-			size(f.CodeSize), modified(f.LastModified), state(f),
+			size(f.CodeSize), modified(f.LastModified), cells[f.FunctionName], state(f),
 		})
 	}
-	return printTable(c.out, []string{"NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "CODE", "MODIFIED", "STATE"}, rows, stateColour)
+	if len(cells) == 0 {
+		head, rows = without(head, rows, slices.Index(head, "PROVISIONED"))
+	}
+	return printTable(c.out, head, rows, stateColour)
+}
+
+// without returns a table without a column.
+func without(head []string, rows [][]string, column int) ([]string, [][]string) {
+	for i := range rows {
+		rows[i] = slices.Delete(rows[i], column, column+1)
+	}
+	return slices.Delete(head, column, column+1), rows
 }
 
 // state returns a function's state. The list leaves it out, as Lambda's does,

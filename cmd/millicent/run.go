@@ -64,8 +64,8 @@ set, for the region of $AWS_REGION.`,
 		return &usageError{cmd: cmd.CommandPath(), message: err.Error()}
 	})
 	root.AddCommand(
-		c.upCommand(), c.deployCommand(), c.invokeCommand(), c.listCommand(), c.logsCommand(),
-		c.urlCommand(), c.deleteCommand(), c.egressCommand(), c.runtimesCommand(), c.keysCommand(),
+		c.upCommand(), c.deployCommand(), c.invokeCommand(), c.listCommand(), c.logsCommand(), c.explainCommand(),
+		c.urlCommand(), c.provisionCommand(), c.deleteCommand(), c.egressCommand(), c.runtimesCommand(), c.keysCommand(),
 		c.versionCommand(),
 	)
 	return root

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	down             stops it, and wants a clean end
 //	fetch NAME PATH  prints what a function answers to a GET of its URL
 //	usekey FILE      signs from now on with the key that FILE, or stdout, holds
+//	request VAR      sets VAR to the requestId of the JSON in stdout
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(cond string) (bool, error) { return cond == "root" && os.Geteuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": scriptUp, "down": scriptDown, "fetch": scriptFetch, "usekey": scriptUseKey,
+			"request": scriptRequest,
 		},
 	})
 }
@@ -154,4 +156,15 @@ func scriptUseKey(ts *testscript.TestScript, neg bool, args []string) {
 	for _, m := range lines {
 		ts.Setenv(m[1], m[2])
 	}
+}
+
+// requestLine is a line of JSON with the id of a request.
+var requestLine = regexp.MustCompile(`"requestId": ?"([^"]+)"`)
+
+func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
+	m := requestLine.FindStringSubmatch(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || m == nil {
+		ts.Fatalf("request: usage: request VAR, after what printed JSON")
+	}
+	ts.Setenv(args[0], m[1])
 }

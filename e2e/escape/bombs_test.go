@@ -76,7 +76,7 @@ func TestForkBomb(t *testing.T) {
 func (a *arena) calm(fn string) {
 	a.t.Helper()
 	const most = 4 // pid 1 and a runtime, of the victim and of the attacker
-	for deadline := time.Now().Add(30 * time.Second); len(a.Descendants(a.t)) > most; {
+	for deadline := time.Now().Add(30 * time.Second); a.Footprint(a.t).Processes > most; {
 		if time.Now().After(deadline) {
 			a.t.Fatalf("processes are left of %s: %v", fn, a.Descendants(a.t))
 		}
@@ -285,7 +285,7 @@ func TestConnectionBomb(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := open(t)
 			fn := a.attacker(nil)
-			before := a.Footprint(t).FDs
+			before := a.FDs(t)
 			var got tally
 			a.during(func() {
 				done := make(chan struct{})
@@ -295,7 +295,7 @@ func TestConnectionBomb(t *testing.T) {
 				}()
 				most := 0
 				for {
-					most = max(most, a.Footprint(t).FDs)
+					most = max(most, a.FDs(t))
 					select {
 					case <-done:
 						t.Logf("%d connections (%s), %d descriptors of the server before, %d at most", got.N, got.Err, before, most)

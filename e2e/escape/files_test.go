@@ -156,7 +156,7 @@ func self(a *arena) []attempt {
 		{Op: "exec", Arg: "awk 'NR > 1 && $4 == \"01\" { print $3 }' /proc/net/tcp | grep -v '^0164FEA9:'", want: "ok: 1"},
 		{Op: "exec", Arg: "ip -o link 2>/dev/null | grep -v ' lo:' ; cat /proc/net/dev | grep ':' | grep -v ' lo:'", want: "ok: 1"},
 		{Op: "exec", Arg: "env | grep -i -E 'MILLICENT|" + serverSecret + "|" + victimSecret + "'", want: "ok: 1"},
-		{Op: "exec", Arg: "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -i -E 'MILLICENT_[^L]|" + serverSecret + "|" + victimSecret + "'", want: "ok: 1"},
+		{Op: "exec", Arg: "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -v -E '^_MILLICENT_(LINK_FD|STEM)=' | grep -i -E 'MILLICENT|" + serverSecret + "|" + victimSecret + "'", want: "ok: 1"},
 		{Op: "exec", Arg: "cat /proc/self/limits | awk '/processes|open files|core file/ { print $(NF-1) }' | tr '\\n' ' '", want: "ok: 0 1 742 1024"},
 	}
 	return attempts

@@ -143,7 +143,7 @@ func TestOutboundFlood(t *testing.T) {
 				t.Logf("%d connections (%s)", got.N, got.Err)
 				left--
 			case <-time.After(100 * time.Millisecond):
-				most = max(most, a.Footprint(t).FDs)
+				most = max(most, a.FDs(t))
 				fresh(t, a)
 			}
 		}

@@ -1,10 +1,14 @@
 package millicenttest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,13 +17,14 @@ import (
 	"time"
 )
 
-// A Footprint is what a server holds of the machine.
+// A Footprint is what a server holds of the machine, but for its stock: the
+// sandboxes that it has prepared for starts to come, and what belongs to them.
 type Footprint struct {
 	Processes int // descendants of the server
 	Mounts    int // in the server's mount table, of its data directory
 	Cgroups   int // directories of its environments, in all hierarchies
 	Loops     int // loop devices with a backing file in its data directory
-	FDs       int // of the server
+	FDs       int // of the server, without those of the disks
 }
 
 // spare is how many descriptors a server may hold for connections that are
@@ -31,18 +36,67 @@ const spare = 8
 // next sandboxes until it stops.
 func (f Footprint) within(base Footprint) bool {
 	return f.Processes <= base.Processes && f.Mounts <= base.Mounts && f.Cgroups <= base.Cgroups &&
-		f.FDs-f.Loops <= base.FDs-base.Loops+spare
+		f.FDs <= base.FDs+spare
 }
 
-// Footprint counts what the server holds now.
+// stableTime is how long to wait for a moment in which the stock does not
+// change.
+const stableTime = 20 * time.Second
+
+// Footprint counts what the server holds, at a moment at which its stock does
+// not change; when there is none for long, at any.
 func (s *Server) Footprint(t testing.TB) Footprint {
 	t.Helper()
-	proc := filepath.Join("/proc", strconv.Itoa(s.PID()))
-	mounts, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
+	for deadline := time.Now().Add(stableTime); ; time.Sleep(10 * time.Millisecond) {
+		before := s.stock(t)
+		f := s.hold(t)
+		after := s.stock(t)
+		if after == before && after.Changing == 0 || time.Now().After(deadline) {
+			f.Processes -= after.Processes()
+			f.Cgroups -= after.Sandboxes() * len(s.hierarchies())
+			f.FDs -= after.FDs() + f.Loops
+			f.Loops -= after.Sandboxes()
+			return f
+		}
+	}
+}
+
+// stock asks the server for its stock, by a door that takes no signatures.
+func (s *Server) stock(t testing.TB) Stock {
+	t.Helper()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.Data, "admin.sock"))
+		},
+	}
+	resp, err := (&http.Client{Transport: transport, Timeout: readyTime}).Get("http://admin/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fds, err := os.ReadDir(filepath.Join(proc, "fd"))
+	defer resp.Body.Close()
+	metrics, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("metrics: %s %s %v", resp.Status, metrics, err)
+	}
+	return ReadStock(string(metrics))
+}
+
+// FDs counts the descriptors that the server holds now, its stock's included.
+func (s *Server) FDs(t testing.TB) int {
+	t.Helper()
+	fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// hold counts what the server holds now, its stock included.
+func (s *Server) hold(t testing.TB) Footprint {
+	t.Helper()
+	proc := filepath.Join("/proc", strconv.Itoa(s.PID()))
+	mounts, err := os.ReadFile(filepath.Join(proc, "mountinfo"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +105,7 @@ func (s *Server) Footprint(t testing.TB) Footprint {
 		Mounts:    strings.Count(string(mounts), s.Data),
 		Cgroups:   s.cgroups(),
 		Loops:     s.loops(),
-		FDs:       len(fds),
+		FDs:       s.FDs(t),
 	}
 }
 
@@ -62,17 +116,14 @@ func (s *Server) Settle(t testing.TB, base Footprint, limit time.Duration) {
 	s.client.CloseIdleConnections()
 	deadline := time.Now().Add(limit)
 	for {
+		// The work that this is makes the server collect its garbage in time,
+		// and with it the pipes that it keeps for the next connections.
 		now := s.Footprint(t)
 		if now.within(base) {
 			return
 		}
-		// Work makes the server collect its garbage in time, and with it the
-		// pipes that it keeps for the next connections.
-		if _, _, err := s.Get("/metrics"); err != nil {
-			t.Fatal(err)
-		}
 		if time.Now().After(deadline) {
-			t.Errorf("left behind: before %+v, after %+v, processes %v", base, now, s.Descendants(t))
+			t.Errorf("left behind: before %+v, after %+v beside %+v, processes %v", base, now, s.stock(t), s.Descendants(t))
 			return
 		}
 		s.client.CloseIdleConnections()
@@ -119,22 +170,34 @@ func (s *Server) Descendants(t testing.TB) []Process {
 	return found
 }
 
-// cgroups counts the server's directories below */millicent: they bear a name
-// that is made of the data directory's.
-func (s *Server) cgroups() int {
+// hierarchies lists the server's own directories, one in each hierarchy: they
+// bear a name that is made of the data directory's.
+func (s *Server) hierarchies() (found []string) {
 	sum := sha256.Sum256([]byte(s.Data))
 	name := "millicent-" + hex.EncodeToString(sum[:6])
-	count := 0
 	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // removed meanwhile
 		}
-		if d.IsDir() && filepath.Base(filepath.Dir(path)) == name {
-			count++
+		if d.IsDir() && d.Name() == name {
+			found = append(found, path)
 			return fs.SkipDir
 		}
 		return nil
 	})
+	return found
+}
+
+// cgroups counts the directories of the server's sandboxes.
+func (s *Server) cgroups() (count int) {
+	for _, dir := range s.hierarchies() {
+		entries, _ := os.ReadDir(dir) // none when it is removed meanwhile
+		for _, e := range entries {
+			if e.IsDir() {
+				count++
+			}
+		}
+	}
 	return count
 }
 

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +44,7 @@ type environment struct {
 	region  string
 	dir     string   // of the unpacked package
 	environ []string // of the runtime's process
+	refused func()   // the runtime has no use for the compiled code
 	log     *slog.Logger
 
 	box     *sandbox.Sandbox
@@ -54,9 +57,12 @@ type environment struct {
 	close  func() error // once
 	freed  func()       // tells that the sandbox and its mounts are gone
 
-	// slot is held by the one Invoke that runs, and by Close at the end; its
-	// holder alone uses what follows.
+	freezes freezes
+
+	// slot is held by the one Invoke that runs, by Freeze, and by Close at the
+	// end; its holder alone uses what follows.
 	slot   chan struct{}
+	frozen bool
 	stem   *stem         // for the first run, nil when there is none
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
@@ -91,16 +97,22 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		cold:    true,
 		started: millicent.StartFrom(ctx),
 	}
-	e.started.Environment = stream
+	e.started.Environment, e.started.Runtime = stream, rt.Name
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)
 
-	p, err := l.acquire(ctx, v, rt, dir, &e.started)
+	code := packageCode{dir: dir, compiled: l.compiler.lookup(v, rt)}
+	p, err := l.acquire(ctx, v, rt, &code, &e.started)
 	if err != nil {
 		e.cancel()
 		return nil, err
 	}
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
+	if code.compiled != "" {
+		e.started.Compiled = true
+		e.environ = append(e.environ, compiledVariable+"="+path.Join(compiledDir, filepath.Base(code.compiled)))
+		e.refused = func() { l.compiler.refused(v, rt) }
+	}
 	if l := p.ports.runtime; l != nil && linked(v, rt) {
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
@@ -129,7 +141,7 @@ func (e *environment) Close() error {
 func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
-	var errs []error
+	errs := []error{e.thaw()} // what is asked to end has to run
 	if r := e.run; r != nil {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)
@@ -226,7 +238,7 @@ func (e *environment) noteInit(phase string, boot, init time.Duration) millicent
 	case !e.cold:
 		e.again = &millicent.StartRecord{
 			Cause: cmp.Or(e.after, millicent.StartAfterFailure), From: millicent.FromEnvironment,
-			Boot: boot, Init: init, Environment: e.started.Environment,
+			Boot: boot, Init: init, Environment: e.started.Environment, Runtime: e.started.Runtime,
 		}
 		return *e.again
 	}

@@ -47,20 +47,22 @@ func dead(cause error) error {
 
 // Invoke implements millicent.Environment.
 func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	select {
-	case e.slot <- struct{}{}:
-		defer func() { <-e.slot }()
-	default:
+	if !e.enter() {
 		if e.ctx.Err() != nil {
 			return nil, dead(nil)
 		}
 		return nil, millicent.Errorf(millicent.CodeInternal, "The execution environment serves another invocation.")
 	}
+	defer func() { <-e.slot }()
 	if e.ctx.Err() != nil || e.broken != nil || isClosed(e.box.Done()) {
 		return nil, dead(e.broken)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
+	}
+	if err := e.thaw(); err != nil {
+		e.broken = err
+		return nil, dead(err)
 	}
 	e.awaitLast(ctx)
 	if err := e.ended(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"sync"
 	"time"
@@ -28,6 +29,10 @@ type Config struct {
 
 	// Code returns the directory of a version's unpacked package.
 	Code func(ctx context.Context, v *millicent.Version) (string, error)
+
+	// Compiled keeps what is compiled of packages ahead; nil has every start
+	// compile what it loads.
+	Compiled CompiledStore
 
 	// Allow returns a function's egress allow-list; nil allows what Egress does.
 	Allow func(v *millicent.Version) []string
@@ -55,6 +60,7 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
+	compiler *compiler // nil without Config.Compiled
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
@@ -84,6 +90,9 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
+	if cfg.Compiled != nil {
+		l.compiler = newCompiler(l)
+	}
 	return l, nil
 }
 
@@ -93,8 +102,11 @@ func (l *Launcher) layOut() error {
 	if err := l.remove(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.opt, 0o755); err != nil {
-		return err
+	// Empty directories are what is mounted there is mounted on.
+	for _, dir := range []string{l.opt, filepath.Join(l.runtimes, path.Base(compiledDir))} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
 	}
 	return fs.WalkDir(bootstrap.Files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -115,6 +127,9 @@ func (l *Launcher) layOut() error {
 // Close gives up what is prepared and removes what was laid out. It is
 // idempotent.
 func (l *Launcher) Close() error {
+	if l.compiler != nil {
+		l.compiler.close()
+	}
 	err := l.pool.close() // nothing is forked any more
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -23,6 +23,7 @@ const joinLimit = 64 << 10
 type link struct {
 	r, w    *os.File // what the runtime says, and what it is told
 	session *session
+	refused func() // called when the runtime has no use for the compiled code; may be nil
 	in      linkReader
 	out     []byte
 	limit   time.Time   // when reads fail; zero when it is not known
@@ -215,6 +216,11 @@ func (l *link) apply(kind byte, body []byte) error {
 		}
 		if _, ok := s.ask(); !ok {
 			return errViolation
+		}
+		return nil
+	case linkRefused:
+		if l.refused != nil {
+			l.refused()
 		}
 		return nil
 	case linkResponse, linkError:

@@ -30,6 +30,7 @@ import (
 //	C  a part of it
 //	T  type, document: its end; a type says that it broke off
 //	F  type, document: Init failed
+//	D  what the code was compiled to is of no use
 const (
 	linkRehearse  = 'W'
 	linkAssign    = 'A'
@@ -42,6 +43,7 @@ const (
 	linkChunk     = 'C'
 	linkTrailer   = 'T'
 	linkInitError = 'F'
+	linkRefused   = 'D'
 )
 
 const (
@@ -61,7 +63,7 @@ var errViolation = errors.New("the runtime violates the link's protocol")
 // what is no kind that a runtime sends.
 func maxBody(kind byte) int {
 	switch kind {
-	case linkBooted, linkNext:
+	case linkBooted, linkNext, linkRefused:
 		return 0
 	case linkResponse, linkError, linkChunk, linkTrailer, linkInitError:
 		return maxLinkBody

@@ -66,6 +66,7 @@ type pool[E pooled] struct {
 	inFlight int       // starts
 	last     time.Time // end of the last one
 	making   int       // entries
+	leaving  int       // entries that are being closed
 	lacking  time.Time // since when something is; zero when nothing is
 }
 
@@ -150,6 +151,13 @@ func (p *pool[E]) begin() (done func()) {
 		p.last = time.Now()
 		p.poke()
 	}
+}
+
+// busy reports whether starts are in flight, or were just now.
+func (p *pool[E]) busy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inFlight > 0 || time.Since(p.last) < lull
 }
 
 // shelf returns a kind's shelf. The lock is held.
@@ -253,7 +261,13 @@ func (p *pool[E]) tidy(s *shelf[E], size int, now time.Time) {
 		s.starts = s.starts[1:]
 	}
 	if len(gone) > 0 {
-		p.work.Go(func() { p.discard(s.kind, gone) })
+		p.leaving += len(gone)
+		p.work.Go(func() {
+			p.discard(s.kind, gone)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.leaving -= len(gone)
+		})
 	}
 }
 

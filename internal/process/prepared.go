@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -60,14 +61,28 @@ func (l *Launcher) preparedSpec() sandbox.Spec {
 }
 
 // specFor is what the sandbox of a version is made of.
-func (l *Launcher) specFor(v *millicent.Version, dir string) sandbox.Spec {
+func (l *Launcher) specFor(v *millicent.Version, code *packageCode) sandbox.Spec {
 	spec := l.preparedSpec()
 	spec.Background = false
 	spec.Memory = int64(v.MemoryMB) << 20
 	spec.CPU = max(initCPU, cpuShare(v.MemoryMB))
 	spec.Tmp = int64(v.TmpMB) << 20
-	spec.Mounts = append(spec.Mounts, sandbox.Mount{Source: dir, Target: taskRoot})
+	spec.Mounts = append(spec.Mounts, code.mounts()...)
 	return spec
+}
+
+// packageCode is what a sandbox gets of a version's package.
+type packageCode struct {
+	dir      string // of its files
+	compiled string // what was compiled of them; empty where there is nothing
+}
+
+func (c *packageCode) mounts() []sandbox.Mount {
+	list := []sandbox.Mount{{Source: c.dir, Target: taskRoot}}
+	if c.compiled != "" {
+		list = append(list, sandbox.Mount{Source: filepath.Dir(c.compiled), Target: compiledDir})
+	}
+	return list
 }
 
 // prepare makes a sandbox with the ports that an environment listens on.
@@ -116,9 +131,11 @@ func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (
 }
 
 // fit makes a prepared sandbox into one for v.
-func (p *prepared) fit(v *millicent.Version, dir string) error {
-	if err := p.box.Attach(sandbox.Mount{Source: dir, Target: taskRoot}); err != nil {
-		return fmt.Errorf("show code: %w", err)
+func (p *prepared) fit(v *millicent.Version, code *packageCode) error {
+	for _, m := range code.mounts() {
+		if err := p.box.Attach(m); err != nil {
+			return fmt.Errorf("show code: %w", err)
+		}
 	}
 	if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
 		return fmt.Errorf("limit memory: %w", err)
@@ -169,7 +186,7 @@ func (p *prepared) close() error {
 // acquire returns a sandbox for v with its code in place: a prepared one, or
 // where there is none, or v cannot have it, one that is made now. It fills in
 // its part of rec.
-func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, dir string, rec *millicent.StartRecord) (*prepared, error) {
+func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, code *packageCode, rec *millicent.StartRecord) (*prepared, error) {
 	began := time.Now()
 	if p := l.takePrepared(v, rt); p != nil {
 		rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
@@ -177,14 +194,18 @@ func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime
 			rec.From = millicent.FromRuntime
 		}
 		began = time.Now()
-		err := p.fit(v, dir)
+		err := p.fit(v, code)
 		if err == nil {
 			rec.Attach = time.Since(began)
 			return p, nil
 		}
 		l.cfg.Log.Warn("a prepared sandbox cannot be used", "function", v.Function, "error", errors.Join(err, p.close()))
 	}
-	p, err := l.prepare(ctx, l.specFor(v, dir), !linked(v, rt))
+	p, err := l.prepare(ctx, l.specFor(v, code), !linked(v, rt))
+	if err != nil && code.compiled != "" && ctx.Err() == nil {
+		code.compiled = "" // it may be gone, and a start does without
+		p, err = l.prepare(ctx, l.specFor(v, code), !linked(v, rt))
+	}
 	rec.From, rec.Acquire = millicent.FromNothing, time.Since(began)
 	return p, err
 }

@@ -154,9 +154,12 @@ func TestFirstResultTellsOfTheStart(t *testing.T) {
 func TestStartCarriesWhatWasKnownOfIt(t *testing.T) {
 	t.Parallel()
 	machine.need(t)
-	l := machine.launcher(t, machine.code("probe"), &launchertest.Log{}, nil)
+	logs := new(launchertest.Log)
+	l := machine.launcher(t, machine.code("probe"), logs, nil)
+	v := probeVersion()
+	v.LogFormat, v.SystemLogLevel = logFormatJSON, "DEBUG"
 	ctx := millicent.WithStart(t.Context(), millicent.StartRecord{Cause: millicent.StartScaleOut, Others: 3})
-	env, err := l.Launch(ctx, probeVersion())
+	env, err := l.Launch(ctx, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,8 +168,26 @@ func TestStartCarriesWhatWasKnownOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rec := res.Start; rec == nil || rec.Cause != millicent.StartScaleOut || rec.Others != 3 {
-		t.Errorf("got %+v", rec)
+	rec := res.Start
+	if rec == nil || rec.Cause != millicent.StartScaleOut || rec.Others != 3 {
+		t.Fatalf("got %+v", rec)
+	}
+	var told struct {
+		Type   string
+		Record struct{ Millicent millicent.StartRecord }
+	}
+	for _, line := range logs.Records() {
+		if json.Unmarshal([]byte(line.Message), &told) == nil && told.Type == "platform.initReport" {
+			break
+		}
+	}
+	want := *rec
+	want.FirstByte, want.Memory = 0, 0 // to come
+	for _, d := range []*time.Duration{&want.Acquire, &want.Attach, &want.Boot, &want.Init} {
+		*d = d.Truncate(time.Microsecond)
+	}
+	if diff := cmp.Diff(want, told.Record.Millicent); diff != "" {
+		t.Errorf("platform.initReport (-want +got):\n%s", diff)
 	}
 }
 

@@ -96,7 +96,9 @@ func (e *environment) prepare() (r *run, theirs files, err error) {
 		if l := e.ports.takeRuntime(); l != nil {
 			l.Close() // whoever connects shall not wait
 		}
-		r.link, theirs, err = newLink(r.session)
+		if r.link, theirs, err = newLink(r.session); err == nil {
+			r.link.refused = e.refused
+		}
 	} else {
 		err = e.listen(r)
 	}
@@ -169,6 +171,9 @@ func (r *run) offer(t *turn) bool {
 func (e *environment) stop(r *run) error {
 	close(r.stopped)
 	err := e.box.KillAll()
+	if isClosed(e.box.Done()) { // with all that was in it
+		err = nil
+	}
 	if r.api != nil {
 		if closeErr := r.api.Close(); err == nil && closeErr != nil {
 			err = fmt.Errorf("close the Runtime API: %w", closeErr)

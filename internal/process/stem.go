@@ -150,7 +150,7 @@ func (e *environment) adopt(st *stem) (*run, error) {
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}
-	r.link.session = r.session
+	r.link.session, r.link.refused = r.session, e.refused
 	e.watch(r)
 	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
 		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))

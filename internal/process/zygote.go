@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 type zygote struct {
 	launcher *Launcher
 	runtime  Runtime
+	there    atomic.Bool // box is
 
 	mu     sync.Mutex // one fork at a time
 	box    *sandbox.Sandbox
@@ -161,6 +163,7 @@ func (z *zygote) begin(ctx context.Context) (err error) {
 		if z.box, err = z.launcher.cfg.Host.New(ctx, spec); err != nil {
 			return err
 		}
+		z.there.Store(true)
 	}
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -220,6 +223,7 @@ func (z *zygote) close() error {
 	if z.box != nil {
 		err = errors.Join(err, z.box.Close())
 		z.box = nil
+		z.there.Store(false)
 	}
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -37,10 +36,31 @@ func openCgroups1(mounts map[string]string, name string) (*cgroups1, error) {
 	if len(c.dirs) == 0 {
 		return nil, errors.New("no controller of use is mounted")
 	}
+	if err := c.standStill(); err != nil {
+		return nil, err
+	}
 	if dir := c.dirs["cpu"]; dir != "" {
 		weigh("cpu.shares", weight*1024, dir)
 	}
 	return c, nil
+}
+
+// still is a group that has no process and is frozen as long as the Host is
+// open. The kernel rewrites its own code when the first group is frozen or the
+// last one thawed: while there is this one, to freeze takes 66 µs and not 190,
+// and to thaw, on the path of an invocation, 34 and not 130.
+const still = "still"
+
+func (c *cgroups1) standStill() error {
+	dir := c.dirs["freezer"]
+	if dir == "" {
+		return nil
+	}
+	dir = filepath.Join(dir, still)
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return put(dir, "freezer.state", "FROZEN")
 }
 
 func (c *cgroups1) limitations() []string { return notEnforced(c.missing()) }
@@ -97,7 +117,7 @@ func (c *cgroups1) leftovers() ([]group, error) {
 			return nil, err
 		}
 		for _, e := range entries {
-			if e.IsDir() {
+			if e.IsDir() && e.Name() != still {
 				ids[e.Name()] = true
 			}
 		}
@@ -112,6 +132,9 @@ func (c *cgroups1) leftovers() ([]group, error) {
 func (c *cgroups1) remove() error {
 	var errs []error
 	for _, dir := range c.dirs {
+		if err := os.Remove(filepath.Join(dir, still)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 		errs = append(errs, removeIfEmpty(dir))
 	}
 	return errors.Join(errs...)
@@ -223,29 +246,6 @@ func (g *group1) setCPU(cores float64) error {
 		return putInt(dir, "cpu.cfs_quota_us", -1)
 	}
 	return putInt(dir, "cpu.cfs_quota_us", quota(cores))
-}
-
-func (g *group1) freeze(ctx context.Context) error {
-	dir := g.dirs["freezer"]
-	if dir == "" {
-		return errors.New("no freezer on this machine")
-	}
-	return poll(ctx, func() (bool, error) {
-		// A process that forks while being frozen can get away: say it again.
-		if err := put(dir, "freezer.state", "FROZEN"); err != nil {
-			return false, err
-		}
-		b, err := os.ReadFile(dir + "/freezer.state")
-		return strings.TrimSpace(string(b)) == "FROZEN", err
-	})
-}
-
-func (g *group1) thaw() error {
-	dir := g.dirs["freezer"]
-	if dir == "" {
-		return nil
-	}
-	return put(dir, "freezer.state", "THAWED")
 }
 
 func (g *group1) stats() (st Stats, err error) {

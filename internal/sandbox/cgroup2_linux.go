@@ -170,18 +170,6 @@ func (g *group2) setCPU(cores float64) error {
 	return g.lacking(put(g.path, "cpu.max", fmt.Sprintf("%s %d", value, cpuPeriod.Microseconds())))
 }
 
-func (g *group2) freeze(ctx context.Context) error {
-	if err := put(g.path, "cgroup.freeze", "1"); err != nil {
-		return err
-	}
-	return poll(ctx, func() (bool, error) {
-		frozen, err := field(g.path, "cgroup.events", "frozen")
-		return frozen == 1, err
-	})
-}
-
-func (g *group2) thaw() error { return put(g.path, "cgroup.freeze", "0") }
-
 func (g *group2) stats() (st Stats, err error) {
 	us, err := field(g.path, "cpu.stat", "usage_usec")
 	if err != nil {

@@ -45,6 +45,14 @@ type group interface {
 	freeze(ctx context.Context) error
 	thaw() error
 
+	// thawer returns the file by which pid 1 is to thaw the group when the
+	// server has ended; nil in version 2, where pid 1 stands still itself.
+	thawer() (*os.File, error)
+
+	// giveBack frees what it can of the memory in use and returns how much
+	// that was.
+	giveBack() (int64, error)
+
 	stats() (Stats, error)
 	peakMemory() (int64, error)
 
@@ -86,7 +94,11 @@ var errNoReset = fmt.Errorf("reset a cgroup's memory.peak, before Linux 6.12: %w
 // notEnforced says which limits a machine without these controllers lacks.
 func notEnforced(controllers []string) (sentences []string) {
 	for _, c := range controllers {
-		sentences = append(sentences, fmt.Sprintf("no cgroup controller %q on this machine: its limit is not enforced", c))
+		lost := "its limit is not enforced"
+		if c == "freezer" {
+			lost = "idle processes are not frozen, and may use processor time"
+		}
+		sentences = append(sentences, fmt.Sprintf("no cgroup controller %q on this machine: %s", c, lost))
 	}
 	return sentences
 }

@@ -247,7 +247,7 @@ func TestVersion2(t *testing.T) {
 	if n := count(t, s); n != 2 {
 		t.Errorf("%d processes in the group, want pid 1 and one more", n)
 	}
-	if err := s.Freeze(); err != nil {
+	if err := s.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	before, err := s.Stats()
@@ -266,7 +266,7 @@ func TestVersion2(t *testing.T) {
 		t.Errorf("after it: %+v", got)
 	}
 	// Left behind, frozen, and swept.
-	if err := s.Freeze(); err != nil {
+	if err := s.Freeze(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.sweep(); err != nil {

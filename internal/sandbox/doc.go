@@ -28,14 +28,15 @@
 // # What the server can rely on
 //
 //   - When the server ends, however it ends, pid 1 of each sandbox ends, and
-//     with it all that is inside. A frozen sandbox of a killed server stays
-//     frozen until the next Open of the same Name, which sweeps it.
+//     with it all that is inside. With cgroups of version 2 a frozen sandbox of
+//     a killed server stays frozen until the next Open of the same Name, which
+//     sweeps it.
 //   - After Close returns, no process, mount, cgroup or descriptor of the
 //     sandbox is left, and only then is its uid given away again. Its /tmp is
 //     gone as well, or serves another sandbox if nothing was ever written in it.
 //   - Nothing inside can reach the socket by which the server directs pid 1.
 //   - What is asked of a frozen sandbox either thaws it (KillAll, Close), is
-//     refused (Start), or may have to wait for Thaw (Listen, Attach).
+//     refused (Start), or may have to wait for Thaw (Listen, Attach, Signal).
 //   - Run as an ordinary user, a Host does what the kernel lets it, in a user
 //     namespace, and Limitations says what it does not.
 //

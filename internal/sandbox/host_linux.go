@@ -116,7 +116,7 @@ func (h *Host) lock(dir string) error {
 func (h *Host) openGroups() error {
 	groups, err := openCgroups(h.cfg.Name)
 	if err != nil {
-		h.limited("memory, CPU and the number of processes are not limited: no cgroups (%v)%s", err, h.advice())
+		h.limited("memory, CPU and the number of processes are not limited, and idle processes not frozen: no cgroups (%v)%s", err, h.advice())
 		return nil
 	}
 	if err := h.lock(groups.home()); err != nil {

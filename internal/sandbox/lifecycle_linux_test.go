@@ -46,6 +46,28 @@ func TestKillAll(t *testing.T) {
 	}
 }
 
+// TestKillAllRemovesObjects: what outlives processes is gone as well.
+func TestKillAllRemovesObjects(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, openHost(t), Spec{})
+	const make3 = `import ctypes; c = ctypes.CDLL(None); print(min(min(c.shmget(0, 4096, 0o1600), c.semget(0, 1, 0o1600), c.msgget(0, 0o1600)) for _ in range(3)))`
+	if r := run(t, s, "/usr/bin/python3", "-c", make3); r.out != "0\n" {
+		t.Fatalf("got %+v", r)
+	}
+	lines := func() string {
+		return sh(t, s, "cat /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg | grep -c -v key").out
+	}
+	if got := lines(); got != "9\n" {
+		t.Fatalf("%s objects were made, want 9", got)
+	}
+	if err := s.KillAll(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(); got != "0\n" {
+		t.Errorf("%s objects are left", got)
+	}
+}
+
 // count counts the processes of a sandbox.
 func count(t *testing.T, s *Sandbox) int {
 	t.Helper()
@@ -194,51 +216,6 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-func TestFreeze(t *testing.T) {
-	s := newSandbox(t, openHost(t), Spec{})
-	p, err := s.Start(Cmd{Path: "/bin/sh", Args: []string{"sh", "-c", "while :; do :; done"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cpu := func() time.Duration {
-		st, err := s.Stats()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return st.CPU
-	}
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	before := cpu()
-	if _, err := s.Start(Cmd{Path: "/bin/true", Args: []string{"true"}}); err == nil {
-		t.Error("a frozen sandbox started a process")
-	}
-	time.Sleep(50 * time.Millisecond) // in which a running one would have used some
-	if after := cpu(); after != before {
-		t.Errorf("frozen, it used %v", after-before)
-	}
-	if err := s.Thaw(); err != nil {
-		t.Fatal(err)
-	}
-	for before = cpu(); cpu() == before; {
-		runtime.Gosched()
-	}
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.KillAll(); err != nil { // thaws
-		t.Fatal(err)
-	}
-	waitFor(t, p.Done(), "the end of what was frozen")
-	if err := s.Freeze(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil { // of a frozen one
-		t.Fatal(err)
-	}
-}
-
 // TestClosed calls everything after Close.
 func TestClosed(t *testing.T) {
 	s := newSandbox(t, openHost(t), Spec{Memory: 64 * mib})
@@ -259,7 +236,7 @@ func TestClosed(t *testing.T) {
 		"KillAll":   s.KillAll,
 		"Attach":    func() error { return s.Attach(Mount{"/usr", "/opt"}) },
 		"Stats":     func() error { _, err := s.Stats(); return err },
-		"Freeze":    s.Freeze,
+		"Freeze":    func() error { return s.Freeze(t.Context()) },
 		"SetCPU":    func() error { return s.SetCPU(1) },
 		"ResetPeak": s.ResetPeak,
 	} {

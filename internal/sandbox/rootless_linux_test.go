@@ -100,7 +100,7 @@ func (r *rootless) fill(dir string) error {
 	r.Out = got.out
 	if h.groups != nil {
 		r.Home = h.groups.home()
-		r.Frozen = failure(errors.Join(s.Freeze(), s.Thaw()))
+		r.Frozen = failure(errors.Join(s.Freeze(context.Background()), s.Thaw()))
 	}
 	if c, ok := h.groups.(*cgroups2); ok && !slices.Contains(c.none, "memory") {
 		if r.Eaten, err = s.runToEnd("/var/task/probe", "probe", "eat"); err != nil {

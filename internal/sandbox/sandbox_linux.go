@@ -30,6 +30,7 @@ type Sandbox struct {
 
 	state  sync.Mutex // held while the sandbox is made, frozen, thawed, emptied or starts a process
 	frozen bool
+	heir   bool // pid 1 has what it thaws the rest with
 
 	mu        sync.Mutex
 	processes map[int]*Process           // by pid inside
@@ -144,46 +145,6 @@ func (s *Sandbox) SetPids(n int) error {
 		return nil
 	}
 	return s.group.setPids(n)
-}
-
-// Freeze stops every process of the sandbox where it stands, until Thaw.
-func (s *Sandbox) Freeze() error {
-	s.state.Lock()
-	defer s.state.Unlock()
-	select {
-	case <-s.closing:
-		return errEnded
-	default:
-	}
-	if s.group == nil {
-		return errors.New("freeze: no cgroups on this machine")
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
-	defer cancel()
-	s.frozen = true // whatever comes of it, there is something to thaw
-	if err := s.group.freeze(ctx); err != nil {
-		return errors.Join(fmt.Errorf("freeze: %w", err), s.thaw())
-	}
-	return nil
-}
-
-// Thaw undoes Freeze.
-func (s *Sandbox) Thaw() error {
-	s.state.Lock()
-	defer s.state.Unlock()
-	return s.thaw()
-}
-
-// thaw is Thaw with s.state held.
-func (s *Sandbox) thaw() error {
-	if !s.frozen {
-		return nil
-	}
-	if err := s.group.thaw(); err != nil && !errors.Is(err, os.ErrNotExist) { // swept: nothing is frozen
-		return fmt.Errorf("thaw: %w", err)
-	}
-	s.frozen = false
-	return nil
 }
 
 // Done is closed when the sandbox's first process has ended, and everything

@@ -23,6 +23,7 @@ func (s *Scheduler) Close(ctx context.Context) error {
 	}
 	s.endLife()
 	<-s.watched
+	<-s.rested
 	return err
 }
 
@@ -35,6 +36,7 @@ func (s *Scheduler) drain() {
 	for s.idle.oldest != nil {
 		s.close(s.idle.oldest, s.idle.oldest.of.record.cause)
 	}
+	s.endProvisions()
 	if len(s.all) == 0 {
 		s.drainOnce.Do(func() { close(s.drained) })
 	}

@@ -41,6 +41,26 @@
 //     released environment makes way for a version that has fewer, once that
 //     one has waited a while, instead of serving its own line.
 //
+// # Provisioned concurrency
+//
+// A version may have a want: environments that are kept initialised though
+// nobody waits for them. These are the version's own:
+//
+//	              ┌─────────── as above ───────────┐
+//	provisioning ─┴─► idle ◄───────────────────► busy
+//	      │            │ given up                  │ broken, given up
+//	      ▼            ▼                           ▼
+//	    (gone)      closing                     closing
+//
+// They serve before any other, are neither evicted nor closed for having been
+// idle, and are replaced when they break. provide compares what is wanted with
+// what there is whenever that may have changed (provisiondecide.go decides):
+// their launches begin when requests want none and leave room, in slots of
+// their own, idle environments of others make way for them as for a version
+// that scales out, and together they take four fifths of the machine at most.
+// An invocation that finds them in use spills over: it is one like any other.
+// A launch that fails is tried again after ever longer rests.
+//
 // # Guarantees
 //
 //   - An environment serves one lease at a time, and only leases of the very
@@ -54,6 +74,8 @@
 //     behind takes room that the one in front waits for.
 //   - Concurrency counts the invocations of a function, over all its versions,
 //     from the admission to the release. Beyond it the answer is immediate.
+//     What a version has provisioned, its function's other versions and other
+//     functions do not use up.
 //   - Nobody waits for ever. Who waits for room is throttled after QueueWait,
 //     for a launch slot or for environments to close after longestWait; who
 //     waits for a lease, by choice, wants a launch after the time of a start;

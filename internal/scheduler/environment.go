@@ -12,7 +12,8 @@ import (
 type state int
 
 const (
-	launching state = iota
+	launching    state = iota
+	provisioning       // launching, and no request waits for it
 	idle
 	busy
 	closing
@@ -28,6 +29,9 @@ type environment struct {
 	state   state
 	retired bool // close it instead of reusing it
 
+	// provisioned environments are not for others to evict, and do not expire.
+	provisioned bool
+
 	began time.Time             // of the launch
 	after reason                // why the line waited until then
 	start millicent.StartRecord // what is known of the launch
@@ -35,49 +39,11 @@ type environment struct {
 	leasedSince  time.Time
 	idleSince    time.Time
 	older, newer *environment // among the idle
+	place        evictionPlace
+	nap          nap
 }
 
 func (e *environment) room() room { return room{1, e.spec.MemoryMB} }
-
-// An idleList holds the idle environments, longest idle first.
-type idleList struct{ oldest, newest *environment }
-
-func (l *idleList) push(e *environment) {
-	e.older, e.newer = l.newest, nil
-	if l.newest != nil {
-		l.newest.newer = e
-	} else {
-		l.oldest = e
-	}
-	l.newest = e
-}
-
-func (l *idleList) remove(e *environment) {
-	if e.older != nil {
-		e.older.newer = e.newer
-	} else {
-		l.oldest = e.newer
-	}
-	if e.newer != nil {
-		e.newer.older = e.older
-	} else {
-		l.newest = e.older
-	}
-	e.older, e.newer = nil, nil
-}
-
-// evictionOrder yields the idle environments that may be closed for others, in
-// the order in which they go: the longest idle first, up to those that have
-// not been idle for settled. Here alone is decided which go first.
-func (s *Scheduler) evictionOrder(now time.Time, settled time.Duration) iter.Seq[*environment] {
-	return func(yield func(*environment) bool) {
-		for e := s.idle.oldest; e != nil && now.Sub(e.idleSince) >= settled; e = e.newer {
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
 
 // rooms yields what each environment takes.
 func rooms(order iter.Seq[*environment]) iter.Seq[room] {
@@ -90,16 +56,24 @@ func rooms(order iter.Seq[*environment]) iter.Seq[room] {
 	}
 }
 
-// evict closes the first n of order for another version. The lock is held.
-func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
-	var victims []*environment
+// nobody is an order without any.
+func nobody(func(*environment) bool) {}
+
+// first returns the first n of order.
+func first(order iter.Seq[*environment], n int) (list []*environment) {
 	for e := range order {
-		if len(victims) == n {
+		if len(list) == n {
 			break
 		}
-		victims = append(victims, e)
+		list = append(list, e)
 	}
-	for _, e := range victims {
+	return list
+}
+
+// evict closes the first n of order for another version. The lock is held.
+func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
+	for _, e := range first(order, n) {
+		s.idle.evicted(e)
 		s.makeWay(e, to)
 	}
 }
@@ -108,7 +82,7 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 // to know. The lock is held.
 func (s *Scheduler) makeWay(e *environment, to *version) {
 	s.close(e, millicent.StartAfterEviction)
-	e.of.record.evictor = ""
+	s.rests.reclaims.Room++
 	if to.function.tenant == e.of.function.tenant {
 		e.of.record.evictor = to.function.key.name
 	}
@@ -122,23 +96,33 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 	ver.count[e.state]--
 	ver.count[to]++
 	if e.state == idle {
-		s.idle.remove(e)
+		if !e.provisioned {
+			s.idle.remove(e)
+		}
 		i := len(ver.idle) - 1 // the usual one: last in, first out
 		if ver.idle[i] != e {
 			i = slices.Index(ver.idle, e)
 		}
 		ver.idle = slices.Delete(ver.idle, i, i+1)
 	}
+	s.rests.leave(e)
 	e.state = to
 	switch to {
 	case idle:
 		e.idleSince = now
-		s.idle.push(e)
+		s.rests.enter(e)
 		ver.idle = append(ver.idle, e)
+		if !e.provisioned {
+			s.idle.push(e)
+			for i := len(ver.idle) - 1; i > 0 && ver.idle[i-1].provisioned; i-- { // these go first
+				ver.idle[i-1], ver.idle[i] = ver.idle[i], ver.idle[i-1]
+			}
+		}
 	case busy:
 		e.leasedSince = now
 	case closing:
 		s.closing = s.closing.plus(e.room())
+		s.disown(e)
 	}
 }
 
@@ -168,7 +152,7 @@ func (s *Scheduler) free(e *environment, now time.Time) {
 // version that waits for room instead.
 func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 	h := s.hungry
-	if h == nil || h == e.of || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
+	if h == nil || h == e.of || e.provisioned || h.line.length == 0 || s.closed || s.slots(now) <= 0 {
 		return false
 	}
 	c, ok := s.candidate(h, now)
@@ -185,7 +169,7 @@ func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 // done. why is the cause of a cold start that follows from it. The lock is
 // held.
 func (s *Scheduler) close(e *environment, why millicent.StartCause) {
-	e.of.record.cause, e.of.record.ended = why, time.Now()
+	e.of.record.cause, e.of.record.ended, e.of.record.evictor = why, time.Now(), ""
 	s.enter(e, closing, time.Time{})
 	go func() {
 		if err := e.Close(); err != nil {

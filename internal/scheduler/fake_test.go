@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,8 +19,16 @@ type fakeLauncher struct {
 	closeTime  time.Duration
 	fail       func(v *millicent.Version) error // nil: never
 	stubborn   bool                             // Launch ignores its context
+	failAhead  func(v *millicent.Version) error // instead of fail, for what is provisioned
+
+	launchOf   func(v *millicent.Version) time.Duration // instead of launchTime; nil: that
+	freezeTime time.Duration
+	freeze     func(e *fakeEnv) (bool, error) // nil: always
 
 	mu        sync.Mutex
+	ahead     int // of launches, the provisioned ones
+	freezes   int
+	givenBack []int // by serial
 	launches  int
 	launching int
 	maxAtOnce int               // launches
@@ -44,6 +53,9 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	l.launching++
 	l.maxAtOnce = max(l.maxAtOnce, l.launching)
 	took := l.launchTime
+	if l.launchOf != nil {
+		took = l.launchOf(v)
+	}
 	if l.cores > 0 {
 		took = took * time.Duration(max(l.launching, l.cores)) / time.Duration(l.cores)
 	}
@@ -68,6 +80,24 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	return e, nil
 }
 
+func (l *fakeLauncher) Provision(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	l.mu.Lock()
+	l.ahead++
+	l.mu.Unlock()
+	env, err := l.Launch(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	if l.failAhead != nil {
+		if err = l.failAhead(v); err != nil {
+			l.remove(env.(*fakeEnv))
+			return nil, err
+		}
+	}
+	env.(*fakeEnv).provisioned = true
+	return env, nil
+}
+
 func (l *fakeLauncher) remove(e *fakeEnv) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,9 +117,14 @@ type fakeEnv struct {
 	version  *millicent.Version
 	serial   int
 
+	ended       atomic.Bool // its runtime has
+	provisioned bool
+
 	once   sync.Once
 	closed chan struct{}
 }
+
+func (e *fakeEnv) Initialised() bool { return !e.ended.Load() }
 
 func (e *fakeEnv) Invoke(ctx context.Context, _ *millicent.Invocation) (*millicent.Result, error) {
 	select {
@@ -107,6 +142,29 @@ func (e *fakeEnv) Close() error {
 		e.launcher.remove(e)
 	})
 	return nil
+}
+
+// Freeze and GiveBack make it a millicent.Freezer.
+func (e *fakeEnv) Freeze(ctx context.Context) (bool, error) {
+	l := e.launcher
+	l.mu.Lock()
+	l.freezes++
+	l.mu.Unlock()
+	if err := pause(ctx, l.freezeTime); err != nil {
+		return false, err
+	}
+	if l.freeze == nil {
+		return true, nil
+	}
+	return l.freeze(e)
+}
+
+func (e *fakeEnv) GiveBack() (int64, error) {
+	l := e.launcher
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.givenBack = append(l.givenBack, e.serial)
+	return 1000, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -150,6 +208,9 @@ func checkEmpty(t testing.TB, s *Scheduler, l *fakeLauncher) {
 	t.Helper()
 	if load := s.Snapshot(); load != (Load{}) {
 		t.Errorf("after Close: %+v", load)
+	}
+	if len(s.provisions.wants) != 0 || s.provisions.held != (room{}) || len(s.provisions.launches) != 0 {
+		t.Errorf("after Close %d wants, %v held", len(s.provisions.wants), s.provisions.held)
 	}
 	if len(s.functions) != 0 || len(s.tenants) != 0 || len(s.all) != 0 ||
 		s.idle.oldest != nil || s.closing != (room{}) || s.used != (room{}) {

@@ -30,16 +30,20 @@ type version struct {
 	number   string
 	record   *record
 
-	count [states]int    // environments
-	idle  []*environment // a stack
-	line  line           // requests; empty while there are idle environments
+	count   [states]int    // environments
+	idle    []*environment // a stack
+	settled int            // of these, see idleList
+	line    line           // requests; empty while there are idle environments
+
+	want *want          // nil when nothing is provisioned
+	own  []*environment // those that are
 
 	// What plan found out about the line the last time.
 	why      reason
 	promised int // launches that wait for room that is being made
 
 	at   int // in Scheduler.lines, from 1; 0 when the line is empty
-	refs int // environments and requests
+	refs int // environments, requests, and the want
 }
 
 // environments returns how many there are to use, now or soon.

@@ -17,12 +17,16 @@ type Lease struct {
 	e        *environment
 	slot     slot
 	released bool
+
+	provisioned bool // when it began
 }
 
 // lease makes e busy. The lock is held.
 func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Lease {
 	s.enter(e, busy, now)
-	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl}
+	e.of.record.uses.add()
+	s.provisions.count(e)
+	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl, provisioned: e.provisioned}
 	if cold {
 		l.Cold, l.Cause = true, e.start.Cause
 	}
@@ -34,6 +38,9 @@ func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Le
 // counts.
 func (l *Lease) Release(broken bool) {
 	now := time.Now() // not while others wait for the lock
+	// A provisioned environment is replaced rather than initialised anew while
+	// an invocation waits.
+	broken = broken || l.provisioned && !millicent.Initialised(l.Environment)
 	l.s.mu.Lock()
 	defer l.s.mu.Unlock()
 	l.s.release(l, broken, now)

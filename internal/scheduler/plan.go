@@ -8,14 +8,21 @@ import (
 
 // plan begins the launches that are wanted and possible now, throttles who has
 // waited too long, and sets the alarm for when time alone would change that.
+// What is provisioned comes after those who wait.
 // The lock is held.
 func (s *Scheduler) plan() {
+	now := time.Now()
+	s.planLines(now)
+	s.provide(now)
+}
+
+// planLines does what plan does for the requests.
+func (s *Scheduler) planLines(now time.Time) {
 	s.hungry = nil
 	if len(s.lines) == 0 {
 		s.alarm.Stop()
 		return
 	}
-	now := time.Now()
 	s.beginLaunches(now)
 	for s.dismiss(now) {
 		s.beginLaunches(now) // others have moved up
@@ -93,6 +100,9 @@ func (s *Scheduler) beginLaunches(now time.Time) {
 		need := room{1, c.request.spec.MemoryMB}
 		first := ver.environments()+ver.promised == 0
 		order := s.evictionOrder(now, settled(ver.environments()+ver.promised))
+		if !need.plus(s.used).plus(ahead).minus(s.closing).minus(s.idle.total).within(s.limit) {
+			order = nobody // all of them would not do
+		}
 		switch m, victims := place(need, s.used, s.limit, s.closing, ahead, rooms(order)); m {
 		case moveLaunch:
 			s.launch(ver, c.request.spec, now)

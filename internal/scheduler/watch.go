@@ -16,6 +16,7 @@ func (s *Scheduler) watch() {
 	expiry := time.NewTimer(s.cfg.KeepAlive)
 	defer expiry.Stop()
 	defer s.alarm.Stop()
+	defer s.provisions.alarm.Stop()
 	for {
 		select {
 		case <-s.life.Done():
@@ -24,6 +25,8 @@ func (s *Scheduler) watch() {
 			s.mu.Lock()
 			s.plan()
 			s.mu.Unlock()
+		case <-s.provisions.alarm.C:
+			s.inspect()
 		case <-expiry.C:
 			expiry.Reset(s.expire(time.Now()))
 		}
@@ -39,6 +42,7 @@ func (s *Scheduler) expire(now time.Time) time.Duration {
 			return left
 		}
 		s.close(e, millicent.StartAfterExpiry)
+		s.rests.reclaims.Expired++
 	}
 	return s.cfg.KeepAlive
 }

@@ -39,31 +39,33 @@ func (s *server) newAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
+	lambdaAPI := lambda.New(lambda.Config{
+		Region:     s.cfg.Region,
+		Store:      s.store,
+		Invoker:    s.invoker,
+		Tenant:     tenantOf,
+		URL:        s.functionURL,
+		PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
+		Runtime:    s.runtimeNote,
+		Allocation: s.scheduler.Allocation,
+		Packages:   packages,
+		Log:        s.log,
+	})
 	s.handler = api.New(api.Config{
 		Region: s.cfg.Region,
 		Auth:   auth,
-		Lambda: lambda.New(lambda.Config{
-			Region:     s.cfg.Region,
-			Store:      s.store,
-			Invoker:    s.invoker,
-			Tenant:     tenantOf,
-			URL:        s.functionURL,
-			PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
-			Runtime:    s.runtimeNote,
-			Packages:   packages,
-			Log:        s.log,
-		}),
+		Lambda: lambdaAPI,
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
 		}),
-		Native:  native.New(s.nativeConfig(links)),
+		Native:  native.New(s.nativeConfig(links, lambdaAPI)),
 		Metrics: s.metrics.Handler(),
 		Log:     s.log,
 	})
 	return nil
 }
 
-func (s *server) nativeConfig(links *native.Links) native.Config {
+func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) native.Config {
 	limitations := s.host.Limitations()
 	if limitations == nil {
 		limitations = []string{}
@@ -80,8 +82,16 @@ func (s *server) nativeConfig(links *native.Links) native.Config {
 			}
 			return list
 		},
+		Provisioned: func(tenant string) []native.Provisioned {
+			list := []native.Provisioned{}
+			for _, st := range lambdaAPI.ProvisionedStates(tenant) {
+				list = append(list, native.Provisioned(st))
+			}
+			return list
+		},
 		Store:       s.store,
 		Logs:        s.logs,
+		Recent:      &s.recent,
 		Links:       links,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,

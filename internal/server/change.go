@@ -35,8 +35,9 @@ func current(v *millicent.Version, before, after *millicent.Function) bool {
 	return err == nil && slices.Contains(after.Published, n)
 }
 
-// reservations knows the sum of each tenant's reserved concurrency. It counts
-// when it is asked for the first time after a change.
+// reservations knows the sum of what each tenant's functions claim of its
+// concurrency, reserved or provisioned. It counts when it is asked for the first
+// time after a change.
 type reservations struct {
 	functions func(tenant string) []*millicent.Function
 
@@ -54,9 +55,7 @@ func (r *reservations) of(tenant string) int {
 		return sum
 	}
 	for _, f := range r.functions(tenant) {
-		if f.Reserved != nil {
-			sum += *f.Reserved
-		}
+		sum += f.Claimed()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,7 +69,7 @@ func (r *reservations) of(tenant string) int {
 }
 
 func (r *reservations) changed(before, after *millicent.Function) {
-	if reserved(before) == reserved(after) {
+	if claimed(before) == claimed(after) {
 		return
 	}
 	f := after
@@ -83,9 +82,9 @@ func (r *reservations) changed(before, after *millicent.Function) {
 	r.changes++
 }
 
-func reserved(f *millicent.Function) int {
-	if f == nil || f.Reserved == nil {
+func claimed(f *millicent.Function) int {
+	if f == nil {
 		return 0
 	}
-	return *f.Reserved
+	return f.Claimed()
 }

@@ -53,6 +53,7 @@ func TestRetireNew(t *testing.T) {
 func TestReservations(t *testing.T) {
 	three, five := 3, 5
 	functions := []*millicent.Function{{Tenant: "t", Reserved: &three}, {Tenant: "t"}, {Tenant: "t", Reserved: &five}}
+	provisioned := &millicent.Function{Tenant: "t", Provisioned: map[string]*millicent.Provisioned{"1": {Concurrency: 4}}}
 	asked := 0
 	r := &reservations{functions: func(tenant string) []*millicent.Function {
 		asked++
@@ -73,6 +74,11 @@ func TestReservations(t *testing.T) {
 	r.changed(before, nil)
 	if got := r.of("t"); got != 3 {
 		t.Errorf("after a deletion: %d, want 3", got)
+	}
+	r.changed(functions[1], provisioned)
+	functions[1] = provisioned
+	if got := r.of("t"); got != 7 {
+		t.Errorf("with 4 provisioned: %d, want 7", got)
 	}
 }
 

@@ -106,3 +106,13 @@ func (f *failures) forget(now time.Time) {
 		clear(f.told)
 	}
 }
+
+// observers are several that see everything, one after the other.
+type observers []invoke.Observer
+
+// Invoked implements invoke.Observer.
+func (o observers) Invoked(inv *millicent.Invocation, res *millicent.Result, err error) {
+	for _, next := range o {
+		next.Invoked(inv, res, err)
+	}
+}

@@ -44,6 +44,8 @@ func TestFromInside(t *testing.T) {
 				"DELETE /2015-03-31/functions/fn":             "lambda:DeleteFunction on resource: arn:aws:lambda:us-east-1:000000000000:function:fn",
 				"POST /_millicent/keys":                       "is not authorized",
 				"GET /_millicent/logs?function=fn":            "is not authorized",
+				"GET /_millicent/invocations/x":               "is not authorized",
+				"GET /_millicent/starts":                      "is not authorized",
 				"POST /2015-03-31/functions/arn:aws:lambda:us-east-1:111111111111:function:fn/invocations 7": "403",
 			} {
 				if got := call(t, c, "relay", `"`+event+`"`); !strings.Contains(got, want) {

@@ -75,7 +75,9 @@ type server struct {
 	inside    door // the API, for calls from within sandboxes
 	launcher  *process.Launcher
 	scheduler *scheduler.Scheduler
+	provider  *provider
 	metrics   *telemetry.Metrics
+	recent    telemetry.Recent
 	invoker   *invoke.Invoker
 	keys      api.FunctionKeys
 	handler   *api.Handler
@@ -113,9 +115,12 @@ func (s *server) build(ctx context.Context) error {
 		{"package sweep", s.startSweep},
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
+		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
+		// What is provisioned is launched while the first calls come.
+		{"provisioned concurrency", s.provision},
 		// Last, when every answer can be given.
 		{"serving", s.serve},
 	} {
@@ -194,6 +199,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 		Code: func(ctx context.Context, v *millicent.Version) (string, error) {
 			return s.store.PackageDir(ctx, v.Package)
 		},
+		Compiled:    s.store,
 		Allow:       s.allow,
 		Credentials: s.credentials,
 		API:         &s.inside,
@@ -212,17 +218,21 @@ func (s *server) newLauncher(context.Context) (err error) {
 
 func (s *server) newScheduler(context.Context) error {
 	reserved := &reservations{functions: s.store.Functions}
+	s.provider = newProvider(s.store, s.log)
 	s.scheduler = scheduler.New(scheduler.Config{
 		Launcher:        func(string) (millicent.Launcher, error) { return s.launcher, nil },
 		MaxEnvironments: s.cfg.MaxEnvironments,
 		MaxMemoryMB:     s.cfg.MaxMemoryMB,
 		Reserved:        reserved.of,
+		Provisioned:     s.provider.fulfilled,
 		KeepAlive:       s.cfg.KeepAlive,
 		Log:             s.log,
 	})
 	s.built.push("scheduler", s.scheduler.Close)
+	s.provider.scheduler = s.scheduler
 	s.store.OnChange(func(before, after *millicent.Function) {
 		reserved.changed(before, after)
+		s.provider.changed(before, after)
 		retire(s.scheduler, before, after)
 	})
 	return nil
@@ -240,11 +250,37 @@ func (s *server) expect(context.Context) error {
 	return nil
 }
 
+// provision has all that is provisioned launched, and aliases moved from now
+// on.
+func (s *server) provision(context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { // until the server stops
+		defer close(done)
+		s.provider.run(ctx)
+	}()
+	s.built.push("provisioned concurrency", func(context.Context) error { cancel(); <-done; return nil })
+	var all []functionName
+	s.store.EachFunction(func(f *millicent.Function) {
+		if len(f.Provisioned) > 0 {
+			all = append(all, functionName{f.Tenant, f.Name})
+		}
+	})
+	for _, f := range all {
+		s.provider.provide(f.tenant, f.name)
+	}
+	return nil
+}
+
 func (s *server) newInvoker(context.Context) error {
 	s.metrics = telemetry.NewMetrics(func() telemetry.Load { return telemetry.Load(s.scheduler.Snapshot()) })
+	s.metrics.CountProvisioned(func() telemetry.Provisioned { return telemetry.Provisioned(s.scheduler.Provisioned()) })
+	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
+	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
+	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
-		Observer: &failures{next: s.metrics, log: s.log, now: time.Now, told: map[failing]*telling{}},
+		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("invoker", s.invoker.Close)
 	return nil

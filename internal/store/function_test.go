@@ -295,3 +295,18 @@ func TestOnChange(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// Who depends on a published version learns when it has been activated.
+func TestOnChangeTellsOfActivatedVersions(t *testing.T) {
+	s := mustOpen(t, newJetStream(t), Config{})
+	active := make(chan bool, 100)
+	s.OnChange(func(_, after *millicent.Function) {
+		v, err := s.Version(testTenant, after.Name, "1")
+		active <- err == nil && v.State == millicent.StateActive
+	})
+	f := newFunction("hello", putZip(t, s, zipOf(t, file{name: "app.py", content: "x = 1"})))
+	f.Published = []int{1}
+	mustCreate(t, s, f)
+	for !<-active { // the test's own timeout ends a wait in vain
+	}
+}

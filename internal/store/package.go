@@ -31,10 +31,11 @@ type packages struct {
 	work     sync.WaitGroup // flights, and the removal of leftovers
 	sweeping sync.RWMutex   // held to write while a file is swept, to read while one is put
 
-	mu      sync.Mutex
-	closed  bool // no flight starts any more
-	records map[string]held
-	used    map[string]time.Time // when an unpacked directory was last asked for
+	mu       sync.Mutex
+	closed   bool // no flight starts any more
+	records  map[string]held
+	used     map[string]time.Time  // when an unpacked directory was last asked for
+	compiled map[compiledID]string // files that are known to be whole
 }
 
 // held is a package's record in memory.
@@ -49,7 +50,8 @@ func openPackages(life, ctx context.Context, js jetstream.JetStream, cfg Config)
 		return nil, fmt.Errorf("open the package directory: %w", err)
 	}
 	p := &packages{cfg: cfg, dirs: dirs, ctx: life, slots: make(chan struct{}, activators),
-		records: make(map[string]held), used: make(map[string]time.Time)}
+		records: make(map[string]held), used: make(map[string]time.Time),
+		compiled: make(map[compiledID]string)}
 	p.table, err = openTable(ctx, js, packagesBucket, p.apply, func(err error) {
 		cfg.Log.Error("package record not understood", "error", err)
 	})
@@ -57,7 +59,7 @@ func openPackages(life, ctx context.Context, js jetstream.JetStream, cfg Config)
 		return nil, err
 	}
 	p.work.Go(func() {
-		if err := dirs.removeLeftovers(life); err != nil {
+		if err := errors.Join(dirs.removeLeftovers(life), p.sweepOrphanedCompiled()); err != nil {
 			cfg.Log.Warn("leftovers of an earlier run not removed", "error", err)
 		}
 	})

@@ -29,6 +29,7 @@ const packageAge = time.Hour
 type packageDirs struct {
 	zips     string
 	unpacked string
+	compiled string
 	tmps     string
 	tmp      string // this run's own, in tmps
 }
@@ -43,9 +44,10 @@ func openPackageDirs(root string) (packageDirs, error) {
 	d := packageDirs{
 		zips:     filepath.Join(root, "zip"),
 		unpacked: filepath.Join(root, "unpacked"),
+		compiled: filepath.Join(root, "compiled"),
 		tmps:     filepath.Join(root, "tmp"),
 	}
-	for _, dir := range []string{d.zips, d.unpacked, d.tmps} {
+	for _, dir := range []string{d.zips, d.unpacked, d.compiled, d.tmps} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return d, err
 		}
@@ -279,7 +281,7 @@ func (s *Store) sweepPackage(ctx context.Context, digest string) (bool, error) {
 	if err := os.Rename(p.dirs.dir(pkg), aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	return true, os.RemoveAll(aside)
+	return true, errors.Join(os.RemoveAll(aside), p.sweepCompiled(digest))
 }
 
 // release forgets when a package was last asked for, unless that was after a

@@ -118,6 +118,11 @@ func decodeFunction(b []byte) (*millicent.Function, map[string]string, error) {
 			return nil, nil, fmt.Errorf("alias %q is none", name)
 		}
 	}
+	for qualifier, p := range f.Provisioned {
+		if p == nil || p.Concurrency < 1 {
+			return nil, nil, fmt.Errorf("provisioned concurrency of %q is none", qualifier)
+		}
+	}
 	for qualifier, u := range f.URLs {
 		if u == nil {
 			return nil, nil, fmt.Errorf("URL of %q is none", qualifier)

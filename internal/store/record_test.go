@@ -19,6 +19,8 @@ func TestFunctionRecord(t *testing.T) {
 	f.Created, f.Published, f.LastVersion, f.Reserved = f.Draft.Modified, []int{2, 11}, 12, new(0)
 	f.Aliases = map[string]*millicent.Alias{"live": {Name: "live", Version: "2", Weights: map[string]float64{"11": 0.1}}}
 	f.URLs = map[string]*millicent.FunctionURL{"live": {ID: "id", CORS: &millicent.CORS{MaxAge: new(5)}}}
+	f.Provisioned = map[string]*millicent.Provisioned{"live": {Concurrency: 3, Modified: f.Created}}
+	f.Aliases["moving"] = &millicent.Alias{Name: "moving", Version: "11", Weights: map[string]float64{"2": 1}, Moving: true}
 	f.Policies = map[string][]*millicent.Statement{"": {{ID: "s1", Action: "lambda:InvokeFunction", Principal: "*"}}}
 	ids := map[string]string{"2": "abc", "11": "def"}
 	b, err := encodeFunction(f, ids)
@@ -56,6 +58,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{function, `{"format":1}`, "no function"},
 		{function, `{"format":1,"function":{"tenant":"t","name":"n"}}`, "no function"},
 		{function, `{"format":1,"function":{"tenant":"t","name":"a.b","draft":{}}}`, "is none"},
+		{function, `{"format":1,"function":{"tenant":"t","name":"n","draft":{},"provisioned":{"live":null}}}`, "is none"},
+		{function, `{"format":1,"function":{"tenant":"t","name":"n","draft":{},"provisioned":{"live":{"concurrency":0}}}}`, "is none"},
 		{function, `{"format":1,"versions":{"1":"x"},"function":{"tenant":"t","name":"n","draft":{}}}`, `version "1"`},
 		{function, `{"format":1,"versions":{"01":"x"},"function":{"tenant":"t","name":"n","draft":{},"lastVersion":3}}`, `version "01"`},
 		{function, `{"format":1,"versions":{"1":"x.*"},"function":{"tenant":"t","name":"n","draft":{},"lastVersion":3}}`, "is none"},

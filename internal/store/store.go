@@ -134,7 +134,8 @@ func (s *Store) Close() error {
 func NewRevision() string { return uuid.NewString() }
 
 // OnChange calls f after each change of a function, in order, with the value
-// before (nil when created) and after (nil when deleted). f must not block,
+// before (nil when created) and after (nil when deleted), and when a published
+// version has been activated, with the same value twice. f must not block,
 // and has returned when the call that made the change returns. Changes made on
 // another node in quick succession may be seen as one.
 func (s *Store) OnChange(f func(before, after *millicent.Function)) {
@@ -148,10 +149,16 @@ func (s *Store) OnChange(f func(before, after *millicent.Function)) {
 func (s *Store) apply(e entry) error {
 	if len(e.key) > 2 && e.key[:2] == "v." {
 		v, err := s.index.setVersion(e)
-		if err == nil && v != nil && unsettled(v.Version) && s.isLoaded() {
-			s.activation.enqueue(unsettledID{functionID{v.Version.Tenant, v.Version.Function}, v.Version.Number})
+		if err != nil || v == nil || !s.isLoaded() {
+			return err
 		}
-		return err
+		id := functionID{v.Version.Tenant, v.Version.Function}
+		if unsettled(v.Version) {
+			s.activation.enqueue(unsettledID{id, v.Version.Number})
+		} else if f := s.index.function(id); f != nil && f.keys[v.Version.Number] == e.key {
+			s.announce(f, f)
+		}
+		return nil
 	}
 	before, after, err := s.index.setFunction(e)
 	if err != nil || !s.isLoaded() {

@@ -104,7 +104,9 @@ func (s *Store) DeleteVersion(ctx context.Context, tenant, name, number string) 
 		gone = f.keys[number]
 		ids := maps.Clone(f.ids)
 		delete(ids, number)
-		return f.value.Clone(), ids, nil
+		next := f.value.Clone()
+		delete(next.Provisioned, number)
+		return next, ids, nil
 	})
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func (s *Store) DeleteVersion(ctx context.Context, tenant, name, number string) 
 func aliasesOf(f *millicent.Function, number string) []string {
 	var names []string
 	for name, a := range f.Aliases {
-		if _, weighted := a.Weights[number]; weighted || a.Version == number {
+		if a.Names(number) {
 			names = append(names, name)
 		}
 	}

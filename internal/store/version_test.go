@@ -124,6 +124,7 @@ func TestDeleteVersion(t *testing.T) {
 			"live": {Name: "live", Version: "1"},
 			"beta": {Name: "beta", Version: "2", Weights: map[string]float64{"1": 0.5}},
 		}
+		f.Provisioned = map[string]*millicent.Provisioned{"3": {Concurrency: 1}, "live": {Concurrency: 2}}
 	})
 	err := s.DeleteVersion(t.Context(), testTenant, "hello", "1")
 	wantError(t, err, millicent.CodeConflict, "Unable to delete version because the following aliases reference it: [beta, live]")
@@ -139,6 +140,9 @@ func TestDeleteVersion(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{1, 2}, f.Published); diff != "" {
 		t.Errorf("published (-want +got):\n%s", diff)
+	}
+	if f.Provisioned["3"] != nil || f.Provisioned["live"] == nil {
+		t.Errorf("provisioned: %v", f.Provisioned)
 	}
 	if _, err := s.Version(testTenant, "hello", "4"); millicent.ErrorCode(err) != millicent.CodeNotFound {
 		t.Errorf("version 4 reads: %v", err)

@@ -71,7 +71,19 @@ func appendRecord(dst []byte, rec *millicent.LogRecord) []byte {
 	}
 	dst = strconv.AppendInt(append(dst, `,"time":`...), rec.Time, 10)
 	dst = appendText(append(dst, `,"message":`...), rec.Message)
+	if rec.Delay != nil {
+		dst = appendDelay(append(dst, `,"delay":`...), rec.Delay)
+	}
 	return append(dst, '}', '\n')
+}
+
+// appendDelay appends d as JSON: few records have one.
+func appendDelay(dst []byte, d *millicent.Delay) []byte {
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return append(dst, b...)
 }
 
 // appendText appends s as JSON. Most texts are plain, and to have each one

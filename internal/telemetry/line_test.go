@@ -108,6 +108,8 @@ func marshalled(t *testing.T, rec millicent.LogRecord) string {
 func FuzzDecodeLine(f *testing.F) {
 	f.Add(appendRecord(nil, &millicent.LogRecord{Tenant: "000000000000", Function: "a", Time: 7, Message: "hi\n\u2028"}))
 	f.Add([]byte(`{"function":"a","version":"1","stream":"\u007f\u0001","invocation":"\"\\\/\b\r","message":"<a> \t é"}`))
+	f.Add([]byte(`{"function":"a","delay":{"wait":{"for":"<busy>","timeUs":7},"start":{"cause":"first","initUs":-1}}}`))
+	f.Add([]byte(`{"function":"a","delay":{}}`))
 	f.Add(headerLine())
 	f.Add([]byte(`{"function":"a","time":1e99}`))
 	f.Add([]byte(`{"function":"a"}{"function":"b"}`))
@@ -128,7 +130,7 @@ func FuzzDecodeLine(f *testing.F) {
 			t.Fatalf("got %q, want %q", whole, want)
 		}
 		again, err := decodeLine(bytes.TrimSuffix(whole[len("before"):], []byte("\n")))
-		if err != nil || again != rec {
+		if err != nil || !cmp.Equal(again, rec) {
 			t.Errorf("decoded %+v, encoded and decoded again %+v, %v", rec, again, err)
 		}
 	})

@@ -51,6 +51,8 @@ type Logs struct {
 	syncs  chan chan struct{} // asks the writer to write all, and to close the answer
 	done   chan struct{}      // closed when the writer has ended
 
+	searching chan struct{} // holds a token while an invocation is searched for
+
 	lines []byte                // the writer's
 	spare []millicent.LogRecord // the writer's, for the buffer to go on with
 	told  time.Time             // the writer's: when it last complained of the disk
@@ -82,6 +84,7 @@ func NewLogs(cfg LogsConfig) (*Logs, error) {
 		buffer:    newSharedBuffer(cfg.BufferBytes),
 		syncs:     make(chan chan struct{}),
 		done:      make(chan struct{}),
+		searching: make(chan struct{}, 1),
 		journals:  make(map[functionKey]*journal),
 		followers: make(map[functionKey][]*buffer),
 	}

@@ -37,8 +37,10 @@ type Metrics struct {
 	invocations *prometheus.CounterVec
 	throttles   *prometheus.CounterVec
 	coldStarts  *prometheus.CounterVec
+	warmStarts  *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	init        *prometheus.HistogramVec
+	starts      startMetrics
 
 	mu     sync.RWMutex
 	labels map[string]struct{} // functions that have their own
@@ -61,6 +63,10 @@ func NewMetrics(load func() Load) *Metrics {
 			Name: "millicent_cold_starts_total",
 			Help: "Invocations that started their environment.",
 		}, function),
+		warmStarts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "millicent_warm_starts_total",
+			Help: "Invocations that met an environment that was there.",
+		}, function),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "millicent_invocation_duration_seconds",
 			Help:    "Time from handing over the event to the result.",
@@ -73,8 +79,9 @@ func NewMetrics(load func() Load) *Metrics {
 		}, function),
 		labels: make(map[string]struct{}),
 	}
-	m.registry.MustRegister(m.invocations, m.throttles, m.coldStarts, m.duration, m.init,
+	m.registry.MustRegister(m.invocations, m.throttles, m.coldStarts, m.warmStarts, m.duration, m.init,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.starts = newStartMetrics(m.registry)
 	if load != nil {
 		m.registry.MustRegister(loadCollector(load))
 	}
@@ -86,6 +93,7 @@ func NewMetrics(load func() Load) *Metrics {
 func (m *Metrics) Invoked(inv *millicent.Invocation, res *millicent.Result, err error) {
 	function := m.label(inv.Function)
 	m.invocations.WithLabelValues(function, outcome(res, err)).Inc()
+	m.starts.observe(inv, res)
 	if res == nil {
 		if reason, ok := throttle(err); ok {
 			m.throttles.WithLabelValues(function, reason).Inc()
@@ -93,10 +101,12 @@ func (m *Metrics) Invoked(inv *millicent.Invocation, res *millicent.Result, err 
 		return
 	}
 	m.duration.WithLabelValues(function).Observe(res.Usage.Duration.Seconds())
-	if res.Usage.Cold {
-		m.coldStarts.WithLabelValues(function).Inc()
-		m.init.WithLabelValues(function).Observe(res.Usage.Init.Seconds())
+	if !res.Usage.Cold {
+		m.warmStarts.WithLabelValues(function).Inc()
+		return
 	}
+	m.coldStarts.WithLabelValues(function).Inc()
+	m.init.WithLabelValues(function).Observe(res.Usage.Init.Seconds())
 }
 
 // Handler serves the metrics in Prometheus' text format.

@@ -75,17 +75,17 @@ func (h *Handler) updateAlias(ctx context.Context, req *request, in *UpdateAlias
 		if in.RevisionId != nil && *in.RevisionId != alias.Revision {
 			return revisionMismatch("GetFunction/GetAlias")
 		}
-		set(&alias.Version, in.FunctionVersion)
 		set(&alias.Description, in.Description)
-		if in.RoutingConfig != nil {
-			alias.Weights = in.RoutingConfig.weights()
-		}
+		h.point(f, alias, in)
 		alias.Revision = store.NewRevision()
 		changed = alias
 		if err := checkRouting(alias); err != nil {
 			return err
 		}
-		return checkVersions(f, n, alias)
+		if err := checkVersions(f, n, alias); err != nil || f.Provisioned[n.qualifier] == nil {
+			return err
+		}
+		return h.checkProvisionedAlias(f, alias, false)
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +93,25 @@ func (h *Handler) updateAlias(ctx context.Context, req *request, in *UpdateAlias
 	return aliasConfiguration(n, changed), nil
 }
 
-// deleteAlias deletes an alias with its URL and its permissions; one that is
+// point sets what an alias names. One that is provisioned moves when the
+// environments of where it goes are there, unless the caller says how it is to
+// be routed.
+func (h *Handler) point(f *millicent.Function, alias *millicent.Alias, in *UpdateAliasRequest) {
+	mayWait := f.Provisioned[alias.Name] != nil && (alias.Moving || len(alias.Weights) == 0)
+	switch {
+	case in.RoutingConfig != nil:
+		set(&alias.Version, in.FunctionVersion)
+		alias.Weights, alias.Moving = in.RoutingConfig.weights(), false
+	case in.FunctionVersion == nil:
+	case mayWait && *in.FunctionVersion != millicent.Latest:
+		alias.MoveTo(*in.FunctionVersion)
+	default:
+		alias.Version = *in.FunctionVersion
+	}
+}
+
+// deleteAlias deletes an alias with its URL, its permissions and its
+// provisioned concurrency; one that is
 // not there is as good as deleted.
 func (h *Handler) deleteAlias(ctx context.Context, req *request, in *DeleteAliasRequest) (*none, error) {
 	n, err := h.resolve(req, *in.FunctionName, nil)
@@ -105,6 +123,7 @@ func (h *Handler) deleteAlias(ctx context.Context, req *request, in *DeleteAlias
 		delete(f.Aliases, n.qualifier)
 		delete(f.URLs, n.qualifier)
 		delete(f.Policies, n.qualifier)
+		delete(f.Provisioned, n.qualifier)
 		return nil
 	})
 	return &none{}, err

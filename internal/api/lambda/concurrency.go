@@ -20,6 +20,9 @@ func (h *Handler) putFunctionConcurrency(ctx context.Context, req *request, in *
 	defer h.reserving.Unlock()
 	want := *in.ReservedConcurrentExecutions
 	_, err = h.update(ctx, n, functionNotFound(n), func(f *millicent.Function) error {
+		if total := f.ProvisionedTotal(); want < total {
+			return typeless(invalid(" ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].", want, total))
+		}
 		if want > 0 && h.unreserved(n.account, n.function)-want < minUnreserved {
 			return typeless(invalid("Specified ReservedConcurrentExecutions for function decreases account's "+
 				"UnreservedConcurrentExecution below its minimum value of [%d].", minUnreserved))
@@ -55,12 +58,12 @@ func (h *Handler) deleteFunctionConcurrency(ctx context.Context, req *request, i
 }
 
 // unreserved returns what a tenant's functions but one leave of its
-// concurrency.
+// concurrency to those that claim none.
 func (h *Handler) unreserved(tenant, but string) int {
 	left := h.cfg.Concurrency
 	for _, f := range h.cfg.Store.Functions(tenant) {
 		if f.Name != but {
-			left -= value(f.Reserved)
+			left -= f.Claimed()
 		}
 	}
 	return left

@@ -158,6 +158,17 @@ type LoggingConfig struct {
 	LogGroup            *string `json:"LogGroup,omitzero"`
 }
 
+// ProvisionedConcurrencyConfigListItem is the structure of that name in the Lambda API.
+type ProvisionedConcurrencyConfigListItem struct {
+	FunctionArn                              *string `json:"FunctionArn,omitzero"`
+	RequestedProvisionedConcurrentExecutions *int    `json:"RequestedProvisionedConcurrentExecutions,omitzero"`
+	AvailableProvisionedConcurrentExecutions *int    `json:"AvailableProvisionedConcurrentExecutions,omitzero"`
+	AllocatedProvisionedConcurrentExecutions *int    `json:"AllocatedProvisionedConcurrentExecutions,omitzero"`
+	Status                                   *string `json:"Status,omitzero"`
+	StatusReason                             *string `json:"StatusReason,omitzero"`
+	LastModified                             *string `json:"LastModified,omitzero"`
+}
+
 // ResolvedS3Object is the structure of that name in the Lambda API.
 type ResolvedS3Object struct {
 	S3Bucket        *string `json:"S3Bucket,omitzero"`

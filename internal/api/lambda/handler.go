@@ -36,6 +36,10 @@ type Config struct {
 	// *millicent.Error refuses. Nil means that every runtime is welcome.
 	Runtime func(name string) (note string, err error)
 
+	// Allocation returns how far a version's provisioned environments are;
+	// default: there are none.
+	Allocation func(v *millicent.Version) millicent.Allocation
+
 	// Packages fetches packages from S3; nil when there is no such store.
 	Packages PackageSource
 
@@ -61,8 +65,8 @@ type Handler struct {
 	// fetched from S3, which may be slow.
 	uploads, fetches chan struct{}
 
-	// reserving is held while a function's reserved concurrency changes: the
-	// sum over all functions has a limit.
+	// reserving is held while a function's reserved or provisioned concurrency
+	// changes: the sum over all functions has a limit.
 	reserving sync.Mutex
 }
 
@@ -79,6 +83,9 @@ func New(cfg Config) *Handler {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Allocation == nil {
+		cfg.Allocation = func(*millicent.Version) millicent.Allocation { return millicent.Allocation{} }
 	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = func(string) (string, error) { return "", nil }

@@ -93,6 +93,10 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeFunctionUrlQualifier},
 	}}
+	shapeDeleteProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+	}}
 	shapeDurableConfig = shape{kind: kindStructure, members: []member{
 		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
 		{name: "RetentionPeriodInDays", shape: &shapeRetentionPeriodInDays},
@@ -147,6 +151,10 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
+	shapeGetProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+	}}
 	shapeImageConfig = shape{kind: kindStructure, members: []member{
 		{name: "EntryPoint", shape: &shapeStringList},
 		{name: "Command", shape: &shapeStringList},
@@ -188,6 +196,11 @@ var (
 		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
 		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxListItems},
 	}}
+	shapeListProvisionedConcurrencyConfigsRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
+		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxProvisionedConcurrencyConfigListItems},
+	}}
 	shapeListTagsRequest = shape{kind: kindStructure, members: []member{
 		{name: "Resource", in: inURI, key: "Resource", required: true, shape: &shapeTaggableResource},
 	}}
@@ -216,6 +229,11 @@ var (
 	shapePutFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
 		{name: "RecursiveLoop", required: true, shape: &shapeRecursiveLoop},
+	}}
+	shapePutProvisionedConcurrencyConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
+		{name: "ProvisionedConcurrentExecutions", required: true, shape: &shapePositiveInteger},
 	}}
 	shapeRemovePermissionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},

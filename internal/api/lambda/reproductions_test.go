@@ -20,6 +20,8 @@ import (
 //	fn    versions 1 and 2, alias custom of 1, a URL, a permission s3
 //	plain nothing but its draft
 //	off   no concurrency
+//	prov  version 1 with a provisioned environment, alias other of it; version
+//	      2, alias held of it with a provisioned environment; 2 are reserved
 func recordedPlatform(t *testing.T) *platform {
 	s3 := newFakeS3(t)
 	p := newPlatform(t, func(cfg *Config) {
@@ -27,7 +29,7 @@ func recordedPlatform(t *testing.T) *platform {
 			Endpoint: s3.URL, Region: testRegion, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		})
 	})
-	for _, name := range []string{"fn", "plain", "off"} {
+	for _, name := range []string{"fn", "plain", "off", "prov"} {
 		p.create(name)
 	}
 	p.publish("fn", "first")
@@ -35,7 +37,14 @@ func recordedPlatform(t *testing.T) *platform {
 	p.must(201, "POST", functionPath("fn", "/aliases"), M{"Name": "custom", "FunctionVersion": "1"})
 	p.must(201, "POST", urlPath("fn"), M{"AuthType": "NONE"})
 	p.must(201, "POST", functionPath("fn", "/policy"), permission(nil))
-	p.must(200, "PUT", "/2017-10-31/functions/off/concurrency", M{"ReservedConcurrentExecutions": 0})
+	p.must(200, "PUT", concurrencyPath("off"), M{"ReservedConcurrentExecutions": 0})
+	p.publish("prov", "first")
+	p.publish("prov", "second")
+	p.must(201, "POST", functionPath("prov", "/aliases"), M{"Name": "other", "FunctionVersion": "1"})
+	p.must(201, "POST", functionPath("prov", "/aliases"), M{"Name": "held", "FunctionVersion": "2"})
+	p.must(202, "PUT", provisionedPath("prov", "1"), provisioned(1))
+	p.must(202, "PUT", provisionedPath("prov", "held"), provisioned(1))
+	p.must(200, "PUT", concurrencyPath("prov"), M{"ReservedConcurrentExecutions": 2})
 	return p
 }
 
@@ -103,6 +112,7 @@ func reproductions(p *platform) []reproduction {
 	all = append(all, versionReproductions(p)...)
 	all = append(all, aliasReproductions()...)
 	all = append(all, urlReproductions()...)
+	all = append(all, provisionedReproductions()...)
 	all = append(all, permissionReproductions()...)
 	all = append(all, tagReproductions()...)
 	return append(all, invokeReproductions()...)

@@ -7,6 +7,10 @@
 //	GET    /_millicent/logs?function=NAME        NDJSON, one millicent.LogRecord a line, oldest first;
 //	           &since=RFC3339 &limit=N           newest N (default 1000, at most 10000)
 //	           &follow=1                         goes on until the client hangs up; each line is flushed
+//	GET    /_millicent/invocations/{id}          millicent.Explanation: what the invocation waited for, and its start;
+//	           ?function=NAME                    finds an old one sooner
+//	GET    /_millicent/starts?function=NAME      {"starts":[millicent.Explanation, …]}, the latest first;
+//	           &limit=N                          default 20, at most 1000
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204

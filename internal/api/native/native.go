@@ -53,14 +53,23 @@ type Store interface {
 type Logs interface {
 	Read(ctx context.Context, q telemetry.Query) ([]millicent.LogRecord, error)
 	Follow(ctx context.Context, q telemetry.Query, emit func(millicent.LogRecord) error) error
+	Explain(ctx context.Context, q telemetry.InvocationQuery) (*millicent.Explanation, error)
+}
+
+// Recent is what the endpoints need of the latest starts.
+type Recent interface {
+	Explain(q telemetry.InvocationQuery) (*millicent.Explanation, bool)
+	List(tenant, function string, limit int) []millicent.Explanation
 }
 
 // Config configures a Handler; all of it is required.
 type Config struct {
 	Info        Info
 	Runtimes    func() []Runtime
+	Provisioned func(tenant string) []Provisioned
 	Store       Store
 	Logs        Logs
+	Recent      Recent
 	Links       *Links
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
@@ -90,6 +99,9 @@ func (h *Handler) routes() {
 		"GET /_millicent/info":                    h.info,
 		"GET /_millicent/runtimes":                h.runtimes,
 		"GET /_millicent/logs":                    h.logs,
+		"GET /_millicent/invocations/{id}":        h.explain,
+		"GET /_millicent/starts":                  h.starts,
+		"GET /_millicent/provisioned":             h.provisioned,
 		"POST /_millicent/keys":                   h.createKey,
 		"GET /_millicent/keys":                    h.listKeys,
 		"DELETE /_millicent/keys/{id}":            h.deleteKey,

@@ -34,6 +34,21 @@ type platform struct {
 	query     telemetry.Query
 	records   []millicent.LogRecord
 	more      chan millicent.LogRecord
+	recent    telemetry.Recent
+}
+
+// Explain knows of one invocation of each tenant.
+func (p *platform) Explain(_ context.Context, q telemetry.InvocationQuery) (*millicent.Explanation, error) {
+	if q.Invocation != "logged-"+q.Tenant || q.Function != "" && q.Function != "fn" {
+		return nil, millicent.Errorf(millicent.CodeNotFound, "No invocation %s", q.Invocation)
+	}
+	return &millicent.Explanation{Invocation: q.Invocation, Function: "fn"}, nil
+}
+
+// started has an invocation kept that something was started for.
+func (p *platform) started(tenant, function, id string) {
+	p.recent.Invoked(&millicent.Invocation{ID: id, Tenant: tenant, Function: function},
+		&millicent.Result{Start: &millicent.StartRecord{Cause: millicent.StartFirst, Init: time.Millisecond}}, nil)
 }
 
 func (p *platform) Function(tenant, name string) (*millicent.Function, error) {
@@ -99,19 +114,26 @@ func (p *platform) Follow(ctx context.Context, q telemetry.Query, emit func(mill
 }
 
 func newPlatform() *platform {
-	return &platform{
+	p := &platform{
 		functions: map[string]*millicent.Function{one + "fn": {Tenant: one, Name: "fn"}},
 		keys:      []store.AccessKey{{ID: "AKIAONE", Secret: "s1", Tenant: one}, {ID: "AKIATWO", Secret: "s2", Tenant: two}},
 		packages:  map[string]string{},
 		more:      make(chan millicent.LogRecord),
 	}
+	p.started(one, "fn", "kept-1")
+	p.started(two, "fn", "kept-2")
+	p.started(one, "other", "kept-3")
+	return p
 }
 
 func (p *platform) handler(stopping <-chan struct{}) *Handler {
 	return New(Config{
-		Info: Info{Version: "1.2.3", Limitations: []string{}}, Store: p, Logs: p,
+		Info: Info{Version: "1.2.3", Limitations: []string{}}, Store: p, Logs: p, Recent: &p.recent,
 		Runtimes: func() []Runtime { return []Runtime{{Name: "python3.13", Exact: true}} },
-		Links:    &Links{Secret: []byte("secret")},
+		Provisioned: func(tenant string) []Provisioned {
+			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
+		},
+		Links: &Links{Secret: []byte("secret")},
 		CheckEgress: func(entry string) error {
 			if strings.Contains(entry, " ") {
 				return errors.New("no host name: " + entry)
@@ -145,6 +167,8 @@ func TestEndpoints(t *testing.T) {
 		{user, "GET", "/_millicent/health", "", 200, `{"status":"ok"}`},
 		{user, "GET", "/_millicent/info", "", 200, `"version":"1.2.3"`},
 		{user, "GET", "/_millicent/runtimes", "", 200, `{"runtimes":[{"name":"python3.13","interpreter":"","version":"","exact":true}]}`},
+		{user, "GET", "/_millicent/provisioned", "", 200, `{"provisioned":[{"function":"of-111111111111","qualifier":"live",` +
+			`"requested":2,"allocated":2,"available":1,"status":"IN_PROGRESS","reason":"r"}]}`},
 		{user, "DELETE", "/_millicent/info", "", 0, "ResourceNotFoundException: No such endpoint: DELETE /_millicent/info"},
 
 		{user, "POST", "/_millicent/keys", "", 201, `"secret":"new-secret","tenant":"111111111111"`},
@@ -175,6 +199,22 @@ func TestEndpoints(t *testing.T) {
 		{user, "GET", "/_millicent/logs?function=fn&limit=0", "", 0, "limit:"},
 		{user, "GET", "/_millicent/logs?function=fn&limit=10001", "", 0, "limit:"},
 		{user, "GET", "/_millicent/logs?function=fn&follow=maybe", "", 0, "follow:"},
+
+		{user, "GET", "/_millicent/invocations/kept-1", "", 200, `"delay":{"start":{"cause":"first","acquireUs":0,"attachUs":0,"bootUs":0,"initUs":1000,`},
+		{user, "GET", "/_millicent/invocations/kept-1?function=fn", "", 200, `"requestId":"kept-1","function":"fn"`},
+		{user, "GET", "/_millicent/invocations/kept-1?function=other", "", 0, "ResourceNotFoundException: No invocation kept-1"},
+		{user, "GET", "/_millicent/invocations/kept-2", "", 0, "ResourceNotFoundException: No invocation kept-2"},
+		{user, "GET", "/_millicent/invocations/logged-" + one, "", 200, `"requestId":"logged-111111111111"`},
+		{user, "GET", "/_millicent/invocations/logged-" + two, "", 0, "ResourceNotFoundException"},
+		{millicent.Identity{}, "GET", "/_millicent/invocations/kept-1", "", 0, "ResourceNotFoundException"},
+		{user, "GET", "/_millicent/invocations/..%2Fx", "", 0, "is not the id of a request"},
+		{user, "GET", "/_millicent/invocations/" + strings.Repeat("1", 65), "", 0, "is not the id of a request"},
+		{user, "GET", "/_millicent/invocations/kept-1?function=..%2Fx", "", 0, "not a function's name"},
+		{user, "GET", "/_millicent/starts?function=fn", "", 200, `{"starts":[{"requestId":"kept-1",`},
+		{user, "GET", "/_millicent/starts?limit=1", "", 200, `{"starts":[{"requestId":"kept-3",`},
+		{millicent.Identity{Tenant: "333333333333"}, "GET", "/_millicent/starts", "", 200, `{"starts":[]}`},
+		{user, "GET", "/_millicent/starts?limit=1001", "", 0, "limit:"},
+		{user, "GET", "/_millicent/starts?function=..%2Fx", "", 0, "not a function's name"},
 	} {
 		status, body, err := newPlatform().do(c.id, c.method, c.path, c.body)
 		if err != nil {

@@ -18,8 +18,12 @@
 package bootstrap
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
+	"io/fs"
+	"strings"
 )
 
 // Files holds the folders python and node.
@@ -31,7 +35,28 @@ var Files embed.FS
 const (
 	Python = "python/bootstrap.py"
 	Node   = "node/bootstrap.mjs"
+
+	// These compile a function's package: INTERPRETER PROGRAM ROOT MOST.
+	PythonCompiler = "python/compile.py"
+	NodeCompiler   = "node/compile.mjs"
 )
+
+// Digest returns a digest of the programs of a language, "python" or "nodejs".
+func Digest(family string) string {
+	digest := sha256.New()
+	err := fs.WalkDir(Files, strings.TrimSuffix(family, "js"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := Files.ReadFile(name)
+		fmt.Fprintf(digest, "%s %d\n%s", name, len(data), data)
+		return err
+	})
+	if err != nil {
+		panic(fmt.Sprintf("bootstrap: %v", err)) // the files are in the binary
+	}
+	return hex.EncodeToString(digest.Sum(nil))
+}
 
 // PythonCompile are the arguments that make an interpreter compile the
 // Python files below a directory, which follows them. Where the files are

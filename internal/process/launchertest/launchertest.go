@@ -51,7 +51,8 @@ type Subject struct {
 	Probe *millicent.Version
 
 	// Lacks names what this kind of environment does not have, by the word
-	// of the probe's event: a kind without processes cannot be killed.
+	// of the probe's event: a kind without processes cannot be killed. One
+	// whose environments are no Freezers lacks "freeze".
 	Lacks []string
 }
 
@@ -81,6 +82,10 @@ func Run(t *testing.T, newLauncher func(t *testing.T, logs millicent.LogSink) Su
 		{"InitErrorReachesTheCaller", "fail", initErrorReachesTheCaller},
 		{"InitExitReachesTheCaller", "exit", initExitReachesTheCaller},
 		{"CancelStopsTheFunction", "sleep", cancelStopsTheFunction},
+		{"FrozenEnvironmentServesOn", "freeze", frozenServesOn},
+		{"FrozenTimeIsNobodys", "freeze", frozenTimeIsNobodys},
+		{"InvocationsCallFreezingOff", "freeze", invocationsCallFreezingOff},
+		{"FrozenEnvironmentCloses", "freeze", frozenCloses},
 		{"CloseIsIdempotent", "echo", closeIsIdempotent},
 		{"CloseEndsAnInvocation", "sleep", closeEndsAnInvocation},
 		{"LaunchObeysItsContext", "echo", launchObeysItsContext},

@@ -53,7 +53,9 @@ func run() int {
 		return 1
 	}
 	go s.reap()
-	return s.serve(make([]byte, MaxMessage))
+	code := s.serve(make([]byte, MaxMessage))
+	s.thaw()
+	return code
 }
 
 // prepare takes the Config, sets up and tells the server; nil when there is
@@ -125,7 +127,7 @@ func setUp(cfg *Config, fds []int, sp *spawner) (_ *server, ports []int, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &server{cfg: cfg, spawner: sp, children: map[int]bool{}, kick: make(chan struct{}, 1)}
+	s := &server{cfg: cfg, spawner: sp, children: map[int]bool{}, kick: make(chan struct{}, 1), freezer: -1}
 	sp.cfg = cfg
 	if ports, err = s.connect(); err != nil {
 		return nil, ports, err

@@ -13,6 +13,7 @@ type server struct {
 	spawner *spawner
 	missing []string
 	kick    chan struct{} // a process was started: there is something to wait for
+	freezer int           // of cgroups of version 1; -1 until it is entrusted
 
 	// mu keeps a process's birth and its death in order: it is held from fork
 	// to answer, and while a death is reaped and told.
@@ -74,6 +75,8 @@ func (s *server) answer(r *Request, fds []int) bool {
 	case Adopt:
 		closeAll(fds)
 		return s.adopt(r)
+	case Entrust:
+		fds, err = s.entrust(fds)
 	}
 	closeAll(fds)
 	if err != nil {
@@ -84,6 +87,23 @@ func (s *server) answer(r *Request, fds []int) bool {
 	}
 	defer unix.Close(give)
 	return send(ans.Marshal(), give) == nil
+}
+
+// entrust keeps the file that comes with the request.
+func (s *server) entrust(fds []int) (rest []int, err error) {
+	if len(fds) != 1 || s.freezer >= 0 {
+		return fds, failed("descriptors of the freezer", unix.EBADMSG)
+	}
+	s.freezer = fds[0]
+	return nil, nil
+}
+
+// thaw lets what the server left frozen end with this process: in version 1
+// what is frozen cannot be killed.
+func (s *server) thaw() {
+	if s.freezer >= 0 {
+		_, _ = unix.Write(s.freezer, []byte("THAWED")) // then the next server does
+	}
 }
 
 // start runs a process and answers. The calling thread is the spawner's.
@@ -180,7 +200,8 @@ func (s *server) signal(pid int, sig unix.Signal) error {
 	return unix.Kill(pid, sig)
 }
 
-// killAll ends every process but this one and answers once they are reaped.
+// killAll ends every process but this one, removes what outlives processes,
+// and answers once they are reaped.
 func (s *server) killAll(seq uint32) {
 	for {
 		err := unix.Kill(-1, unix.SIGKILL)
@@ -194,6 +215,7 @@ func (s *server) killAll(seq uint32) {
 		}
 	}
 	s.reapDead()
+	removeObjects()
 	ans := Event{Kind: Answer, Seq: seq}
 	_ = send(ans.Marshal()) // as in start
 }

@@ -15,7 +15,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 6
+const version = 7
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -29,6 +29,7 @@ const (
 	Listen                  // make a listening socket
 	Rules                   // make a Landlock ruleset for a process that enters
 	Adopt                   // treat a process that entered as one that Start started
+	Entrust                 // keep a freezer.state file, to thaw all when the server ends
 )
 
 // Events of pid 1.
@@ -175,7 +176,7 @@ func (r *Request) Unmarshal(p []byte) error {
 	r.Signal = int32(d.num(64))
 	r.Target = d.str()
 	r.Port = d.port()
-	if r.Kind < Start || r.Kind > Adopt {
+	if r.Kind < Start || r.Kind > Entrust {
 		d.bad = true
 	}
 	return d.end()

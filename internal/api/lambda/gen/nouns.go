@@ -19,6 +19,10 @@ var nouns = []noun{
 		"PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "GetAccountSettings",
 	}},
 	{"recursion_gen.go", []string{"PutFunctionRecursionConfig", "GetFunctionRecursionConfig"}},
+	{"provisioned_gen.go", []string{
+		"PutProvisionedConcurrencyConfig", "GetProvisionedConcurrencyConfig",
+		"DeleteProvisionedConcurrencyConfig", "ListProvisionedConcurrencyConfigs",
+	}},
 	{"url_gen.go", []string{
 		"CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig",
 		"DeleteFunctionUrlConfig", "ListFunctionUrlConfigs",

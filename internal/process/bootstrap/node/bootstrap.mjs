@@ -6,6 +6,7 @@
 //   awslambda.mjs   the global object: streaming handlers and InvokeStore
 //   link.mjs        the platform by pipes of its own
 //   api.mjs         the Runtime API over one keep-alive connection, where there is no link
+//   compiled.mjs    code of the function that was compiled when it was deployed
 //   handler.mjs     from "dir/module.function" to the function
 //   context.mjs     the handler's last argument
 //   errors.mjs      failures as documents and as log entries
@@ -19,6 +20,7 @@
 
 import { Client } from './api.mjs';
 import { install } from './awslambda.mjs';
+import * as compiled from './compiled.mjs';
 import { Settings } from './context.mjs';
 import { errorType, toDocument, UnhandledPromiseRejection } from './errors.mjs';
 import { load } from './handler.mjs';
@@ -29,11 +31,14 @@ import { Output } from './output.mjs';
 const exit = process.exit.bind(process);
 
 const link = await connect();
+const { _MILLICENT_COMPILED: code } = process.env;
+delete process.env._MILLICENT_COMPILED;
 const settings = new Settings(process.env);
 const output = new Output(process.env);
 const client = link ?? new Client(settings.api);
 const store = install(settings);
 output.patch(console);
+if (code && link) compiled.install(code, settings.taskRoot);
 
 let running = null; // the invocation whose outcome is not decided yet
 let loading = true;
@@ -88,6 +93,7 @@ async function main() {
     return;
   }
   loading = false;
+  if (compiled.refused()) link.refuse();
   for (;;) await serve(handler);
 }
 

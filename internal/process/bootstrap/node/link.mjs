@@ -2,8 +2,8 @@
 //
 // A message is four bytes of length of what follows, a byte that says which it
 // is, and its body. To the platform go N (ready for an invocation), R
-// (response), E (error), S, C and T (a response in parts) and F (the function
-// could not be loaded); I, an invocation, comes back: four bytes of length, so
+// (response), E (error), S, C and T (a response in parts), F (the function
+// could not be loaded) and D (what its code was compiled to is of no use); I, an invocation, comes back: four bytes of length, so
 // much JSON about it, the event. A stem, a process that is booted before it is
 // known for which function, gets W, tries what it can, says B and gets A, its
 // assignment: both are JSON.
@@ -25,6 +25,7 @@ const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is
 const INPUT = 64 << 10;
 const NEXT = from([0, 0, 0, 1, 0x4e]);
 const BOOTED = from([0, 0, 0, 1, 0x42]);
+const REFUSED = from([0, 0, 0, 1, 0x44]);
 
 export class Link {
   #out;
@@ -60,6 +61,11 @@ export class Link {
   assignment() {
     this.#send(BOOTED);
     return this.#document(0x41);
+  }
+
+  // refuse says that what the function's code was compiled to is of no use.
+  refuse() {
+    this.#send(REFUSED);
   }
 
   async #document(expected) {

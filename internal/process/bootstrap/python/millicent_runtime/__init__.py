@@ -3,6 +3,7 @@
 loop        the life of the process, and of one invocation
 link        the platform by pipes of its own
 api         the Runtime API over one keep-alive connection, where there is no link
+compiled    code of the function that was compiled when it was deployed
 handler     from "package/module.function" to the function
 context     the handler's second argument
 payload     events in, results out

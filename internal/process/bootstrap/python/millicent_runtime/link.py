@@ -2,10 +2,11 @@
 
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
-E (error) and F (the function could not be loaded); I, an invocation, comes
-back: four bytes of length, so much JSON about it, the event. A stem, a process
-that is booted before it is known for which function, gets W, tries what it
-can, says B and gets A, its assignment: both are JSON.
+E (error), F (the function could not be loaded) and D (what its code was
+compiled to is of no use); I, an invocation, comes back: four bytes of length,
+so much JSON about it, the event. A stem, a process that is booted before it is
+known for which function, gets W, tries what it can, says B and gets A, its
+assignment: both are JSON.
 
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
@@ -23,6 +24,7 @@ _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too l
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
 _BOOTED = _HEADER.pack(1, ord("B"))
+_REFUSED = _HEADER.pack(1, ord("D"))
 
 _scan = JSONDecoder().scan_once
 _read = os.read
@@ -47,6 +49,10 @@ class Link:
         """Say that a stem has booted; wait for what it is to be."""
         self._send(_BOOTED)
         return self._document(ord("A"))
+
+    def refuse(self):
+        """Say that what the function's code was compiled to is of no use."""
+        self._send(_REFUSED)
 
     def _document(self, expected):
         kind, body = self._receive()

@@ -9,7 +9,7 @@ import os
 import sys
 from time import tzset
 
-from . import payload
+from . import compiled, payload
 from .context import LambdaContext
 from .handler import Fault, load
 from .output import Output, flush, unbuffer
@@ -61,14 +61,19 @@ def run():
 
 def serve(link):
     """Serve the function that the environment names, by a link if not None."""
+    file = _environ.pop("_MILLICENT_COMPILED", "")
     settings = Settings(_environ)
     output = Output(_environ)
     current = Current()
     unbuffer()
     _lay_out_path(settings)
     _watch_logging(output, current)
+    if file and link:
+        compiled.install(file, settings.task_root)
     runtime = Runtime(settings, output, current, link)
     runtime.init()
+    if compiled.refused:
+        link.refuse()
     while True:
         runtime.serve()
 

@@ -1,0 +1,53 @@
+package millicenttest
+
+import (
+	"strconv"
+	"strings"
+)
+
+// A Stock is what a server holds in readiness for starts to come, as its
+// metrics tell.
+type Stock struct {
+	Bare, Booted int // prepared sandboxes, without a runtime and with one
+	Zygotes      int
+	Changing     int // sandboxes that are being prepared or given up
+}
+
+// ReadStock finds the stock in the text of /metrics.
+func ReadStock(metrics string) (st Stock) {
+	for line := range strings.Lines(metrics) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			continue // a comment, or no count
+		}
+		switch kind, prepared := strings.CutPrefix(name, "millicent_prepared_sandboxes"); {
+		case prepared && kind == `{kind="bare"}`:
+			st.Bare += n
+		case prepared:
+			st.Booted += n
+		case name == "millicent_zygotes":
+			st.Zygotes = n
+		case name == "millicent_changing_sandboxes":
+			st.Changing = n
+		}
+	}
+	return st
+}
+
+// Sandboxes is how many sandboxes a stock is.
+func (st Stock) Sandboxes() int { return st.Bare + st.Booted + st.Zygotes }
+
+// Processes is how many processes a stock is: the first one of each sandbox,
+// and what runs in it.
+func (st Stock) Processes() int { return st.Bare + 2*st.Booted + 2*st.Zygotes }
+
+// FDs is how many descriptors a server holds for a stock, but for that of a
+// disk that each sandbox has: a handle of the first process and two sockets to
+// it, four sockets in the network, and one more for the Runtime API or, with a
+// runtime, a link, two pipes and a counter. A zygote has handles of two
+// processes and three sockets.
+func (st Stock) FDs() int { return 8*st.Bare + 11*st.Booted + 5*st.Zygotes }
+
+// Goroutines is how many of a server's goroutines are a stock's.
+func (st Stock) Goroutines() int { return 2*st.Bare + 2*st.Booted + 3*st.Zygotes }

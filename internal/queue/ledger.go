@@ -1,0 +1,103 @@
+package queue
+
+// A ledger knows how much of each pack in the log is still of use. The log is
+// only ever cut at its front.
+type ledger struct {
+	cutBytes   int64 // see the constants
+	slackBytes int64
+
+	first uint64 // sequence of packs[0]
+	packs []packUse
+	bytes int64 // of all packs
+	live  int64 // of the records that are of use
+}
+
+// packUse is what is known of one pack.
+type packUse struct {
+	bytes   uint32
+	live    uint32 // of the records of messages that are not settled
+	records uint32 // such records
+}
+
+const (
+	// cutBytes is how many useless bytes at the front of the log make it worth
+	// cutting: a block of the state server's files.
+	cutBytes = 8 << 20
+
+	// slackBytes is how many useless bytes the log may hold beyond as many as
+	// there are useful ones, before messages at its front are written again
+	// at its end.
+	slackBytes = 32 << 20
+)
+
+// grow notes a pack at the end of the log.
+func (l *ledger) grow(seq uint64, bytes int) {
+	if len(l.packs) == 0 {
+		l.first = seq
+	}
+	for l.first+uint64(len(l.packs)) < seq {
+		l.packs = append(l.packs, packUse{})
+	}
+	l.packs = append(l.packs, packUse{bytes: uint32(bytes)})
+	l.bytes += int64(bytes)
+}
+
+// add notes that a record of a pack is of use.
+func (l *ledger) add(seq uint64, length uint32) {
+	p := &l.packs[seq-l.first]
+	p.records++
+	p.live += length
+	l.live += int64(length)
+}
+
+// sub notes that a record of a pack is no longer of use.
+func (l *ledger) sub(seq uint64, length uint32) {
+	p := &l.packs[seq-l.first]
+	p.records--
+	p.live -= length
+	l.live -= int64(length)
+}
+
+// worthCutting returns the sequence below which packs should be removed, and
+// whether that is worth it.
+func (l *ledger) worthCutting() (below uint64, worth bool) {
+	below, useless := l.useless()
+	return below, useless >= l.cutBytes
+}
+
+// cut forgets the packs below seq.
+func (l *ledger) cut(seq uint64) {
+	for len(l.packs) > 0 && l.first < seq {
+		l.bytes -= int64(l.packs[0].bytes)
+		l.packs = l.packs[1:]
+		l.first++
+	}
+}
+
+// useless returns the sequence below which no pack is of use, and the bytes of
+// those packs. The last pack always is: it has the number of the next message.
+func (l *ledger) useless() (below uint64, bytes int64) {
+	below = l.first
+	for i := range max(0, len(l.packs)-1) {
+		if l.packs[i].records > 0 {
+			break
+		}
+		below++
+		bytes += int64(l.packs[i].bytes)
+	}
+	return below, bytes
+}
+
+// crowded reports whether the log holds more useless bytes than it should.
+func (l *ledger) crowded() bool { return l.bytes > 2*l.live+l.slackBytes }
+
+// end returns the sequence after the last pack.
+func (l *ledger) end() uint64 { return l.first + uint64(len(l.packs)) }
+
+// records returns how many records of a pack are of use.
+func (l *ledger) records(seq uint64) uint32 {
+	if seq < l.first || seq >= l.end() {
+		return 0
+	}
+	return l.packs[seq-l.first].records
+}
