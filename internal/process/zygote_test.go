@@ -173,7 +173,7 @@ func TestZygoteEndsWithItsServer(t *testing.T) {
 	z := zygoteOf(t, l, v.Runtime)
 	ended := z.process().Done()
 	z.mu.Lock()
-	z.conn.Close()
+	z.conn.CloseWrite()
 	z.mu.Unlock()
 	select {
 	case <-ended:
