@@ -214,12 +214,12 @@ func TestZygoteEndsWithItsServer(t *testing.T) {
 	l, v := languageProbe(t, "python3.12", pooling)
 	fromStem(t, l, v)
 	z := zygoteOf(t, l, v.Runtime)
+	ended := z.process().Done()
 	z.mu.Lock()
-	z.conn.Close()
-	z.conn = nil
+	z.conn.CloseWrite()
 	z.mu.Unlock()
 	select {
-	case <-z.process().Done():
+	case <-ended:
 	case <-time.After(testWait):
 		t.Error("it goes on")
 	}
@@ -248,7 +248,7 @@ func TestZygoteIsOutOfReach(t *testing.T) {
 	if got := w["processes"]; len(got) != 1 { // pid 1 hides
 		t.Errorf("processes: %v", got)
 	}
-	if got := len(w["descriptors"]); got != 5 { // three standard ones, the log, the link
+	if got := len(w["descriptors"]); got != 6 { // three standard ones, the log, two of the link
 		t.Errorf("%d descriptors: %v", got, w["descriptors"])
 	}
 }
