@@ -202,7 +202,7 @@ func (s *server) pointLive(version string) {
 
 // environments returns how many there are, in any state.
 func (s *server) environments() (n float64) {
-	for _, state := range []string{"launching", "idle", "busy", "closing"} {
+	for _, state := range []string{"launching", "idle", "frozen", "busy", "closing"} {
 		n += s.metric(`millicent_environments{state="` + state + `"}`)
 	}
 	return n

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -139,7 +138,7 @@ func advice(e *millicent.Explanation) []string {
 	add(w.For == millicent.WaitRoom, "more room: `millicent up --max-environments`, `--max-memory`, or less memory for the functions")
 	add(w.For == millicent.WaitSlot, "more processors: so many starts at a time slow one another")
 	if s == nil {
-		add(w.For == millicent.WaitBusy && w.Time > longInit, "provisioned concurrency for %s, which keeps environments ready", e.Function)
+		add(w.For == millicent.WaitBusy && w.Time > longInit, "provisioned concurrency, which keeps environments ready: `millicent provision %s:VERSION N`", e.Function)
 		return list
 	}
 	cold := s.From != millicent.FromEnvironment
@@ -148,14 +147,12 @@ func advice(e *millicent.Explanation) []string {
 		"a larger `millicent up --pool`: no sandbox with %s booted was ready", s.Runtime)
 	if s.Init > longInit && 2*s.Init > s.Total() {
 		add(true, "a shorter Init: it took %d %% of the start; import less, or later", 100*s.Init/s.Total())
-		add(strings.HasPrefix(s.Runtime, "python") && s.From != millicent.FromVersion,
-			"SnapStart on a published version, which starts from its initialised state")
 	}
 	switch s.Cause {
 	case millicent.StartScaleOut:
-		add(true, "provisioned concurrency for peaks that are known")
+		add(true, "provisioned concurrency for peaks that are known: `millicent provision %s:VERSION N`", e.Function)
 	case millicent.StartAfterExpiry:
-		add(true, "a longer `millicent up --keep-alive`, or provisioned concurrency")
+		add(true, "a longer `millicent up --keep-alive`, or provisioned concurrency: `millicent provision %s:VERSION N`", e.Function)
 	case millicent.StartAfterEviction:
 		add(w.For != millicent.WaitRoom, "more room: `millicent up --max-environments`, `--max-memory`, or less memory for the functions")
 	case millicent.StartAfterTimeout:

@@ -60,7 +60,8 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
-	compiler *compiler // nil without Config.Compiled
+	work     sync.WaitGroup // on zygotes
+	compiler *compiler      // nil without Config.Compiled
 
 	snapshots *snapshots
 
@@ -140,6 +141,7 @@ func (l *Launcher) Close() error {
 	for _, z := range l.zygotes {
 		err = errors.Join(err, z.close())
 	}
+	l.work.Wait()
 	return errors.Join(err, l.remove())
 }
 
@@ -213,13 +215,14 @@ func (l *Launcher) restore(ctx context.Context, e *environment) (ok bool, err er
 		return false, nil
 	}
 	defer l.snapshots.release(shot)
-	if e.stem == nil {
-		if e.stem, err = l.stem(ctx, e.box, e.runtime); err != nil {
+	st := e.firstStem(ctx)
+	if st == nil {
+		if st, err = l.stem(ctx, e.box, e.runtime); err != nil {
 			e.log.Warn("no runtime for a snapshot", "error", err)
 			return false, ctx.Err()
 		}
 	}
-	if ok, err = e.launchRestored(ctx, shot); !ok {
+	if ok, err = e.launchRestored(ctx, st, shot); !ok {
 		l.snapshots.spoilt(e.version, shot)
 	}
 	return ok, err

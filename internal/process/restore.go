@@ -14,16 +14,19 @@ import (
 // restoreLimit bounds a start from a snapshot, hooks and all.
 const restoreLimit = 10 * time.Second
 
-// launchRestored has the environment's stem become what a snapshot holds. ok is
+// launchRestored has a stem in the environment's sandbox become what a snapshot holds. ok is
 // false where it cannot be: then nothing runs, and the environment can start as
 // others do. An error is the platform's, or what the function's hooks are to
 // blame for.
-func (e *environment) launchRestored(ctx context.Context, shot *snapshot) (ok bool, err error) {
+func (e *environment) launchRestored(ctx context.Context, st *stem, shot *snapshot) (ok bool, err error) {
 	began := time.Now()
 	e.journal.event(restoreStart(e.runtime, e.region, e.version))
-	r := e.runOf(e.stem)
-	e.stem = nil
-	if err := e.restore(ctx, r, shot, began.Add(restoreLimit)); err != nil {
+	r := e.runOf(st)
+	err = errors.Join(st.give(shot.file), st.closeSide())
+	if err == nil {
+		err = e.restore(ctx, r, began.Add(restoreLimit))
+	}
+	if err != nil {
 		e.log.Warn("a snapshot cannot be used", "error", err)
 		return false, errors.Join(e.ended(ctx), e.stop(r))
 	}
@@ -58,18 +61,15 @@ func notRestored(f *failure) error {
 	return millicent.Errorf("SnapStartException", "The runtime could not be restored from its snapshot: %s", f.said())
 }
 
-// restore gives r's runtime, a stem, a snapshot and its assignment, and waits
-// until it is what the snapshot holds.
-func (e *environment) restore(ctx context.Context, r *run, shot *snapshot, late time.Time) error {
+// restore tells r's runtime, a stem, to take its snapshot, gives it its
+// assignment, and waits until it is what the snapshot holds.
+func (e *environment) restore(ctx context.Context, r *run, late time.Time) error {
 	defer context.AfterFunc(ctx, r.link.interrupt)()
 	if err := r.link.send(appendMessage(nil, linkSnapshot, nil), late); err != nil {
 		return err
 	}
 	if err := e.expect(ctx, r, linkGive, late); err != nil {
 		return err
-	}
-	if err := r.link.pass(shot.file); err != nil {
-		return fmt.Errorf("pass a snapshot: %w", err)
 	}
 	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, late); err != nil {
 		return err
@@ -107,19 +107,22 @@ func (e *environment) expect(ctx context.Context, r *run, want byte, late time.T
 	}
 }
 
-// pass sends a byte that carries a descriptor. It fits the socket's buffer.
-func (l *link) pass(file *os.File) error {
+// give sends a byte that carries a descriptor. It fits the socket's buffer.
+func (st *stem) give(file *os.File) error {
+	if st.side == nil {
+		return errors.New("the runtime cannot be given a snapshot")
+	}
 	theirs, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	conn, err := l.conn.SyscallConn()
+	side, err := st.side.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var sent error
 	err = theirs.Control(func(fd uintptr) {
-		err := conn.Control(func(to uintptr) {
+		err := side.Control(func(to uintptr) {
 			sent = syscall.Sendmsg(int(to), []byte{0}, syscall.UnixRights(int(fd)), nil, 0)
 		})
 		sent = errors.Join(sent, err)

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,12 +32,11 @@ type run struct {
 // that could write it has been killed.
 const drainEnd = 2 * time.Second
 
-// begin begins a run: of the stem that came with the sandbox, the first time
-// and if there is one. A failure says that the package cannot be run, an error
-// that the platform could not.
-func (e *environment) begin() (*run, *failure, error) {
-	if st := e.stem; st != nil {
-		e.stem = nil
+// begin begins a run: of the stem that came with the sandbox, or of one that
+// can be forked now, the first time. A failure says that the package cannot be
+// run, an error that the platform could not.
+func (e *environment) begin(ctx context.Context) (*run, *failure, error) {
+	if st := e.firstStem(ctx); st != nil {
 		r, err := e.adopt(st)
 		if err == nil {
 			return r, nil, nil
@@ -44,6 +44,21 @@ func (e *environment) begin() (*run, *failure, error) {
 		e.log.Warn("a booted runtime cannot be used", "error", err)
 	}
 	return e.start()
+}
+
+// firstStem returns a stem for the first run, nil when there is none. A stem is
+// forked only where nothing of the function has run yet.
+func (e *environment) firstStem(ctx context.Context) *stem {
+	st, fork := e.stem, e.fork
+	e.stem, e.fork = nil, nil
+	if st != nil || fork == nil {
+		return st
+	}
+	st, err := fork(ctx, e.box)
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("a runtime is started, and not forked", "error", err)
+	}
+	return st
 }
 
 // start begins a run with a process of its own.
@@ -61,14 +76,11 @@ func (e *environment) start() (*run, *failure, error) {
 		Stdout: r.output.w, Stderr: r.output.w, ExtraFiles: []*os.File{r.frames.w},
 	}
 	if theirs != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs...)
 		cmd.Env = append(slices.Clip(cmd.Env), fmt.Sprintf("%s=%d", linkVariable, linkFD))
 	}
 	r.process, err = e.box.Start(cmd)
-	if theirs != nil {
-		err = errors.Join(err, theirs.Close())
-	}
-	if err != nil {
+	if err = errors.Join(err, theirs.close()); err != nil {
 		stopErr := e.stop(r)
 		if f := startFailure(e.version, args, err); f != nil {
 			return nil, f, stopErr
@@ -78,14 +90,14 @@ func (e *environment) start() (*run, *failure, error) {
 	r.output.started()
 	r.frames.started()
 	if r.link != nil {
-		go r.alarm(e.ctx.Done())
+		e.watch(r)
 	}
 	return r, nil, nil
 }
 
 // prepare makes what a process needs before it can start: theirs is its end of
 // the link, nil when it is to speak the Runtime API.
-func (e *environment) prepare() (r *run, theirs *os.File, err error) {
+func (e *environment) prepare() (r *run, theirs files, err error) {
 	r = &run{session: newSession(e.version), stopped: make(chan struct{})}
 	if r.output, err = newPipe(); err != nil {
 		return nil, nil, err
@@ -135,6 +147,12 @@ func (e *environment) listen(r *run) error {
 	}
 	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
 	return nil
+}
+
+// watch has what is done on r's link end with the process, and with Close.
+func (e *environment) watch(r *run) {
+	r.link.over = func() bool { return e.ctx.Err() != nil }
+	go r.alarm(e.ctx.Done())
 }
 
 // alarm interrupts a wait on the link for the end of the process, and for

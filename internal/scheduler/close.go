@@ -23,6 +23,7 @@ func (s *Scheduler) Close(ctx context.Context) error {
 	}
 	s.endLife()
 	<-s.watched
+	<-s.rested
 	return err
 }
 

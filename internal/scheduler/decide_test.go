@@ -220,12 +220,3 @@ func TestExpiry(t *testing.T) {
 		}
 	}
 }
-
-func TestParseMemTotal(t *testing.T) {
-	if got := parseMemTotal("MemFree: 12 kB\nMemTotal:       16384000 kB\nBuffers: 1 kB\n"); got != 16000 {
-		t.Errorf("got %d MB, want 16000", got)
-	}
-	if machineMemoryMB() < 64 {
-		t.Errorf("got %d MB for this machine", machineMemoryMB())
-	}
-}

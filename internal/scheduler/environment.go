@@ -39,49 +39,11 @@ type environment struct {
 	leasedSince  time.Time
 	idleSince    time.Time
 	older, newer *environment // among the idle
+	place        evictionPlace
+	nap          nap
 }
 
 func (e *environment) room() room { return room{1, e.spec.MemoryMB} }
-
-// An idleList holds the idle environments, longest idle first.
-type idleList struct{ oldest, newest *environment }
-
-func (l *idleList) push(e *environment) {
-	e.older, e.newer = l.newest, nil
-	if l.newest != nil {
-		l.newest.newer = e
-	} else {
-		l.oldest = e
-	}
-	l.newest = e
-}
-
-func (l *idleList) remove(e *environment) {
-	if e.older != nil {
-		e.older.newer = e.newer
-	} else {
-		l.oldest = e.newer
-	}
-	if e.newer != nil {
-		e.newer.older = e.older
-	} else {
-		l.newest = e.older
-	}
-	e.older, e.newer = nil, nil
-}
-
-// evictionOrder yields the idle environments that may be closed for others, in
-// the order in which they go: the longest idle first, up to those that have
-// not been idle for settled. Here alone is decided which go first.
-func (s *Scheduler) evictionOrder(now time.Time, settled time.Duration) iter.Seq[*environment] {
-	return func(yield func(*environment) bool) {
-		for e := s.idle.oldest; e != nil && now.Sub(e.idleSince) >= settled; e = e.newer {
-			if !yield(e) {
-				return
-			}
-		}
-	}
-}
 
 // rooms yields what each environment takes.
 func rooms(order iter.Seq[*environment]) iter.Seq[room] {
@@ -94,16 +56,24 @@ func rooms(order iter.Seq[*environment]) iter.Seq[room] {
 	}
 }
 
-// evict closes the first n of order for another version. The lock is held.
-func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
-	var victims []*environment
+// nobody is an order without any.
+func nobody(func(*environment) bool) {}
+
+// first returns the first n of order.
+func first(order iter.Seq[*environment], n int) (list []*environment) {
 	for e := range order {
-		if len(victims) == n {
+		if len(list) == n {
 			break
 		}
-		victims = append(victims, e)
+		list = append(list, e)
 	}
-	for _, e := range victims {
+	return list
+}
+
+// evict closes the first n of order for another version. The lock is held.
+func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
+	for _, e := range first(order, n) {
+		s.idle.evicted(e)
 		s.makeWay(e, to)
 	}
 }
@@ -112,6 +82,7 @@ func (s *Scheduler) evict(order iter.Seq[*environment], n int, to *version) {
 // to know. The lock is held.
 func (s *Scheduler) makeWay(e *environment, to *version) {
 	s.close(e, millicent.StartAfterEviction)
+	s.rests.reclaims.Room++
 	if to.function.tenant == e.of.function.tenant {
 		e.of.record.evictor = to.function.key.name
 	}
@@ -134,10 +105,12 @@ func (s *Scheduler) enter(e *environment, to state, now time.Time) {
 		}
 		ver.idle = slices.Delete(ver.idle, i, i+1)
 	}
+	s.rests.leave(e)
 	e.state = to
 	switch to {
 	case idle:
 		e.idleSince = now
+		s.rests.enter(e)
 		ver.idle = append(ver.idle, e)
 		if !e.provisioned {
 			s.idle.push(e)

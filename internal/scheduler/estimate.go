@@ -1,6 +1,9 @@
 package scheduler
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // unmeasured is what a launch is expected to take before any has ended.
 const unmeasured = 200 * time.Millisecond
@@ -16,6 +19,29 @@ func (a *average) add(d time.Duration) {
 		return
 	}
 	*a = max(*a+(average(d)-*a)/4, 1)
+}
+
+// usesHalfLife is the time after which a use counts half.
+const usesHalfLife = 30 * time.Minute
+
+// A frequency counts uses, the latest most; the zero value has none.
+type frequency struct {
+	count  float64 // at since
+	since  time.Time
+	recent int // uses after since
+}
+
+func (f *frequency) add() { f.recent++ }
+
+// until returns the count at a time that is not before that of an earlier
+// call. The uses since then are taken to be of now.
+func (f *frequency) until(now time.Time) float64 {
+	if f.count > 0 {
+		f.count *= math.Exp2(-now.Sub(f.since).Seconds() / usesHalfLife.Seconds())
+	}
+	f.count += float64(f.recent)
+	f.since, f.recent = now, 0
+	return f.count
 }
 
 // starts is how long launches take: of each runtime, of which there are few,

@@ -21,8 +21,14 @@ type fakeLauncher struct {
 	stubborn   bool                             // Launch ignores its context
 	failAhead  func(v *millicent.Version) error // instead of fail, for what is provisioned
 
+	launchOf   func(v *millicent.Version) time.Duration // instead of launchTime; nil: that
+	freezeTime time.Duration
+	freeze     func(e *fakeEnv) (bool, error) // nil: always
+
 	mu        sync.Mutex
 	ahead     int // of launches, the provisioned ones
+	freezes   int
+	givenBack []int // by serial
 	launches  int
 	launching int
 	maxAtOnce int               // launches
@@ -47,6 +53,9 @@ func (l *fakeLauncher) Launch(ctx context.Context, v *millicent.Version) (millic
 	l.launching++
 	l.maxAtOnce = max(l.maxAtOnce, l.launching)
 	took := l.launchTime
+	if l.launchOf != nil {
+		took = l.launchOf(v)
+	}
 	if l.cores > 0 {
 		took = took * time.Duration(max(l.launching, l.cores)) / time.Duration(l.cores)
 	}
@@ -133,6 +142,29 @@ func (e *fakeEnv) Close() error {
 		e.launcher.remove(e)
 	})
 	return nil
+}
+
+// Freeze and GiveBack make it a millicent.Freezer.
+func (e *fakeEnv) Freeze(ctx context.Context) (bool, error) {
+	l := e.launcher
+	l.mu.Lock()
+	l.freezes++
+	l.mu.Unlock()
+	if err := pause(ctx, l.freezeTime); err != nil {
+		return false, err
+	}
+	if l.freeze == nil {
+		return true, nil
+	}
+	return l.freeze(e)
+}
+
+func (e *fakeEnv) GiveBack() (int64, error) {
+	l := e.launcher
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.givenBack = append(l.givenBack, e.serial)
+	return 1000, nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

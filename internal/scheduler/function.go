@@ -30,9 +30,10 @@ type version struct {
 	number   string
 	record   *record
 
-	count [states]int    // environments
-	idle  []*environment // a stack
-	line  line           // requests; empty while there are idle environments
+	count   [states]int    // environments
+	idle    []*environment // a stack
+	settled int            // of these, see idleList
+	line    line           // requests; empty while there are idle environments
 
 	want *want          // nil when nothing is provisioned
 	own  []*environment // those that are

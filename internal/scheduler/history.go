@@ -20,6 +20,7 @@ type record struct {
 	evictor  string    // what it was closed for; see StartRecord.For
 	lease    average   // that an invocation holds an environment
 	start    average   // that a launch takes
+	uses     frequency // of its environments
 }
 
 // startOf returns the record for a revision that follows old, which may be
@@ -31,7 +32,7 @@ func (old *record) startOf(revision string) *record {
 	case old.revision == revision:
 		return old
 	}
-	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, start: old.start}
+	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, start: old.start, uses: old.uses}
 }
 
 // nextStart returns what is known of a start that begins now, of a version that has

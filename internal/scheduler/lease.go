@@ -24,6 +24,7 @@ type Lease struct {
 // lease makes e busy. The lock is held.
 func (s *Scheduler) lease(e *environment, sl slot, cold bool, now time.Time) *Lease {
 	s.enter(e, busy, now)
+	e.of.record.uses.add()
 	s.provisions.count(e)
 	l := &Lease{Environment: e.Environment, s: s, e: e, slot: sl, provisioned: e.provisioned}
 	if cold {

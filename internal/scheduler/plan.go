@@ -100,6 +100,9 @@ func (s *Scheduler) beginLaunches(now time.Time) {
 		need := room{1, c.request.spec.MemoryMB}
 		first := ver.environments()+ver.promised == 0
 		order := s.evictionOrder(now, settled(ver.environments()+ver.promised))
+		if !need.plus(s.used).plus(ahead).minus(s.closing).minus(s.idle.total).within(s.limit) {
+			order = nobody // all of them would not do
+		}
 		switch m, victims := place(need, s.used, s.limit, s.closing, ahead, rooms(order)); m {
 		case moveLaunch:
 			s.launch(ver, c.request.spec, now)

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,9 +138,10 @@ func TestProvisionedIsReplacedWhenItBreaks(t *testing.T) {
 
 func TestFailingInitIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		failing := true
+		var failing atomic.Bool
+		failing.Store(true)
 		l := &fakeLauncher{failAhead: func(*millicent.Version) error {
-			if failing {
+			if failing.Load() {
 				return &millicent.Error{Code: millicent.CodeInitFailed, Message: "It fails."}
 			}
 			return nil
@@ -154,7 +156,7 @@ func TestFailingInitIsToldAndTriedAgain(t *testing.T) {
 			t.Errorf("%d launches in an hour", launches)
 		}
 		// Who asks again is not made to wait.
-		failing = false
+		failing.Store(false)
 		p := provisionOf(v, 3)
 		p.Modified = time.Now()
 		provision(s, p)
@@ -164,12 +166,13 @@ func TestFailingInitIsToldAndTriedAgain(t *testing.T) {
 
 func TestPlatformFailureIsToldInItsWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err := error(millicent.Errorf(millicent.CodeInvalid, "The runtime is not served."))
-		s := start(t, &fakeLauncher{failAhead: func(*millicent.Version) error { return err }}, Config{})
+		errs := make(chan error, 2)
+		errs <- millicent.Errorf(millicent.CodeInvalid, "The runtime is not served.")
+		errs <- errors.New("secret")
+		s := start(t, &fakeLauncher{failAhead: func(*millicent.Version) error { return <-errs }}, Config{})
 		v := published("a", "1", 128)
 		provision(s, provisionOf(v, 1))
 		wantAllocation(t, s, v, millicent.Allocation{Failure: "The runtime is not served."})
-		err = errors.New("secret")
 		time.Sleep(firstRest)
 		synctest.Wait()
 		wantAllocation(t, s, v, millicent.Allocation{Failure: "The platform could not start an execution environment."})

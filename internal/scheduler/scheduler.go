@@ -17,13 +17,15 @@ type Config struct {
 
 	MaxEnvironments int // on this node; default 500
 	MaxLaunches     int // in progress at a time, not counting the slow; default twice the processors
-	MaxMemoryMB     int // sum of the environments' configured memory; default: the machine's
+	MaxMemoryMB     int // sum of the environments' configured memory; default: the machine's but for 512 MB or a tenth
 	Concurrency     int // invocations at a time for a tenant; default 1000
 
 	// Reserved returns the sum of a tenant's reserved concurrency, which is
 	// taken out of Concurrency for the functions that have none reserved. It
 	// is asked at every Acquire and must answer from memory; default: 0.
 	Reserved func(tenant string) int
+
+	Memory func() Memory // of the machine, now; must not block; default: as the kernel says
 
 	// Provisioned is told of a function when a version of it has got all its
 	// provisioned environments. It must neither block nor call the Scheduler;
@@ -42,8 +44,11 @@ func (cfg Config) withDefaults() Config {
 	if cfg.MaxLaunches <= 0 {
 		cfg.MaxLaunches = 2 * runtime.GOMAXPROCS(0)
 	}
+	if cfg.Memory == nil {
+		cfg.Memory = machineMemory
+	}
 	if cfg.MaxMemoryMB == 0 {
-		cfg.MaxMemoryMB = machineMemoryMB()
+		cfg.MaxMemoryMB = cfg.Memory().forEnvironments()
 	}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 1000
@@ -73,6 +78,7 @@ type Scheduler struct {
 	life    context.Context // of the launches and of watch; ends with Close
 	endLife context.CancelFunc
 	watched chan struct{} // closed when watch has ended
+	rested  chan struct{} // closed when keepRest has ended
 	drained chan struct{} // closed when no environment is left after Close
 
 	mu        sync.Mutex
@@ -88,6 +94,7 @@ type Scheduler struct {
 	all      map[*environment]struct{}
 	launches []*environment // in progress, the oldest first
 	idle     idleList
+	rests    rests
 	used     room // by all environments
 	closing  room // of used: by those that are closing
 	count    [states]int
@@ -109,6 +116,8 @@ func New(cfg Config) *Scheduler {
 		cfg:       cfg,
 		limit:     room{cfg.MaxEnvironments, cfg.MaxMemoryMB},
 		watched:   make(chan struct{}),
+		rested:    make(chan struct{}),
+		rests:     rests{wake: make(chan struct{}, 1)},
 		drained:   make(chan struct{}),
 		functions: make(map[functionKey]*function),
 		tenants:   make(map[string]*tenant),
@@ -121,6 +130,7 @@ func New(cfg Config) *Scheduler {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.provisions = newProvisions(s.life)
 	go s.watch()
+	go s.keepRest()
 	return s
 }
 
@@ -201,6 +211,7 @@ func (s *Scheduler) Retire(tenant, function string, keep func(*millicent.Version
 // A Load is what the environments of this node use at a moment.
 type Load struct {
 	Launching, Idle, Busy, Closing int // environments by state
+	Frozen                         int // of the idle ones
 
 	MemoryMB int // configured memory of all of these
 	Waiting  int // invocations that wait for an environment
@@ -213,6 +224,7 @@ func (s *Scheduler) Snapshot() Load {
 	return Load{
 		Launching: s.count[launching] + s.count[provisioning],
 		Idle:      s.count[idle],
+		Frozen:    s.rests.count,
 		Busy:      s.count[busy],
 		Closing:   s.count[closing],
 		MemoryMB:  s.used.memoryMB,

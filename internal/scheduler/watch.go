@@ -42,6 +42,7 @@ func (s *Scheduler) expire(now time.Time) time.Duration {
 			return left
 		}
 		s.close(e, millicent.StartAfterExpiry)
+		s.rests.reclaims.Expired++
 	}
 	return s.cfg.KeepAlive
 }

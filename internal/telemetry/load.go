@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // are those of the scheduler's Load, which converts to it.
 type Load struct {
 	Launching, Idle, Busy, Closing int // environments by state
+	Frozen                         int // of the idle ones
 
 	MemoryMB int // configured memory of all of these
 	Waiting  int // invocations that wait for room
@@ -37,7 +38,8 @@ func (c loadCollector) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 	}
 	gauge(environmentsDesc, float64(load.Launching), "launching")
-	gauge(environmentsDesc, float64(load.Idle), "idle")
+	gauge(environmentsDesc, float64(load.Idle-load.Frozen), "idle")
+	gauge(environmentsDesc, float64(load.Frozen), "frozen")
 	gauge(environmentsDesc, float64(load.Busy), "busy")
 	gauge(environmentsDesc, float64(load.Closing), "closing")
 	gauge(memoryDesc, float64(load.MemoryMB)*(1<<20))

@@ -42,11 +42,12 @@ func TestOutcome(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	m := NewMetrics(func() Load {
-		return Load{Launching: 1, Idle: 2, Busy: 3, Closing: 4, MemoryMB: 1280, Waiting: 5}
+		return Load{Launching: 1, Idle: 12, Frozen: 10, Busy: 3, Closing: 4, MemoryMB: 1280, Waiting: 5}
 	})
 	m.CountStock(func() Stock {
 		return Stock{Sandboxes: map[string]int{"python3.12": 6, "bare": 7}, Changing: 8, Zygotes: 9}
 	})
+	m.CountReclaims(func() Reclaims { return Reclaims{Room: 11, Memory: 12, Expired: 13, Bytes: 14} })
 	m.CountProvisioned(func() Provisioned {
 		return Provisioned{Requested: 10, Allocated: 11, Available: 12, Invocations: 13, Spillovers: 14}
 	})
@@ -77,7 +78,12 @@ func TestMetrics(t *testing.T) {
 		`millicent_invocation_duration_seconds_bucket{function="hello",le="5"} 2`,
 		`millicent_environments{state="launching"} 1`,
 		`millicent_environments{state="idle"} 2`,
+		`millicent_environments{state="frozen"} 10`,
 		`millicent_environments{state="busy"} 3`,
+		`millicent_evictions_total{reason="room"} 11`,
+		`millicent_evictions_total{reason="memory"} 12`,
+		`millicent_evictions_total{reason="expired"} 13`,
+		`millicent_reclaimed_bytes_total 14`,
 		`millicent_environments{state="closing"} 4`,
 		`millicent_environments_memory_bytes 1.34217728e+09`,
 		`millicent_waiting_invocations 5`,

@@ -104,9 +104,12 @@ def _link():
 
 
 def _rehearse(link, restore):
+    trial = link.rehearsal()
+    if trial is None:
+        return restore
     from .warm import restorer, warm
 
-    become(link.rehearsal())
+    become(trial)
     warm(Settings({"AWS_LAMBDA_RUNTIME_API": ""}))
     return restore or restorer()
 

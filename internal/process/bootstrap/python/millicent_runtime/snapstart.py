@@ -25,7 +25,7 @@ def take(link, become):
     pthread_sigmask(SIG_SETMASK, mask)
     before = os.umask(0o022)
     os.umask(before)
-    keep = {fd: os.get_inheritable(fd) for fd in (0, 1, 2, 3, link.fileno())}
+    keep = {fd: os.get_inheritable(fd) for fd in (0, 1, 2, 3, *link.descriptors())}
     flush()
     if not snapshot.take(link.send_snapshot, keep):
         return None
