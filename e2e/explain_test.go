@@ -54,6 +54,7 @@ type explanation struct {
 }
 
 type start struct {
+	Compiled                         bool
 	Cause, From, Runtime             string
 	InitUs, FirstByteUs, MemoryBytes int64
 }

@@ -119,6 +119,9 @@ func printExplanation(w io.Writer, e *millicent.Explanation) {
 	field("ran", ran(e))
 	start := startOf(e)
 	field("from", origin(start))
+	if start.Compiled {
+		field("code", "compiled ahead")
+	}
 	if start.Memory > 0 {
 		held := fmt.Sprintf("%d MB", (start.Memory+1<<20-1)>>20)
 		if e.Report != nil {

@@ -139,7 +139,7 @@ func advice(e *millicent.Explanation) []string {
 	add(w.For == millicent.WaitRoom, "more room: `millicent up --max-environments`, `--max-memory`, or less memory for the functions")
 	add(w.For == millicent.WaitSlot, "more processors: so many starts at a time slow one another")
 	if s == nil {
-		add(w.For == millicent.WaitBusy && w.Time > longInit, "provisioned concurrency for %s, which keeps environments ready", e.Function)
+		add(w.For == millicent.WaitBusy && w.Time > longInit, "provisioned concurrency, which keeps environments ready: `millicent provision %s:VERSION N`", e.Function)
 		return list
 	}
 	cold := s.From != millicent.FromEnvironment
@@ -153,9 +153,9 @@ func advice(e *millicent.Explanation) []string {
 	}
 	switch s.Cause {
 	case millicent.StartScaleOut:
-		add(true, "provisioned concurrency for peaks that are known")
+		add(true, "provisioned concurrency for peaks that are known: `millicent provision %s:VERSION N`", e.Function)
 	case millicent.StartAfterExpiry:
-		add(true, "a longer `millicent up --keep-alive`, or provisioned concurrency")
+		add(true, "a longer `millicent up --keep-alive`, or provisioned concurrency: `millicent provision %s:VERSION N`", e.Function)
 	case millicent.StartAfterEviction:
 		add(w.For != millicent.WaitRoom, "more room: `millicent up --max-environments`, `--max-memory`, or less memory for the functions")
 	case millicent.StartAfterTimeout:

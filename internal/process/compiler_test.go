@@ -41,7 +41,10 @@ func (f *compiledFiles) Compiled(_ millicent.Package, slot, identity string) str
 }
 
 func (f *compiledFiles) PutCompiled(_ millicent.Package, slot, identity string, content io.Reader) error {
-	data, err := io.ReadAll(content)
+	data, err := io.ReadAll(io.LimitReader(content, 64<<20))
+	if err == nil && len(data) == 64<<20 {
+		err = errors.New("too much")
+	}
 	if err != nil {
 		f.puts <- err.Error()
 		return err
@@ -131,6 +134,7 @@ def inner():
 		"pkg/broken.py":   "def broken(:\n",
 		"space/inner.py":  "where = __file__\n", // a namespace package
 		"bad.py":          "x = (\n",
+		"ran.py":          "import os\nos.write(1, b'it ran')\n", // among what is compiled
 		// What the compiler itself imports is not the package's.
 		"marshal.py": "raise SystemExit(9)\n", "warnings.py": "raise SystemExit(9)\n", "sitecustomize.py": "raise SystemExit(9)\n",
 		"importlib/__init__.py": "raise SystemExit(9)\n",
@@ -164,7 +168,8 @@ exports.stack = () => new Error('in a part').stack.split('\n').slice(0, 2);
 exports.strict = (function () { return this === undefined; })();
 `, "//"),
 		"bad.js":                          source("exports.x = (;\n", "//"),
-		"outside.js":                      source("}); (function () {\n", "//"), // compiles only in a wrapper
+		"outside.js":                      source("}); (function () {\n", "//"),                    // compiles only in a wrapper
+		"ran.js":                          source("require('fs').writeSync(1, 'it ran');\n", "//"), // among what is compiled
 		"mod.mjs":                         "export default import.meta.url;\n",
 		"node_modules/other/package.json": `{"name": "other", "main": "lib/index.js"}`,
 		"node_modules/other/lib/index.js": source("exports.other = __filename;\n", "//"),

@@ -64,6 +64,7 @@ type environment struct {
 	slot   chan struct{}
 	frozen bool
 	stem   *stem         // for the first run, nil when there is none
+	fork   forkFunc      // makes one, nil when none can be made, or not any more
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
@@ -108,6 +109,9 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		return nil, err
 	}
 	e.box, e.ports, e.stem = p.box, p.ports, p.stem
+	if e.stem == nil && forkable(rt) && bootable(v, rt) {
+		e.fork = l.zygote(rt).forkNow
+	}
 	if code.compiled != "" {
 		e.started.Compiled = true
 		e.environ = append(e.environ, compiledVariable+"="+path.Join(compiledDir, filepath.Base(code.compiled)))
@@ -204,7 +208,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
 	}
-	r, f, err := e.begin()
+	r, f, err := e.begin(ctx)
 	booted := time.Now()
 	if err != nil {
 		return nil, err

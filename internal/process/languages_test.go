@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/process/launchertest"
@@ -130,4 +131,23 @@ func TestWrapperRunsTheRuntime(t *testing.T) {
 		e := language(t, "python3.11", "app.py", pythonApp, wrap("/var/task/app.py"))
 		e.failsWith("{}", "Runtime.ExitError", "Runtime exited with error: exit status 126")
 	})
+}
+
+// TestRuntimesOutlastTheTimeoutWhenIdle lets more time pass between two
+// invocations than one may take.
+func TestRuntimesOutlastTheTimeoutWhenIdle(t *testing.T) {
+	for runtime, app := range map[string][2]string{
+		"python3.11": {"app.py", "import os\ndef handler(event, context):\n    return os.getpid()\n"},
+		"nodejs20.x": {"app.mjs", "export const handler = async () => process.pid\n"},
+	} {
+		t.Run(runtime, func(t *testing.T) {
+			e := language(t, runtime, app[0], app[1], func(v *millicent.Version) { v.Timeout = time.Second })
+			first := e.invoke(`{}`)
+			time.Sleep(e.version.Timeout + e.version.Timeout/2)
+			second := e.invoke(`{}`)
+			if second.Start != nil || string(second.Payload) != string(first.Payload) {
+				t.Errorf("process %s, then %s, which was started by %+v", first.Payload, second.Payload, second.Start)
+			}
+		})
+	}
 }

@@ -60,7 +60,8 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
-	compiler *compiler // nil without Config.Compiled
+	work     sync.WaitGroup // on zygotes
+	compiler *compiler      // nil without Config.Compiled
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
@@ -136,6 +137,7 @@ func (l *Launcher) Close() error {
 	for _, z := range l.zygotes {
 		err = errors.Join(err, z.close())
 	}
+	l.work.Wait()
 	return errors.Join(err, l.remove())
 }
 

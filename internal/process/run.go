@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,12 +32,11 @@ type run struct {
 // that could write it has been killed.
 const drainEnd = 2 * time.Second
 
-// begin begins a run: of the stem that came with the sandbox, the first time
-// and if there is one. A failure says that the package cannot be run, an error
-// that the platform could not.
-func (e *environment) begin() (*run, *failure, error) {
-	if st := e.stem; st != nil {
-		e.stem = nil
+// begin begins a run: of the stem that came with the sandbox, or of one that
+// can be forked now, the first time. A failure says that the package cannot be
+// run, an error that the platform could not.
+func (e *environment) begin(ctx context.Context) (*run, *failure, error) {
+	if st := e.firstStem(ctx); st != nil {
 		r, err := e.adopt(st)
 		if err == nil {
 			return r, nil, nil
@@ -44,6 +44,21 @@ func (e *environment) begin() (*run, *failure, error) {
 		e.log.Warn("a booted runtime cannot be used", "error", err)
 	}
 	return e.start()
+}
+
+// firstStem returns a stem for the first run, nil when there is none. A stem is
+// forked only where nothing of the function has run yet.
+func (e *environment) firstStem(ctx context.Context) *stem {
+	st, fork := e.stem, e.fork
+	e.stem, e.fork = nil, nil
+	if st != nil || fork == nil {
+		return st
+	}
+	st, err := fork(ctx, e.box)
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("a runtime is started, and not forked", "error", err)
+	}
+	return st
 }
 
 // start begins a run with a process of its own.

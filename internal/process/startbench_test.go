@@ -122,3 +122,37 @@ func BenchmarkBurst(b *testing.B) {
 		b.ReportMetric(micros(quantile(last, 0.5))/1000, "ms-all-answered")
 	})
 }
+
+// BenchmarkFork forks stems into sandboxes that are there, and reports the
+// processor time of one: of this process, and of the forked with its sandbox.
+func BenchmarkFork(b *testing.B) {
+	machine.need(b)
+	l := machine.launcher(b, b.TempDir(), discardLog{}, networked(b))
+	rt, ok := l.cfg.Runtimes.Lookup("python3.11")
+	if !ok {
+		b.Skip(rt.Note)
+	}
+	z := l.zygote(rt)
+	var took []time.Duration
+	var cpu time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		p, err := l.prepare(b.Context(), l.preparedSpec(), false)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		before, began := cpuTime(), time.Now()
+		if p.stem, err = z.fork(b.Context(), p.box); err != nil {
+			b.Fatal(err)
+		}
+		took, cpu = append(took, time.Since(began)), cpu+cpuTime()-before
+		b.StopTimer()
+		if err := p.close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(micros(quantile(took, 0.5)), "µs-p50")
+	b.ReportMetric(micros(cpu)/float64(b.N), "µs-cpu-server")
+}

@@ -25,6 +25,9 @@ type stem struct {
 	frames  *pipe
 }
 
+// A forkFunc makes a stem in a sandbox; it may be nil when there is no error.
+type forkFunc func(ctx context.Context, box *sandbox.Sandbox) (*stem, error)
+
 // stemVariable tells a bootstrap that it is to be a stem.
 const stemVariable = "_MILLICENT_STEM"
 

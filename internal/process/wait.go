@@ -75,6 +75,12 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 			}
 			return signExit
 		case !time.Now().Before(late):
+			// Nobody has read since the wait before: what came in time counts,
+			// an idle runtime's wish for the next event above all.
+			r.link.rest()
+			if r.session.holds(cond) {
+				return signMet
+			}
 			return signLate
 		}
 		err := r.link.read()

@@ -39,7 +39,7 @@ type zygote struct {
 }
 
 const (
-	zygoteForks = 64
+	zygoteForks = 512
 	zygoteLife  = 10 * time.Minute
 	zygotePause = time.Minute // after a failure
 
@@ -57,8 +57,57 @@ func forkable(rt Runtime) bool {
 	return family == familyPython
 }
 
-// fork returns a stem in box, which is ready.
-func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox) (_ *stem, err error) {
+// fork returns a stem in box, which is ready and has rehearsed.
+func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox) (*stem, error) {
+	st, err := z.forkInto(ctx, box)
+	if err != nil {
+		return nil, err
+	}
+	if err := st.boot(ctx, z.runtime); err != nil {
+		return nil, errors.Join(fmt.Errorf("boot %s: %w", z.runtime.Name, err), st.close(box))
+	}
+	return st, nil
+}
+
+// forkNow returns a stem that has not rehearsed, for somebody who waits: nil
+// when there is no process to fork, which is begun meanwhile for the next one.
+func (z *zygote) forkNow(ctx context.Context, box *sandbox.Sandbox) (*stem, error) {
+	if !z.mu.TryLock() {
+		return nil, nil // one is begun, or gone
+	}
+	current := z.current(time.Now())
+	z.mu.Unlock()
+	if !current {
+		z.launcher.work.Go(func() { z.refresh() })
+		return nil, nil
+	}
+	st, err := z.forkInto(ctx, box)
+	if err != nil {
+		return nil, err
+	}
+	st.output.started()
+	st.frames.started()
+	return st, nil
+}
+
+// refresh has a process to fork.
+func (z *zygote) refresh() {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), bootedTime)
+	defer cancel()
+	if err := z.ready(ctx); err != nil && !errors.Is(err, errZygotePaused) && !errors.Is(err, errClosed) {
+		z.launcher.cfg.Log.Warn("runtimes are started, and not forked", "runtime", z.runtime.Name, "error", err)
+	}
+}
+
+// current reports whether there is a process that can be asked. mu is held.
+func (z *zygote) current(now time.Time) bool {
+	return z.proc != nil && z.forks < zygoteForks && now.Before(z.until) && !isClosed(z.proc.Done())
+}
+
+// forkInto forks a stem into box.
+func (z *zygote) forkInto(ctx context.Context, box *sandbox.Sandbox) (_ *stem, err error) {
 	st, theirs, err := newStem()
 	if err != nil {
 		return nil, err
@@ -72,10 +121,8 @@ func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox) (_ *stem, err e
 	if err = errors.Join(err, theirs.Close()); err != nil {
 		return nil, err
 	}
-	if st.process, err = box.Adopt(pid); err != nil {
-		return nil, err
-	}
-	return st, st.boot(ctx, z.runtime)
+	st.process, err = box.Adopt(pid)
+	return st, err
 }
 
 // enter forks a child into box and returns its number inside.
@@ -134,7 +181,7 @@ func (z *zygote) ready(ctx context.Context) error {
 		return errClosed
 	case now.Before(z.paused):
 		return errZygotePaused
-	case z.proc != nil && z.forks < zygoteForks && now.Before(z.until) && !isClosed(z.proc.Done()):
+	case z.current(now):
 		return nil
 	}
 	if err := z.end(); err != nil {

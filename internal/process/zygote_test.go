@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -74,6 +75,45 @@ func TestForkedStemIsInItsSandbox(t *testing.T) {
 	delete(started, "cgroup")
 	if diff := cmp.Diff(started, forked); diff != "" || len(forked) < 7 {
 		t.Errorf("namespaces (- started, + forked): %s", diff)
+	}
+}
+
+// awaitZygote waits until a runtime's zygote can be asked, and returns it.
+func awaitZygote(t *testing.T, l *Launcher, runtime string) *zygote {
+	t.Helper()
+	rt, _ := l.cfg.Runtimes.Lookup(runtime)
+	z := l.zygote(rt)
+	current := func() bool {
+		z.mu.Lock()
+		defer z.mu.Unlock()
+		return z.current(time.Now())
+	}
+	for deadline := time.Now().Add(testWait); !current(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("there is no zygote")
+		}
+	}
+	return z
+}
+
+// TestForkedAtOnceIsNoOtherWorld: where nothing is prepared, the second
+// environment is forked while its caller waits.
+func TestForkedAtOnceIsNoOtherWorld(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", func(c *Config) { c.Pool = PoolConfig{} })
+	want := startEnv(t, l, v)
+	z := awaitZygote(t, l, v.Runtime)
+	got := startEnv(t, l, v)
+	if z.forks != 1 || got.started.From != millicent.FromNothing {
+		t.Fatalf("%d forks, from %s", z.forks, got.started.From)
+	}
+	if diff := cmp.Diff(want.world(), got.world()); diff != "" {
+		t.Errorf("what is forked at once is another world (- started, + forked):\n%s", diff)
+	}
+	got.failsWith(`{"do":"exit","code":7}`, "Runtime.ExitError", "Runtime exited with error: exit status 7")
+	got.answers(`{"do":"count"}`, "1")
+	if z.forks != 1 {
+		t.Error("a runtime is forked where the function has run")
 	}
 }
 

@@ -135,11 +135,14 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // What was compiled goes with its package, also when a crash came between.
 func TestCompiledGoesWithItsPackage(t *testing.T) {
 	js, dir := newJetStream(t), t.TempDir()
-	now := time.Now()
-	s := mustOpen(t, js, Config{Dir: dir, Now: func() time.Time { return now }})
+	s := mustOpen(t, js, Config{Dir: dir})
 	p := putZip(t, s, zipOf(t, file{name: "app.py", content: "x = 1"}))
 	put(t, s, p, "a", "one", "content")
-	now = now.Add(2 * packageAge)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, js, Config{Dir: dir, Now: func() time.Time { return time.Now().Add(2 * packageAge) }})
+	holds(t, s, p, "a", "one", "content")
 	if n, err := s.Sweep(t.Context(), func(string) bool { return false }); err != nil || n != 1 {
 		t.Fatalf("%d swept, %v", n, err)
 	}

@@ -6,7 +6,7 @@ E (error), F (the function could not be loaded) and D (what its code was
 compiled to is of no use); I, an invocation, comes back: four bytes of length,
 so much JSON about it, the event. A stem, a process that is booted before it is
 known for which function, gets W, tries what it can, says B and gets A, its
-assignment: both are JSON.
+assignment: both are JSON. One that somebody waits for gets A at once.
 
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
@@ -38,25 +38,27 @@ class Link:
         self._fd = _aside(fd)
         self._asked = False
         self._data = b""
+        self._assigned = None
 
     def rehearsal(self):
-        """Wait for the assignment that a stem is sent only to try it."""
-        return self._document(ord("W"))
+        """Wait for the assignment that a stem is sent only to try it. Return
+        None where somebody waits for the stem: it has its own already."""
+        kind, body = self._receive()
+        if kind == ord("A"):
+            self._assigned = _parse(body)
+            return None
+        return _expect(ord("W"), kind, body)
 
     def assignment(self):
         """Say that a stem has booted; wait for what it is to be."""
+        if self._assigned is not None:
+            return self._assigned
         self._send(_BOOTED)
-        return self._document(ord("A"))
+        return _expect(ord("A"), *self._receive())
 
     def refuse(self):
         """Say that what the function's code was compiled to is of no use."""
         self._send(_REFUSED)
-
-    def _document(self, expected):
-        kind, body = self._receive()
-        if kind != expected:
-            raise Unreachable("message %r in place of %r" % (kind, expected))
-        return _scan(body.decode("utf-8"), 0)[0]
 
     def next(self):
         """Wait for an invocation; return what is known about it, and its event."""
@@ -128,6 +130,16 @@ class Link:
                 have += len(data)
             data = b"".join(parts)
         return kind, data[5:]
+
+
+def _expect(expected, kind, body):
+    if kind != expected:
+        raise Unreachable("message %r in place of %r" % (kind, expected))
+    return _parse(body)
+
+
+def _parse(body):
+    return _scan(body.decode("utf-8"), 0)[0]
 
 
 def _aside(fd):

@@ -100,9 +100,12 @@ def _link():
 
 
 def _rehearse(link):
+    trial = link.rehearsal()
+    if trial is None:
+        return
     from .warm import warm
 
-    become(link.rehearsal())
+    become(trial)
     warm(Settings({"AWS_LAMBDA_RUNTIME_API": ""}))
 
 
