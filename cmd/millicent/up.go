@@ -77,7 +77,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.StringVar(&cfg.Egress, "egress", "public", "where functions may connect to, a `mode`: none, public or all")
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")
 	f.IntVar(&cfg.MaxEnvironments, "max-environments", 0, "most execution environments at a time (default 500)")
-	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's)")
+	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's but for 512 or a tenth)")
 	f.DurationVar(&cfg.KeepAlive, "keep-alive", 10*time.Minute, "how long an idle environment is kept")
 	f.IntVar(&cfg.Pool, "pool", server.DefaultPool, "most sandboxes that are prepared ahead for each runtime; 0 is none")
 	f.StringVar(&logFormat, "log-format", "text", "`format` of the server's own log: text or json")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -148,8 +147,6 @@ func advice(e *millicent.Explanation) []string {
 		"a larger `millicent up --pool`: no sandbox with %s booted was ready", s.Runtime)
 	if s.Init > longInit && 2*s.Init > s.Total() {
 		add(true, "a shorter Init: it took %d %% of the start; import less, or later", 100*s.Init/s.Total())
-		add(strings.HasPrefix(s.Runtime, "python") && s.From != millicent.FromVersion,
-			"SnapStart on a published version, which starts from its initialised state")
 	}
 	switch s.Cause {
 	case millicent.StartScaleOut:

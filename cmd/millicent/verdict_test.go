@@ -35,7 +35,7 @@ func TestVerdicts(t *testing.T) {
 		{"compiled", waited, &millicent.StartRecord{Cause: millicent.StartFirst, From: millicent.FromSandbox, Runtime: "provided.al2023", Boot: 30 * ms},
 			"Cold start: first call of version 3, nothing was known of it.", ""},
 		{"long Init", waited, &millicent.StartRecord{Cause: millicent.StartFirst, From: millicent.FromRuntime, Runtime: "python3.13", Attach: 10 * ms, Init: 30 * ms},
-			"Cold start: first call of version 3, nothing was known of it.", "75 % of the start|SnapStart"},
+			"Cold start: first call of version 3, nothing was known of it.", "75 % of the start"},
 		{"scale-out", millicent.Wait{For: millicent.WaitBusy, Time: time.Second, Before: 20 * ms},
 			&millicent.StartRecord{Cause: millicent.StartScaleOut, Others: 4},
 			"Cold start: scale-out, 4 other environments were busy.\nBefore the start began it waited 20000 µs: all environments of its version were busy.", "provisioned"},

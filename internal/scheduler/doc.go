@@ -10,6 +10,10 @@
 //	    ▼           ▼                                 ▼
 //	  (gone)      closing ────────────────────────► (gone)
 //
+// An idle environment that is a millicent.Freezer is frozen soon, and gives
+// memory back when the machine is short of it; rest.go does that, and the next
+// invocation thaws it.
+//
 // # Who waits, and for what
 //
 // An Acquire that finds no idle environment becomes a request, which waits in
@@ -66,7 +70,8 @@
 //   - An environment serves one lease at a time, and only leases of the very
 //     version and revision that it was launched for.
 //   - A line is served in the order of asking. Idle environments are reused
-//     last in, first out; the longest idle expire.
+//     last in, first out; the longest idle expire. For others' sake those go
+//     first whose loss costs least (idle.go).
 //   - The environments and their configured memory never exceed the caps. All
 //     four states count: room is free again once Close or a failed Launch has
 //     returned.
