@@ -26,6 +26,7 @@ type queue struct {
 	purging int    // purges on the way to the log: nothing is leased meanwhile
 	purged  uint64 // messages with lower numbers are being purged
 
+	packs      *ledger // of all queues: counts the deduplication ids
 	dedup      map[string]*dedup
 	dedupOrder []*dedup // by until
 
@@ -53,8 +54,8 @@ type dedup struct {
 	batch *batch // that takes the message to the log; nil when it is there
 }
 
-func newQueue(name Name, key string) *queue {
-	return &queue{name: name, key: key, eventPlace: -1, event: never,
+func newQueue(name Name, key string, packs *ledger) *queue {
+	return &queue{name: name, key: key, packs: packs, eventPlace: -1, event: never,
 		groups: make(map[string]*group), dedup: make(map[string]*dedup)}
 }
 
@@ -242,16 +243,29 @@ func (q *queue) forgetDedup(now int64) {
 		d := q.dedupOrder[0]
 		q.dedupOrder[0] = nil
 		q.dedupOrder = q.dedupOrder[1:]
-		if q.dedup[d.key] == d {
-			delete(q.dedup, d.key)
-		}
+		q.forget(d)
 	}
 }
+
+// forget forgets a deduplication id, unless a later message has it.
+func (q *queue) forget(d *dedup) {
+	if q.dedup[d.key] == d {
+		delete(q.dedup, d.key)
+		q.packs.dedup -= q.cost(d)
+	}
+}
+
+// cost is about the bytes of a deduplication id in the log.
+func (q *queue) cost(d *dedup) int64 { return int64(len(q.key) + len(d.key) + len(d.id) + 24) }
 
 // remember adds a deduplication id. Windows must end in the order of adding,
 // but for a replay.
 func (q *queue) remember(d *dedup) {
+	if before := q.dedup[d.key]; before != nil {
+		q.forget(before)
+	}
 	q.dedup[d.key] = d
+	q.packs.dedup += q.cost(d)
 	q.dedupOrder = append(q.dedupOrder, d)
 }
 

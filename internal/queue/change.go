@@ -248,7 +248,7 @@ func (q *Queues) unaccept(puts []put) {
 		}
 		q.ix.unreserve(p.queue, int64(p.entry.size))
 		if p.dedup != nil {
-			delete(p.queue.dedup, p.dedup.key)
+			p.queue.forget(p.dedup)
 		}
 		q.ix.touch(p.queue)
 	}

@@ -199,8 +199,7 @@ func (q *Queues) applyPurge(p purge) {
 		q.remove(e)
 	}
 	if p.forget {
-		clear(p.queue.dedup)
-		p.queue.dedupOrder = nil
+		p.queue.forgetDedup(never)
 	}
 	q.endPurge(p)
 }
@@ -222,8 +221,8 @@ func (q *Queues) undo(b *batch, err error) {
 	}
 	for _, p := range b.puts {
 		q.ix.unreserve(p.queue, int64(p.entry.size))
-		if d := p.dedup; d != nil && p.queue.dedup[d.key] == d {
-			delete(p.queue.dedup, d.key)
+		if p.dedup != nil {
+			p.queue.forget(p.dedup)
 		}
 		if p.file.size > 0 {
 			q.orphans = append(q.orphans, p.file)

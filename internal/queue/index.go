@@ -46,7 +46,7 @@ func (ix *index) queue(key []byte) (*queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := newQueue(name, string(key))
+	q := newQueue(name, string(key), &ix.packs)
 	ix.queues[q.key] = q
 	return q, nil
 }

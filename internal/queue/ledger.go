@@ -9,7 +9,8 @@ type ledger struct {
 	first uint64 // sequence of packs[0]
 	packs []packUse
 	bytes int64 // of all packs
-	live  int64 // of the records that are of use
+	live  int64 // of the records of messages that are not settled
+	dedup int64 // of the deduplication ids that are remembered
 }
 
 // packUse is what is known of one pack.
@@ -59,10 +60,10 @@ func (l *ledger) sub(seq uint64, length uint32) {
 }
 
 // worthCutting returns the sequence below which packs should be removed, and
-// whether that is worth it.
+// whether that is worth it: it costs that deduplication ids are written again.
 func (l *ledger) worthCutting() (below uint64, worth bool) {
 	below, useless := l.useless()
-	return below, useless >= l.cutBytes
+	return below, useless >= l.cutBytes+2*l.dedup
 }
 
 // cut forgets the packs below seq.
@@ -89,7 +90,7 @@ func (l *ledger) useless() (below uint64, bytes int64) {
 }
 
 // crowded reports whether the log holds more useless bytes than it should.
-func (l *ledger) crowded() bool { return l.bytes > 2*l.live+l.slackBytes }
+func (l *ledger) crowded() bool { return l.bytes > 2*(l.live+l.dedup)+l.slackBytes }
 
 // end returns the sequence after the last pack.
 func (l *ledger) end() uint64 { return l.first + uint64(len(l.packs)) }

@@ -12,7 +12,7 @@ import (
 
 // samplePack has one record of each kind.
 func samplePack() []byte {
-	q := newQueue(orders, string(orders.key()))
+	q := newQueue(orders, string(orders.key()), &ledger{})
 	m := Message{Queue: orders, ID: "id", Body: []byte("body"), Attributes: []byte("{}"), Group: "g", Dedup: "d",
 		Sent: time.UnixMilli(1000), Expires: time.UnixMilli(5000), From: Name{"sqs", "t", "source"}}
 	b := newBatch()

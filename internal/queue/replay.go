@@ -202,6 +202,7 @@ func (r *replay) finish(now int64) {
 		of.purged = 0
 		for _, d := range of.dedup {
 			of.dedupOrder = append(of.dedupOrder, d)
+			ix.packs.dedup += of.cost(d)
 		}
 		slices.SortFunc(of.dedupOrder, func(a, b *dedup) int { return cmp.Compare(a.until, b.until) })
 		of.forgetDedup(now)

@@ -43,15 +43,19 @@ func (q *Queues) removeOrphans() {
 	q.bodies.remove(orphans)
 }
 
-// shrink makes the log as short as it is worth.
+// shrink makes the log as short as it is worth. It goes through the log once
+// at most.
 func (q *Queues) shrink(ctx context.Context) error {
+	q.mu.Lock()
+	end := q.ix.packs.end()
+	q.mu.Unlock()
 	for {
 		if err := q.cut(ctx); err != nil {
 			return err
 		}
 		q.mu.Lock()
 		below, _ := q.ix.packs.useless()
-		crowded := q.ix.packs.crowded() && below < q.ix.packs.end()
+		crowded := q.ix.packs.crowded() && below < end
 		q.mu.Unlock()
 		if !crowded {
 			return nil
