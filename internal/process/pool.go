@@ -27,12 +27,14 @@ const (
 	poolTick    = time.Second      // entries that died or expired are found so soon
 	prepareTime = 30 * time.Second // bounds the making of an entry
 
-	// fillers is how many entries are made at a time. While starts are in
-	// flight, or were just now, it is one; and that one waits for a while, so
-	// long as there is something left to take.
+	// fillers is how many entries are made at a time. While starts come one
+	// after another it is one, which leaves a processor to them. While they are
+	// in flight, or were just now, that one waits for a while, so long as there
+	// is something left to take.
 	fillers = 2
 	holdOff = 40 * time.Millisecond
-	lull    = 5 * time.Millisecond // since the last start, in which its invocation runs
+	lull    = 5 * time.Millisecond   // since the last start, in which its invocation runs
+	calm    = 200 * time.Millisecond // since the last start, after which none is about to come
 
 	// bareMemory is about what an empty sandbox takes, in bytes.
 	bareMemory = 2 << 20
@@ -217,8 +219,11 @@ func (p *pool[E]) step(now time.Time) time.Duration {
 		return cmp.Or(cmp.Compare(len(a.ready)+a.making, len(b.ready)+b.making), cmp.Compare(a.kind, b.kind))
 	})
 	limit, wait := fillers, time.Duration(0)
-	if p.inFlight > 0 || now.Sub(p.last) < lull {
+	switch since := now.Sub(p.last); {
+	case p.inFlight > 0 || since < lull:
 		limit, wait = 1, holdOff-now.Sub(p.lacking)
+	case since < calm:
+		limit = 1
 	}
 	for _, s := range lacking {
 		if wait > 0 && len(s.ready) > 0 {
