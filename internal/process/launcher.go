@@ -185,7 +185,9 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 		kind = snapStart
 	}
 	l.compile(ctx, rt)
-	defer l.pool.begin()()
+	if kind != provisioned {
+		defer l.pool.begin()()
+	}
 	done := l.use(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
@@ -193,8 +195,9 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 		return nil, nil, platformError("start environment", err)
 	}
 	e.freed = done
+	err = e.giveWay()
 	restored := false
-	if kind == snapStart {
+	if kind == snapStart && err == nil {
 		restored, err = l.restore(ctx, e)
 	}
 	var f *failure
