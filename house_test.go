@@ -36,6 +36,7 @@ var imports = map[string][]string{
 	"client":                        {"."},
 	"internal/natsd":                {},
 	"internal/egress":               {"."},
+	"internal/nowait":               {},
 	"internal/store":                {"."},
 	"internal/queue":                {"."},
 	"internal/telemetry":            {"."},
@@ -49,12 +50,14 @@ var imports = map[string][]string{
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":    {".", "internal/sandbox", "internal/egress", "internal/process/bootstrap"},
+	"internal/process":    {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
 	"internal/invoke":     {".", "internal/store", "internal/scheduler"},
+	"internal/sqs":        {".", "internal/store", "internal/queue"},
+	"internal/api/sqs":    {".", "internal/sqs"},
 	"internal/api/lambda": {".", "internal/store", "internal/invoke", "internal/telemetry"},
 	"internal/api/url":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
 	"internal/api/native": {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api":        {".", "internal/api/lambda", "internal/api/url", "internal/api/native", "console"},
+	"internal/api":        {".", "internal/api/lambda", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
 	"internal/server":   {"*"},
@@ -71,6 +74,8 @@ var testImports = map[string][]string{
 	"internal/api/native": {"internal/natsd"},
 	"internal/store":      {"internal/natsd"},
 	"internal/queue":      {"internal/natsd"},
+	"internal/sqs":        {"internal/natsd"},
+	"internal/api/sqs":    {"internal/natsd", "internal/store", "internal/queue"},
 	"internal/invoke":     {"internal/natsd"},
 	"client":              {"internal/server"},
 }

@@ -10,6 +10,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/api/sqs"
 )
 
 // AuthConfig says how callers are known.
@@ -90,7 +91,7 @@ func (a *Auth) Verify(r *http.Request) (millicent.Identity, error) {
 	if !ok {
 		return millicent.Identity{}, millicent.Errorf(codeUnknownClient, "The security token included in the request is invalid.")
 	}
-	if err := a.checkScope(s); err != nil {
+	if err := a.checkScope(s, serviceOf(r)); err != nil {
 		return millicent.Identity{}, err
 	}
 	if err := checkHeaders(r, s); err != nil {
@@ -118,13 +119,21 @@ func (a *Auth) lookup(s *signature) (id millicent.Identity, secret string, ok bo
 // skew is how far a signature's time may be from ours.
 const skew = 15 * time.Minute
 
+// serviceOf returns the service that a request must be signed for.
+func serviceOf(r *http.Request) string {
+	if sqs.Match(r) {
+		return "sqs"
+	}
+	return "lambda"
+}
+
 // checkScope checks what a signature is for: this region, service and time.
-func (a *Auth) checkScope(s *signature) error {
+func (a *Auth) checkScope(s *signature, service string) error {
 	switch {
 	case s.region != a.cfg.Region:
 		return badSignature("Credential should be scoped to a valid region, not '%.40s'. ", s.region)
-	case s.service != "lambda":
-		return badSignature("Credential should be scoped to correct service: 'lambda'. ")
+	case s.service != service:
+		return badSignature("Credential should be scoped to correct service: '%s'. ", service)
 	case s.date != s.time.Format("20060102"):
 		return badSignature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%.40s' != '%s', from '%s'.",
 			s.date, s.time.Format("20060102"), s.time.Format(timeForm))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api/native"
+	"github.com/millicent-run/millicent/internal/api/sqs"
 	"github.com/millicent-run/millicent/internal/api/url"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	Region  string
 	Auth    *Auth
 	Lambda  LambdaAPI
+	SQS     *sqs.Handler
 	URL     *url.Handler
 	Native  *native.Handler
 	Metrics http.Handler
@@ -77,6 +79,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
 		in.release()
+		if !h.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
+			return
+		}
 		h.cfg.Log.Debug("request", "id", id, "method", r.Method, "path", r.URL.Path, "host", r.Host,
 			"status", a.status, "bytes", a.bytes, "duration", time.Since(begin))
 	}()
@@ -104,6 +109,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve sends a request that is to no function URL where it belongs.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+	if sqs.Match(r) {
+		return h.serveSQS(w, r)
+	}
 	if err := h.checkForeign(r); err != nil {
 		return err
 	}
@@ -118,6 +126,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.route(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
+}
+
+// serveSQS serves a request to the SQS API, which has its own form of errors.
+func (h *Handler) serveSQS(w http.ResponseWriter, r *http.Request) error {
+	if err := h.checkForeign(r); err != nil {
+		return h.cfg.SQS.Refuse(w, r, err)
+	}
+	id, err := h.cfg.Auth.Identify(r)
+	if err != nil {
+		return h.cfg.SQS.Refuse(w, r, err)
+	}
+	return h.cfg.SQS.Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
 }
 
 // checkForeign applies where nothing else tells callers from web pages.

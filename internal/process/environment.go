@@ -103,7 +103,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 	e.close = sync.OnceValue(e.shutDown)
 
 	code := packageCode{dir: dir, compiled: l.compiler.lookup(v, rt)}
-	p, err := l.acquire(ctx, v, rt, &code, &e.started)
+	p, err := l.acquire(ctx, kind, v, rt, &code, &e.started)
 	if err != nil {
 		e.cancel()
 		return nil, err

@@ -178,7 +178,9 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
 	l.compile(ctx, rt)
-	defer l.pool.begin()()
+	if kind == onDemand {
+		defer l.pool.begin()()
+	}
 	done := l.use(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
@@ -186,7 +188,10 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 		return nil, nil, platformError("start environment", err)
 	}
 	e.freed = done
-	f, err := e.launch(ctx)
+	var f *failure
+	if err = e.giveWay(); err == nil {
+		f, err = e.launch(ctx)
+	}
 	if err != nil {
 		return nil, nil, errors.Join(platformError("start environment", err), e.Close())
 	}

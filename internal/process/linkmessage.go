@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// The link is what the platform's own bootstraps speak instead of HTTP: a
-// stream socket that the runtime inherits. A message is a 4-byte length of
+// The link is what the platform's own bootstraps speak instead of HTTP: two
+// pipes that the runtime inherits. A message is a 4-byte length of
 // what follows, big-endian, a byte that says which it is, and its body.
 //
 // From the server:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -51,16 +50,16 @@ func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, 
 	st.process, err = box.Start(sandbox.Cmd{
 		Path: args[0], Args: args, Dir: taskRoot,
 		Env:    append(stemEnviron(rt), stemVariable+"=1", fmt.Sprintf("%s=%d", linkVariable, linkFD)),
-		Stdout: st.output.w, Stderr: st.output.w, ExtraFiles: []*os.File{st.frames.w, theirs},
+		Stdout: st.output.w, Stderr: st.output.w, ExtraFiles: append(files{st.frames.w}, theirs...),
 	})
-	if err = errors.Join(err, theirs.Close()); err != nil {
+	if err = errors.Join(err, theirs.close()); err != nil {
 		return nil, err
 	}
 	return st, st.boot(ctx, rt)
 }
 
 // newStem makes what a stem speaks through; theirs is its end of the link.
-func newStem() (st *stem, theirs *os.File, err error) {
+func newStem() (st *stem, theirs files, err error) {
 	st = &stem{}
 	if st.output, err = newPipe(); err != nil {
 		return nil, nil, err
@@ -155,7 +154,7 @@ func (e *environment) adopt(st *stem) (*run, error) {
 		r.ooms = stats.OOMKills
 	}
 	r.link.session, r.link.refused = r.session, e.refused
-	go r.alarm(e.ctx.Done())
+	e.watch(r)
 	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
 		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/api/lambda"
 	"github.com/millicent-run/millicent/internal/api/native"
+	sqsapi "github.com/millicent-run/millicent/internal/api/sqs"
 	"github.com/millicent-run/millicent/internal/api/url"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/process"
@@ -55,6 +56,7 @@ func (s *server) newAPI(context.Context) error {
 		Region: s.cfg.Region,
 		Auth:   auth,
 		Lambda: lambdaAPI,
+		SQS:    sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
 		}),

@@ -16,8 +16,10 @@ import (
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
+	"github.com/millicent-run/millicent/internal/queue"
 	"github.com/millicent-run/millicent/internal/sandbox"
 	"github.com/millicent-run/millicent/internal/scheduler"
+	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
 	"github.com/millicent-run/millicent/internal/telemetry"
 )
@@ -67,7 +69,10 @@ type server struct {
 
 	secret    []byte
 	nats      *natsd.Server
+	js        jetstream.JetStream
 	store     *store.Store
+	queues    *queue.Queues
+	sqs       *sqs.Service
 	logs      *telemetry.Logs
 	host      *sandbox.Host
 	egress    *egress.Gateway
@@ -103,6 +108,7 @@ func (s *server) build(ctx context.Context) error {
 		{"listeners", s.listen},
 		// Functions and packages, which all that follows reads.
 		{"store", s.openStore},
+		{"queues", s.openQueues},
 		// Logs, before anything runs that could write one.
 		{"logs", s.openLogs},
 		// The sandbox host sweeps what a killed server left behind, so it
@@ -153,11 +159,10 @@ func (s *server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	js, err := jetstream.New(conn)
-	if err != nil {
+	if s.js, err = jetstream.New(conn); err != nil {
 		return err
 	}
-	s.store, err = store.Open(ctx, js, store.Config{
+	s.store, err = store.Open(ctx, s.js, store.Config{
 		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
 	})
 	if err != nil {

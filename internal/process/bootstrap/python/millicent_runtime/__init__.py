@@ -1,7 +1,7 @@
 """The Python side of the Runtime API: loads a handler and serves invocations.
 
 loop        the life of the process, and of one invocation
-link        the platform by a socket of its own
+link        the platform by pipes of its own
 api         the Runtime API over one keep-alive connection, where there is no link
 compiled    code of the function that was compiled when it was deployed
 handler     from "package/module.function" to the function

@@ -1,4 +1,4 @@
-"""The platform by a socket that the process was given.
+"""The platform by two pipes that the process was given.
 
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
@@ -32,10 +32,12 @@ _write = os.write
 
 
 class Link:
-    """Speaks to the platform by a descriptor. For one thread."""
+    """Speaks to the platform: reads from a descriptor, and writes to the one
+    behind it. For one thread."""
 
     def __init__(self, fd):
-        self._fd = _aside(fd)
+        self._in = _aside(fd, _ASIDE)
+        self._out = _aside(fd + 1, _ASIDE + 1)
         self._asked = False
         self._data = b""
         self._assigned = None
@@ -98,17 +100,17 @@ class Link:
     def _send(self, data):
         try:
             size = len(data)
-            done = _write(self._fd, data) if size else 0
+            done = _write(self._out, data) if size else 0
             if done < size:
                 view = memoryview(data)
                 while done < size:
-                    done += _write(self._fd, view[done:])
+                    done += _write(self._out, view[done:])
         except OSError as cause:
             raise Unreachable("link: %s" % cause) from None
 
     def _more(self, size):
         try:
-            data = _read(self._fd, size)
+            data = _read(self._in, size)
         except OSError as cause:
             raise Unreachable("link: %s" % cause) from None
         if not data:
@@ -142,11 +144,11 @@ def _parse(body):
     return _scan(body.decode("utf-8"), 0)[0]
 
 
-def _aside(fd):
+def _aside(fd, aside):
     """Move a descriptor to where functions that close what is not theirs don't
     come, nor does a file that they open next."""
     try:
-        high = os.dup2(fd, _ASIDE, inheritable=False)
+        high = os.dup2(fd, aside, inheritable=False)
     except OSError:  # beyond the limit of descriptors
         os.set_inheritable(fd, False)
         return fd

@@ -31,7 +31,7 @@ _LANDLOCK_RESTRICT_SELF, _CLOSE_RANGE = 446, 436
 _MOST_FILES = 64
 _PRACTICE = 20
 _ASIDE = 512  # descriptors from here on are free for a moment
-_TELL = 5  # the descriptor by which a child tells of itself, behind those of a stem
+_TELL = 6  # the descriptor by which a child tells of itself, behind those of a stem
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _scan = JSONDecoder().scan_once
@@ -90,9 +90,11 @@ def serve(requests, home):
             except BaseException as error:
                 _fail(error, tell)
         _call(_libc.setns, home, _NEWPID)
+        # The server hears the end of what the child tells when nobody holds
+        # it any more: not before the stem is pid 1's to wait for.
+        os.waitpid(child, 0)
         for fd in files:
             os.close(fd)
-        os.waitpid(child, 0)
 
 
 def _practise():
@@ -150,7 +152,7 @@ def _leave_nothing_behind():
 
 
 def _enter(request, files, seccomp):
-    pid1, tell, output, frames, link, *rest = files
+    pid1, tell, output, frames, told, say, *rest = files
     rules = rest.pop(0) if request["rules"] else -1
     for group in rest:
         os.write(group, b"0")
@@ -161,7 +163,7 @@ def _enter(request, files, seccomp):
     for limit in request["limits"]:
         _limit(limit["Resource"], limit["Value"])
     null = os.open("/dev/null", os.O_RDWR)
-    _place([null, output, output, frames, link, tell, rules])
+    _place([null, output, output, frames, told, say, tell, rules])
     _drop(request["uid"])
     if request["rules"]:
         _system_call(_LANDLOCK_RESTRICT_SELF, _TELL + 1, 0)

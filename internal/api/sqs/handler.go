@@ -1,0 +1,251 @@
+package sqs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/sqs"
+)
+
+const (
+	targetPrefix = "AmazonSQS."
+	formType     = "application/x-www-form-urlencoded"
+
+	// maxRequest bounds a body: a batch of the largest messages, in base64 or
+	// escaped.
+	maxRequest = 8 << 20
+)
+
+// Config gives a Handler what it needs. All of it is required.
+type Config struct {
+	Region string
+	Queues *sqs.Service
+	Log    *slog.Logger
+}
+
+// A Handler serves the SQS API.
+type Handler struct {
+	cfg        Config
+	operations map[string]operation
+}
+
+// New returns a Handler.
+func New(cfg Config) *Handler {
+	h := &Handler{cfg: cfg}
+	h.operations = h.bindings()
+	return h
+}
+
+// An operation decodes a request with decode and returns the answer.
+type operation func(ctx context.Context, req *request, decode func(any) error) (any, error)
+
+// A request is what operations know of theirs besides its members.
+type request struct {
+	identity millicent.Identity
+	origin   string // scheme and host that the caller knows this server by
+	lineage  millicent.Lineage
+}
+
+// typed makes an operation of a function with its own types.
+func typed[In, Out any](f func(ctx context.Context, req *request, in *In) (*Out, error)) operation {
+	return func(ctx context.Context, req *request, decode func(any) error) (any, error) {
+		in := new(In)
+		if err := decode(in); err != nil {
+			return nil, err
+		}
+		return f(ctx, req, in)
+	}
+}
+
+// bindings is the whole surface.
+func (h *Handler) bindings() map[string]operation {
+	return map[string]operation{
+		"CreateQueue":                  typed(h.createQueue),
+		"GetQueueUrl":                  typed(h.getQueueURL),
+		"GetQueueAttributes":           typed(h.getQueueAttributes),
+		"SetQueueAttributes":           typed(h.setQueueAttributes),
+		"ListQueues":                   typed(h.listQueues),
+		"ListDeadLetterSourceQueues":   typed(h.listSources),
+		"DeleteQueue":                  typed(h.deleteQueue),
+		"PurgeQueue":                   typed(h.purgeQueue),
+		"TagQueue":                     typed(h.tagQueue),
+		"UntagQueue":                   typed(h.untagQueue),
+		"ListQueueTags":                typed(h.listQueueTags),
+		"SendMessage":                  typed(h.sendMessage),
+		"SendMessageBatch":             typed(h.sendMessageBatch),
+		"ReceiveMessage":               typed(h.receiveMessage),
+		"DeleteMessage":                typed(h.deleteMessage),
+		"DeleteMessageBatch":           typed(h.deleteMessageBatch),
+		"ChangeMessageVisibility":      typed(h.changeVisibility),
+		"ChangeMessageVisibilityBatch": typed(h.changeVisibilityBatch),
+	}
+}
+
+// Inside are the operations that a function may ask for with its own
+// credentials, in its own account.
+var Inside = map[string]bool{
+	"GetQueueUrl": true, "GetQueueAttributes": true, "SendMessage": true, "SendMessageBatch": true,
+	"ReceiveMessage": true, "DeleteMessage": true, "DeleteMessageBatch": true,
+	"ChangeMessageVisibility": true, "ChangeMessageVisibilityBatch": true,
+}
+
+// Match reports whether a request is one to the SQS API.
+func Match(r *http.Request) bool {
+	if strings.HasPrefix(r.Header.Get("X-Amz-Target"), targetPrefix) {
+		return r.Method == http.MethodPost
+	}
+	return isQuery(r) && (r.URL.Path == "/" || r.URL.Path == "" || isQueuePath(r.URL.Path))
+}
+
+// isQuery reports whether a request has a form, or an Action in its URL.
+func isQuery(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodPost:
+		return strings.HasPrefix(r.Header.Get("Content-Type"), formType)
+	case http.MethodGet:
+		return r.URL.Query().Has("Action")
+	}
+	return false
+}
+
+func isQueuePath(path string) bool {
+	_, _, ok := parsePath(path)
+	return ok
+}
+
+// A call is a request in one of the two protocols.
+type call struct {
+	operation string
+	query     bool
+	decode    func(any) error
+}
+
+// read reads a request's body.
+func read(r *http.Request) (c call, err error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
+	if err != nil {
+		return c, err
+	}
+	if len(body) > maxRequest {
+		return c, malformed("The request is larger than %d bytes.", maxRequest)
+	}
+	if !isQuery(r) {
+		c.operation = strings.TrimPrefix(r.Header.Get("X-Amz-Target"), targetPrefix)
+		c.decode = func(v any) error { return decodeJSON(body, v) }
+		return c, nil
+	}
+	c.query = true
+	form := r.URL.Query()
+	if r.Method == http.MethodPost {
+		if form, err = url.ParseQuery(string(body)); err != nil {
+			return c, malformed("The request is no form.")
+		}
+	}
+	c.operation = form.Get("Action")
+	if !form.Has("QueueUrl") && isQueuePath(r.URL.Path) {
+		form.Set("QueueUrl", r.URL.Path)
+	}
+	c.decode = func(v any) error { return decodeQuery(form, v) }
+	return c, nil
+}
+
+func decodeJSON(body []byte, v any) error {
+	if len(body) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return &millicent.Error{Code: "SerializationException", Message: "The request is not the JSON of this operation.", Err: err}
+	}
+	return nil
+}
+
+// Serve serves a request that matches. Its errors are answered in the
+// request's protocol; those of the platform itself are returned as well, for
+// the log, when the answer has been sent.
+func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	c, err := read(r)
+	var answer any
+	if err == nil {
+		answer, err = h.run(r, c)
+	}
+	if err != nil {
+		return h.refuse(w, r, c.query, err)
+	}
+	if c.query {
+		return send(w, http.StatusOK, "text/xml", encodeXML(c.operation, millicent.RequestIDFrom(r.Context()), answer))
+	}
+	if _, empty := answer.(*none); empty {
+		return send(w, http.StatusOK, jsonType, nil)
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("encode an answer: %w", err)
+	}
+	return send(w, http.StatusOK, jsonType, body)
+}
+
+const jsonType = "application/x-amz-json-1.0"
+
+func send(w http.ResponseWriter, status int, contentType string, body []byte) error {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, err := w.Write(body)
+	return err
+}
+
+func (h *Handler) run(r *http.Request, c call) (any, error) {
+	op, ok := h.operations[c.operation]
+	if !ok {
+		return nil, millicent.Errorf(codeInvalidAction, "The action %.80s is not valid for this endpoint.", c.operation)
+	}
+	id := millicent.IdentityFrom(r.Context())
+	if id.Function != "" && !Inside[c.operation] {
+		return nil, millicent.Errorf(millicent.CodeAccessDenied, "User: %s is not authorized to perform: sqs:%s", id.ARN(), c.operation)
+	}
+	req := &request{identity: id, origin: origin(r)}
+	if caller, ok := millicent.CallerFrom(r.Context()); ok {
+		req.lineage = caller.Causes()
+	}
+	return op(r.Context(), req, c.decode)
+}
+
+// origin returns how the caller reaches this server, for queue URLs.
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// Refuse answers an error, in the request's protocol.
+func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	return h.refuse(w, r, isQuery(r), err)
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, query bool, err error) error {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // nobody reads an answer
+	}
+	f := faultOf(err)
+	id := millicent.RequestIDFrom(r.Context())
+	if f.status >= http.StatusInternalServerError {
+		h.cfg.Log.Error("request failed", "id", id, "path", r.URL.Path, "error", err)
+	}
+	if query {
+		return send(w, f.status, "text/xml", encodeXMLError(f.kind(), f.queryCode, f.message, id))
+	}
+	w.Header().Set("X-Amzn-Query-Error", f.queryCode+";"+f.kind())
+	body, err := json.Marshal(map[string]string{"__type": "com.amazonaws.sqs#" + f.code, "message": f.message})
+	if err != nil {
+		return fmt.Errorf("encode an error: %w", err)
+	}
+	return send(w, f.status, jsonType, body)
+}
