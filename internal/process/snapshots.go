@@ -16,9 +16,9 @@ import (
 // it gave way, or the server was started anew, is made in the background when
 // it is asked for; so is one that has become old.
 type snapshots struct {
-	make  func(context.Context, *millicent.Version) (*snapshot, error)
-	limit int64 // bytes
-	log   *slog.Logger
+	initialise func(context.Context, *millicent.Version) (*snapshot, error)
+	limit      int64 // bytes
+	log        *slog.Logger
 
 	ctx    context.Context // ends when close is called
 	cancel context.CancelFunc
@@ -55,9 +55,9 @@ const (
 	leastSnapshots = 512 << 20
 )
 
-func newSnapshots(limit int64, log *slog.Logger, make_ func(context.Context, *millicent.Version) (*snapshot, error)) *snapshots {
+func newSnapshots(limit int64, log *slog.Logger, initialise func(context.Context, *millicent.Version) (*snapshot, error)) *snapshots {
 	s := &snapshots{
-		make: make_, limit: limit, log: log, slots: make(chan struct{}, snapshotMakers),
+		initialise: initialise, limit: limit, log: log, slots: make(chan struct{}, snapshotMakers),
 		shots: map[snapshotID]*snapshot{}, making: map[snapshotID]bool{}, paused: map[snapshotID]time.Time{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -73,7 +73,7 @@ func (s *snapshots) create(ctx context.Context, v *millicent.Version) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	shot, err := s.make(ctx, v)
+	shot, err := s.initialise(ctx, v)
 	if err == nil {
 		s.keep(idOf(v), shot)
 	}
