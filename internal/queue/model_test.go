@@ -80,7 +80,7 @@ func TestModel(t *testing.T) {
 					}
 					time.Sleep(updateDelay) // states are written by then
 					synctest.Wait()
-					crashed := l.crash()
+					crashed := l.crash(r.IntN(30))
 					m.compare(t, q)
 					mustClose(t, q)
 					l = crashed
