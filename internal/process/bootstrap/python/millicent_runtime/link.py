@@ -25,6 +25,7 @@ from . import Unreachable
 
 _HEADER = Struct(">IB")
 _LENGTH = Struct(">I")
+_FIRST = 8192  # bytes that most messages fit into
 _JOIN = 65536  # bodies up to this size go out in one piece with their head
 _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
 _ASIDE = 1000
@@ -162,7 +163,7 @@ class Link:
         return data
 
     def _receive(self):
-        data = self._more(_JOIN)
+        data = self._more(_FIRST)
         while len(data) < 5:
             data += self._more(_JOIN)
         size, kind = _HEADER.unpack_from(data)
