@@ -1,19 +1,24 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/process/launchertest"
+	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
 // snapProbe is languageProbe with a version that starts from a snapshot, which
@@ -318,4 +323,94 @@ func BenchmarkRestored(b *testing.B) {
 	for i, name := range []string{"acquire", "attach", "boot", "init", "first"} {
 		b.ReportMetric(micros(phases[i])/float64(b.N), "µs-"+name)
 	}
+}
+
+// TestSnapshotIsBounded: a runtime that gives out more than its version may
+// hold has no snapshot.
+func TestSnapshotIsBounded(t *testing.T) {
+	t.Parallel()
+	file, err := sandbox.NewSealedFile("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	l := &link{session: newSession(exampleVersion()), snapshot: &keeper{file: file, left: 10}}
+	for i, size := range []int{4, 6} {
+		if err := l.apply(linkPart, make([]byte, size)); err != nil {
+			t.Errorf("part %d: %v", i, err)
+		}
+	}
+	if err := l.apply(linkPart, []byte("x")); err != nil {
+		t.Errorf("one too many: %v", err)
+	}
+	if f := l.session.initFailure(); f == nil || f.errorType != errorTooLarge {
+		t.Errorf("got %+v", f)
+	}
+	if err := (&link{session: newSession(exampleVersion())}).apply(linkPart, nil); !errors.Is(err, errViolation) {
+		t.Errorf("where none is wanted: %v", err)
+	}
+}
+
+// TestSnapshotsGiveWay: the least used one does, a version's own goes with it,
+// and what is in use is not closed before it is given back.
+func TestSnapshotsGiveWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		made := 0
+		s := newSnapshots(25, slog.New(slog.DiscardHandler), func(context.Context, *millicent.Version) (*snapshot, error) {
+			made++
+			file, err := os.Open(os.DevNull)
+			return &snapshot{file: file, size: 10, made: time.Now()}, err
+		})
+		defer s.close()
+		versions := make([]*millicent.Version, 3)
+		for i := range versions {
+			versions[i] = &millicent.Version{Function: "f", Number: strconv.Itoa(i + 1)}
+		}
+		for _, v := range versions[:2] {
+			if err := s.create(t.Context(), v); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		used := s.take(versions[0])
+		time.Sleep(time.Second)
+		second := s.take(versions[1])
+		time.Sleep(time.Second)
+		s.release(s.take(versions[0]))
+		if err := s.create(t.Context(), versions[2]); err != nil {
+			t.Fatal(err)
+		}
+		if s.shots[idOf(versions[1])] != nil || s.shots[idOf(versions[0])] != used || s.total != 20 {
+			t.Errorf("%v are left", s.shots)
+		}
+		if _, err := second.file.Stat(); err != nil {
+			t.Errorf("closed in use: %v", err)
+		}
+		s.release(second)
+		if _, err := second.file.Stat(); err == nil {
+			t.Error("not closed when it was given back")
+		}
+		if s.take(versions[1]) != nil {
+			t.Error("one that gave way is there")
+		}
+		synctest.Wait()
+		if made != 4 || s.shots[idOf(versions[1])] == nil {
+			t.Errorf("%d were made, want another one", made)
+		}
+		time.Sleep(snapshotLife + time.Second)
+		old := s.take(versions[1])
+		synctest.Wait()
+		if old == nil || s.shots[idOf(versions[1])] == old {
+			t.Error("an old one is not replaced")
+		}
+		s.release(old)
+		s.release(used)
+		s.prune("", "f", func(number string) bool { return number == "3" })
+		for id := range s.shots {
+			if id.number != "3" {
+				t.Errorf("%v is left", id)
+			}
+		}
+	})
 }

@@ -72,7 +72,7 @@ def _clear(wanted, place):
     """Return the calls that give up all memory, but bring what the kernel made
     to where the snapshot has it."""
     with open("/proc/self/maps") as file:
-        have = specials(areas(file))
+        have = specials(areas(line for line in file if "[v" in line))
     if [(name, size) for name, _, size in have] != [(name, size) for name, _, size in wanted]:
         raise Unusable("it is of another kernel")
     before, after, keep = [], [], []
