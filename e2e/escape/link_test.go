@@ -44,7 +44,7 @@ func TestLinkViolations(t *testing.T) {
 	a.during(func() {
 		for _, do := range []string{
 			"foreign", "ready", "booted", "trailer", "chunk", "init", "invoke", "unknown", "empty", "huge", "larger", "garbage",
-			"short", "close", "descriptors",
+			"short", "close",
 		} {
 			got := a.within(fn, map[string]any{"do": do, "id": "00000000-0000-4000-8000-000000000000"})
 			if got.Error != "Unhandled" || !strings.Contains(got.Payload, killed) && !strings.Contains(got.Payload, "timed out") {

@@ -48,9 +48,9 @@ const stableTime = 20 * time.Second
 func (s *Server) Footprint(t testing.TB) Footprint {
 	t.Helper()
 	for deadline := time.Now().Add(stableTime); ; time.Sleep(10 * time.Millisecond) {
-		before := s.stock(t)
+		before := s.Stock(t)
 		f := s.hold(t)
-		after := s.stock(t)
+		after := s.Stock(t)
 		if after == before && after.Changing == 0 || time.Now().After(deadline) {
 			f.Processes -= after.Processes()
 			f.Cgroups -= after.Sandboxes() * len(s.hierarchies())
@@ -61,8 +61,8 @@ func (s *Server) Footprint(t testing.TB) Footprint {
 	}
 }
 
-// stock asks the server for its stock, by a door that takes no signatures.
-func (s *Server) stock(t testing.TB) Stock {
+// Stock asks the server for its stock, by a door that takes no signatures.
+func (s *Server) Stock(t testing.TB) Stock {
 	t.Helper()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -123,7 +123,7 @@ func (s *Server) Settle(t testing.TB, base Footprint, limit time.Duration) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Errorf("left behind: before %+v, after %+v beside %+v, processes %v", base, now, s.stock(t), s.Descendants(t))
+			t.Errorf("left behind: before %+v, after %+v beside %+v, processes %v", base, now, s.Stock(t), s.Descendants(t))
 			return
 		}
 		s.client.CloseIdleConnections()

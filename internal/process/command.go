@@ -18,8 +18,9 @@ import (
 // wrapperVariable names a program that starts the runtime in its own way.
 const wrapperVariable = "AWS_LAMBDA_EXEC_WRAPPER"
 
-// The link of a runtime: its descriptor, the second after standard error, and
-// the variable that tells a bootstrap of it, which takes it away.
+// The link of a runtime: the descriptor that it reads from, the second after
+// standard error, which is followed by the one that it writes to; and the
+// variable that tells a bootstrap of them, which takes it away.
 const (
 	linkFD       = logFD + 1
 	linkVariable = "_MILLICENT_LINK_FD"

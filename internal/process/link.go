@@ -7,40 +7,83 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // joinLimit is the size up to which an event is copied behind its head, so
 // that one system call sends both.
 const joinLimit = 64 << 10
 
-// A link is the server's end of the socket to a bootstrap of ours. It moves
+// A link is the server's ends of the pipes to a bootstrap of ours. It moves
 // the session by what the runtime sends. One goroutine at a time uses it, but
 // for interrupt and close.
+//
+// It is two pipes and not a socket because whoever reads from a socket wakes
+// its other end, to tell that there is room again: two threads more would be
+// woken for each invocation than have anything to do.
 type link struct {
-	conn    *os.File
-	session *session
-	refused func() // called when the runtime has no use for the compiled code; may be nil
-	in      linkReader
-	out     []byte
-	limit   time.Time // when reads and writes fail; zero when it is not known
+	r, w       *os.File       // what the runtime says, and what it is told
+	said, told *nowait.Stream // of r and of w
+	session    *session
+	refused    func() // called when the runtime has no use for the compiled code; may be nil
+	in         linkReader
+	out        []byte
+	limit      time.Time   // when reads fail; zero when it is not known
+	over       func() bool // nobody waits for what the runtime is told; may be nil
 
 	parts   []byte // of a response that comes in parts
 	partsOf *turn  // nil while there is none
 	tooMuch bool   // it is larger than a response may be
+
+	snapshot io.Writer // takes the parts of a snapshot; nil where none is wanted
 }
 
-// newLink returns the server's end of a new link, and the runtime's.
-func newLink(s *session) (l *link, theirs *os.File, err error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+// newLink returns the server's end of a new link, and the runtime's: the
+// descriptors to read from and to write to, in this order.
+func newLink(s *session) (l *link, theirs files, err error) {
+	l = &link{session: s}
+	var r, w *os.File
+	if l.r, w, err = halfLink(0); err != nil {
+		return nil, nil, err
+	}
+	if r, l.w, err = halfLink(1); err != nil {
+		return nil, nil, errors.Join(err, l.r.Close(), w.Close())
+	}
+	said, err := nowait.New(l.r)
+	if err == nil {
+		l.told, err = nowait.New(l.w)
+	}
 	if err != nil {
+		return nil, nil, errors.Join(err, l.close(), r.Close(), w.Close())
+	}
+	l.said, l.in.src = said, said
+	l.interrupt() // send sets the time of writes whenever it has passed
+	return l, files{r, w}, nil
+}
+
+// halfLink returns the ends of a pipe, of which the one at ours is to be used
+// by this process, and does not block.
+func halfLink(ours int) (r, w *os.File, err error) {
+	var fds [2]int
+	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
 		return nil, nil, fmt.Errorf("make link: %w", err)
 	}
-	if err := syscall.SetNonblock(fds[0], true); err != nil {
+	if err := syscall.SetNonblock(fds[ours], true); err != nil {
 		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
 	}
-	l = &link{conn: os.NewFile(uintptr(fds[0]), "link"), session: s}
-	l.in.src = l.conn
-	return l, os.NewFile(uintptr(fds[1]), "link"), nil
+	return os.NewFile(uintptr(fds[0]), "link"), os.NewFile(uintptr(fds[1]), "link"), nil
+}
+
+// files are closed together.
+type files []*os.File
+
+func (f files) close() error {
+	var errs []error
+	for _, one := range f {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // offer gives t to the runtime, which waits for it; false when the runtime
@@ -72,18 +115,22 @@ func (l *link) offer(t *turn) bool {
 	return true
 }
 
-// send writes p. Only one that the socket's buffer does not hold waits, for a
-// runtime that does not read, until late or an interruption.
+// send writes p. Only what the pipe does not hold waits, for a runtime that
+// does not read, until late or until it is over.
 func (l *link) send(p []byte, late time.Time) error {
-	n, err := l.conn.Write(p)
-	if !interrupted(err) {
-		return err
+	for {
+		n, err := l.told.Write(p)
+		p = p[n:]
+		if !interrupted(err) || !time.Now().Before(late) {
+			return err
+		}
+		// The limit was that of a write before, or this is an interruption,
+		// whose mark is set before it.
+		_ = l.w.SetWriteDeadline(late) // fails only when it is closed: then writes do
+		if l.over != nil && l.over() {
+			return err
+		}
 	}
-	// The limit was that of a wait before.
-	l.limit = time.Time{}
-	l.until(late)
-	_, err = l.conn.Write(p[n:])
-	return err
 }
 
 // read takes one message of the runtime.
@@ -96,14 +143,14 @@ func (l *link) read() error {
 	return l.apply(kind, body)
 }
 
-// maxRest is more than a socket holds. Who would write more has not ended:
+// maxRest is more than a pipe holds. Who would write more has not ended:
 // a process that a runtime left behind, and that nobody waits for.
 const maxRest = 8 << 20
 
 // rest takes what has arrived, without waiting for more.
 func (l *link) rest() {
-	defer func() { l.in.src = l.conn }()
-	l.in.src = &present{l.conn, maxRest}
+	defer func() { l.in.src = l.said }()
+	l.in.src = &present{l.r, maxRest}
 	for l.read() == nil {
 	}
 }
@@ -138,22 +185,36 @@ func (p *present) Read(b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// until makes reads and writes fail from t on.
+// until makes reads fail from t on.
 func (l *link) until(t time.Time) {
 	if l.limit.Equal(t) {
 		return
 	}
 	l.limit = t
-	_ = l.conn.SetDeadline(t) // fails only when it is closed: then reads do
+	_ = l.r.SetReadDeadline(t) // fails only when it is closed: then reads do
+}
+
+// patiently makes reads fail after some of the patience that waits have, and
+// at late at the latest. Most waits are over sooner, and few of them have to
+// set a time of their own.
+func (l *link) patiently(late time.Time) {
+	now := time.Now()
+	if l.limit.After(now) && !l.limit.After(late) && !l.limit.After(now.Add(patience)) {
+		return
+	}
+	l.until(earlier(now.Add(patience), late))
 }
 
 // interrupt makes a read or write that waits fail, or the next one that would.
 // It may come at any time. Whoever sees the failure goes on after until.
-func (l *link) interrupt() { _ = l.conn.SetDeadline(time.Unix(1, 0)) } // as above
+func (l *link) interrupt() {
+	past := time.Unix(1, 0)
+	_, _ = l.r.SetReadDeadline(past), l.w.SetWriteDeadline(past) // as in until
+}
 
 func interrupted(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
-func (l *link) close() error { return l.conn.Close() }
+func (l *link) close() error { return errors.Join(l.r.Close(), l.w.Close()) }
 
 // apply moves the session as a message says.
 func (l *link) apply(kind byte, body []byte) error {
@@ -182,6 +243,8 @@ func (l *link) apply(kind byte, body []byte) error {
 		return l.chunk(body)
 	case linkTrailer:
 		return l.finish(body)
+	case linkPart:
+		return l.part(body)
 	case linkInitError:
 		kind, document, ok := cutShort(body)
 		if !ok {

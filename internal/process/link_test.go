@@ -18,28 +18,28 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
-// A linkTest is a session with a link, and the runtime's end of it.
+// A linkTest is a session with a link, and the runtime's ends of it.
 type linkTest struct {
 	*testing.T
 	*link
-	runtime *os.File
+	runtimeIn, runtimeOut *os.File
 }
 
 func newLinkTest(t *testing.T) *linkTest {
 	t.Helper()
-	l, runtime, err := newLink(newSession(exampleVersion()))
+	l, theirs, err := newLink(newSession(exampleVersion()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { runtime.Close(); l.close() })
+	t.Cleanup(func() { theirs.close(); l.close() })
 	l.until(time.Now().Add(testWait))
-	return &linkTest{t, l, runtime}
+	return &linkTest{t, l, theirs[0], theirs[1]}
 }
 
 // says sends what a runtime says and returns what the link makes of it.
 func (l *linkTest) says(kind byte, body string) error {
 	l.Helper()
-	if _, err := l.runtime.Write(appendMessage(nil, kind, []byte(body))); err != nil {
+	if _, err := l.runtimeOut.Write(appendMessage(nil, kind, []byte(body))); err != nil {
 		l.Fatal(err)
 	}
 	return l.read()
@@ -73,7 +73,7 @@ func TestLinkHandsOverWhatTheRuntimeNeeds(t *testing.T) {
 		t.Fatal("the turn was refused")
 	}
 	buf := make([]byte, 4096)
-	n, err := l.runtime.Read(buf)
+	n, err := l.runtimeIn.Read(buf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestLinkOutcomes(t *testing.T) {
 			turn := l.running("id-1")
 			go func() {
 				for _, m := range tt.messages {
-					l.runtime.Write(appendMessage(nil, m.kind, []byte(m.body))) // an error shows below
+					l.runtimeOut.Write(appendMessage(nil, m.kind, []byte(m.body))) // an error shows below
 				}
 			}()
 			for range tt.messages {
@@ -275,11 +275,11 @@ func (p pieces) Read(b []byte) (int, error) { return p.Reader.Read(b[:min(len(b)
 // TestPresentIsBounded: whoever writes without an end is not read without one.
 func TestPresentIsBounded(t *testing.T) {
 	l := newLinkTest(t)
-	if _, err := l.runtime.Write(bytes.Repeat([]byte("x"), 1000)); err != nil {
+	if _, err := l.runtimeOut.Write(bytes.Repeat([]byte("x"), 1000)); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ left, want int }{{600, 600}, {600, 400}, {600, 0}} {
-		got, err := io.ReadAll(&present{l.conn, c.left})
+		got, err := io.ReadAll(&present{l.r, c.left})
 		if len(got) != c.want || err != nil && !errors.Is(err, syscall.EAGAIN) {
 			t.Errorf("got %d bytes, want %d (%v)", len(got), c.want, err)
 		}

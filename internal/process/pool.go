@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -27,12 +28,14 @@ const (
 	poolTick    = time.Second      // entries that died or expired are found so soon
 	prepareTime = 30 * time.Second // bounds the making of an entry
 
-	// fillers is how many entries are made at a time. While starts are in
-	// flight, or were just now, it is one; and that one waits for a while, so
-	// long as there is something left to take.
+	// fillers is how many entries are made at a time. While starts come one
+	// after another it is one, which leaves a processor to them. While they are
+	// in flight, or were just now, that one waits for a while, so long as there
+	// is something left to take.
 	fillers = 2
 	holdOff = 40 * time.Millisecond
-	lull    = 5 * time.Millisecond // since the last start, in which its invocation runs
+	lull    = 5 * time.Millisecond   // since the last start, in which its invocation runs
+	calm    = 200 * time.Millisecond // since the last start, after which none is about to come
 
 	// bareMemory is about what an empty sandbox takes, in bytes.
 	bareMemory = 2 << 20
@@ -52,6 +55,7 @@ type pooled interface {
 // poolSizes decides.
 type pool[E pooled] struct {
 	limit   poolLimit
+	cores   int // so many starts in flight leave none to prepare with
 	prepare func(ctx context.Context, kind string) (E, error)
 	warn    func(kind string, err error)
 
@@ -93,6 +97,7 @@ func newPool[E pooled](cfg PoolConfig, prepare func(context.Context, string) (E,
 			each:   cfg.Max,
 			memory: int64(cmp.Or(cfg.MemoryMB, defaultPoolMemoryMB)) << 20,
 		},
+		cores:   runtime.GOMAXPROCS(0),
 		prepare: prepare,
 		warn:    warn,
 		wake:    make(chan struct{}, 1),
@@ -217,8 +222,13 @@ func (p *pool[E]) step(now time.Time) time.Duration {
 		return cmp.Or(cmp.Compare(len(a.ready)+a.making, len(b.ready)+b.making), cmp.Compare(a.kind, b.kind))
 	})
 	limit, wait := fillers, time.Duration(0)
-	if p.inFlight > 0 || now.Sub(p.last) < lull {
+	switch since := now.Sub(p.last); {
+	case p.inFlight >= p.cores && since < calm:
+		return lull // to prepare takes more than to start, and there is no time for both
+	case p.inFlight > 0 || since < lull:
 		limit, wait = 1, holdOff-now.Sub(p.lacking)
+	case since < calm:
+		limit = 1
 	}
 	for _, s := range lacking {
 		if wait > 0 && len(s.ready) > 0 {

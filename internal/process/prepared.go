@@ -186,9 +186,13 @@ func (p *prepared) close() error {
 // acquire returns a sandbox for v with its code in place: a prepared one, or
 // where there is none, or v cannot have it, one that is made now. It fills in
 // its part of rec.
-func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime, code *packageCode, rec *millicent.StartRecord) (*prepared, error) {
+func (l *Launcher) acquire(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, code *packageCode, rec *millicent.StartRecord) (*prepared, error) {
 	began := time.Now()
-	if p := l.takePrepared(v, rt); p != nil {
+	take := l.takePrepared
+	if kind == provisioned {
+		take = l.prepareAside
+	}
+	if p := take(ctx, v, rt); p != nil {
 		rec.From, rec.Acquire = millicent.FromSandbox, time.Since(began)
 		if p.stem != nil {
 			rec.From = millicent.FromRuntime
@@ -212,7 +216,7 @@ func (l *Launcher) acquire(ctx context.Context, v *millicent.Version, rt Runtime
 
 // takePrepared takes what there is for v, the best first; nil when there is
 // nothing.
-func (l *Launcher) takePrepared(v *millicent.Version, rt Runtime) *prepared {
+func (l *Launcher) takePrepared(_ context.Context, v *millicent.Version, rt Runtime) *prepared {
 	if !poolable(v) {
 		return nil
 	}

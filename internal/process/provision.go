@@ -33,8 +33,33 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 			Err:     errors.New(f.reportedType()),
 		}, e.Close())
 	}
+	if err := e.box.SetBackground(false); err != nil {
+		return nil, errors.Join(platformError("take CPU", err), e.Close())
+	}
 	e.cold = false // whoever comes first has waited for nothing
 	return e, nil
+}
+
+// giveWay leaves the CPU to others as long as no invocation waits for e.
+func (e *environment) giveWay() error {
+	if e.kind != provisioned {
+		return nil
+	}
+	return e.box.SetBackground(true)
+}
+
+// prepareAside prepares a sandbox for v beside those of the pool, which are
+// for who waits; nil where v cannot have one.
+func (l *Launcher) prepareAside(ctx context.Context, v *millicent.Version, rt Runtime) *prepared {
+	if !poolable(v) || l.cfg.Pool.Max <= 0 {
+		return nil
+	}
+	p, err := l.prepareKind(ctx, kindOf(v, rt))
+	if err != nil {
+		l.cfg.Log.Warn("no sandbox was prepared for a provisioned environment", "function", v.Function, "error", err)
+		return nil
+	}
+	return p
 }
 
 // Initialised reports whether a runtime waits for the next event.

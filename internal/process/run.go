@@ -76,14 +76,11 @@ func (e *environment) start() (*run, *failure, error) {
 		Stdout: r.output.w, Stderr: r.output.w, ExtraFiles: []*os.File{r.frames.w},
 	}
 	if theirs != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirs...)
 		cmd.Env = append(slices.Clip(cmd.Env), fmt.Sprintf("%s=%d", linkVariable, linkFD))
 	}
 	r.process, err = e.box.Start(cmd)
-	if theirs != nil {
-		err = errors.Join(err, theirs.Close())
-	}
-	if err != nil {
+	if err = errors.Join(err, theirs.close()); err != nil {
 		stopErr := e.stop(r)
 		if f := startFailure(e.version, args, err); f != nil {
 			return nil, f, stopErr
@@ -93,14 +90,14 @@ func (e *environment) start() (*run, *failure, error) {
 	r.output.started()
 	r.frames.started()
 	if r.link != nil {
-		go r.alarm(e.ctx.Done())
+		e.watch(r)
 	}
 	return r, nil, nil
 }
 
 // prepare makes what a process needs before it can start: theirs is its end of
 // the link, nil when it is to speak the Runtime API.
-func (e *environment) prepare() (r *run, theirs *os.File, err error) {
+func (e *environment) prepare() (r *run, theirs files, err error) {
 	r = &run{session: newSession(e.version), stopped: make(chan struct{})}
 	if r.output, err = newPipe(); err != nil {
 		return nil, nil, err
@@ -115,7 +112,7 @@ func (e *environment) prepare() (r *run, theirs *os.File, err error) {
 			l.Close() // whoever connects shall not wait
 		}
 		if r.link, theirs, err = newLink(r.session); err == nil {
-			r.link.refused = e.refused
+			r.link.snapshot, r.link.refused = e.keep, e.refused
 		}
 	} else {
 		err = e.listen(r)
@@ -150,6 +147,12 @@ func (e *environment) listen(r *run) error {
 	}
 	r.api = serveRuntimeAPI(r.session, runListener{l}, e.log)
 	return nil
+}
+
+// watch has what is done on r's link end with the process, and with Close.
+func (e *environment) watch(r *run) {
+	r.link.over = func() bool { return e.ctx.Err() != nil }
+	go r.alarm(e.ctx.Done())
 }
 
 // alarm interrupts a wait on the link for the end of the process, and for

@@ -60,11 +60,10 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 	if r.session.holds(cond) {
 		return signMet
 	}
-	until := time.Now().Add(patience)
-	for {
+	r.link.patiently(late)
+	for cancellable := false; ; r.link.until(late) {
 		// Whatever ends the wait is seen below, or interrupts the read: its
 		// mark is set before the interruption.
-		r.link.until(earlier(until, late))
 		switch {
 		case e.ended(ctx) != nil:
 			return signCancelled
@@ -92,10 +91,10 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 		}
 		switch {
 		case interrupted(err):
-			if !until.Equal(late) && ctx.Done() != nil {
+			if !cancellable && ctx.Done() != nil {
+				cancellable = true
 				defer context.AfterFunc(ctx, r.link.interrupt)()
 			}
-			until = late
 		case errors.Is(err, errViolation), !r.exitsWithin(exitGrace): // or it has closed its link
 			r.kill()
 		}

@@ -108,7 +108,7 @@ func (z *zygote) current(now time.Time) bool {
 
 // forkInto forks a stem into box.
 func (z *zygote) forkInto(ctx context.Context, box *sandbox.Sandbox) (_ *stem, err error) {
-	st, theirs, err := newStem()
+	st, theirs, err := newStem(z.runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (z *zygote) forkInto(ctx context.Context, box *sandbox.Sandbox) (_ *stem, e
 		}
 	}()
 	pid, err := z.enter(ctx, box, st, theirs)
-	if err = errors.Join(err, theirs.Close()); err != nil {
+	if err = errors.Join(err, theirs.close()); err != nil {
 		return nil, err
 	}
 	st.process, err = box.Adopt(pid)
@@ -126,7 +126,7 @@ func (z *zygote) forkInto(ctx context.Context, box *sandbox.Sandbox) (_ *stem, e
 }
 
 // enter forks a child into box and returns its number inside.
-func (z *zygote) enter(ctx context.Context, box *sandbox.Sandbox, st *stem, link *os.File) (int, error) {
+func (z *zygote) enter(ctx context.Context, box *sandbox.Sandbox, st *stem, link files) (int, error) {
 	entry, err := box.Entry()
 	if err != nil {
 		return 0, err
@@ -136,7 +136,7 @@ func (z *zygote) enter(ctx context.Context, box *sandbox.Sandbox, st *stem, link
 		return 0, errors.Join(err, entry.Close())
 	}
 	defer told.Close() // only ever read
-	err = z.ask(ctx, entry, tell, st.output.w, st.frames.w, link)
+	err = z.ask(ctx, entry, append(files{tell, st.output.w, st.frames.w}, link...)...)
 	if err = errors.Join(err, tell.Close(), entry.Close()); err != nil {
 		return 0, err
 	}

@@ -1,9 +1,12 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,12 +214,12 @@ func TestZygoteEndsWithItsServer(t *testing.T) {
 	l, v := languageProbe(t, "python3.12", pooling)
 	fromStem(t, l, v)
 	z := zygoteOf(t, l, v.Runtime)
+	ended := z.process().Done()
 	z.mu.Lock()
-	z.conn.Close()
-	z.conn = nil
+	z.conn.CloseWrite()
 	z.mu.Unlock()
 	select {
-	case <-z.process().Done():
+	case <-ended:
 	case <-time.After(testWait):
 		t.Error("it goes on")
 	}
@@ -245,7 +248,67 @@ func TestZygoteIsOutOfReach(t *testing.T) {
 	if got := w["processes"]; len(got) != 1 { // pid 1 hides
 		t.Errorf("processes: %v", got)
 	}
-	if got := len(w["descriptors"]); got != 5 { // three standard ones, the log, the link
+	if got := len(w["descriptors"]); got != 6 { // three standard ones, the log, two of the link
 		t.Errorf("%d descriptors: %v", got, w["descriptors"])
 	}
+}
+
+// TestNoFunctionIsInTheZygote: environments of two tenants are forked from one
+// process, and nothing of either is in its memory.
+func TestNoFunctionIsInTheZygote(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	const mark = "mark of a tenant: "
+	var from [2]*sandbox.Trusted
+	for i, tenant := range []string{"000000000000", "111122223333"} {
+		own := v.Clone()
+		own.Tenant = tenant
+		own.Environment = map[string]string{"MARK": mark + tenant}
+		e := fromStem(t, l, own)
+		e.answers(`{"do":"count"}`, "1")
+		from[i] = zygoteOf(t, l, v.Runtime).process()
+	}
+	if from[0] != from[1] {
+		t.Fatal("they came from two processes")
+	}
+	memory := memoryOf(t, from[0].PID())
+	for _, text := range []string{mark, "do_libraries"} {
+		if bytes.Contains(memory, []byte(text)) {
+			t.Errorf("the zygote's memory has %q", text)
+		}
+	}
+	if !bytes.Contains(memory, []byte("_practise")) {
+		t.Error("nothing of the zygote itself is in its memory: the test tests nothing")
+	}
+}
+
+// memoryOf reads what a process can write to.
+func memoryOf(t *testing.T, pid int) (all []byte) {
+	t.Helper()
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mem.Close()
+	for line := range strings.Lines(string(maps)) {
+		var begin, end uint64
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &begin, &end, &rights); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(rights, "rw") {
+			continue
+		}
+		part := make([]byte, end-begin)
+		n, err := mem.ReadAt(part, int64(begin))
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		all = append(all, part[:n]...)
+	}
+	return all
 }

@@ -3,47 +3,90 @@ package queue
 import (
 	"context"
 	"errors"
+	"time"
+
+	"github.com/millicent-run/millicent"
 )
 
-// MaxBrowse bounds the messages of one Browse.
-const MaxBrowse = 1000
+// maxBrowse bounds the messages of one Browse.
+const maxBrowse = 1000
 
-// Browse returns messages of a queue without leasing them, oldest first: those
-// with a Sequence above after, at most max of them. They have no Handle.
-func (q *Queues) Browse(ctx context.Context, name Name, after uint64, max int) ([]Delivery, error) {
-	var found []Delivery
-	for _, t := range q.glance(name, after, min(max, MaxBrowse)) {
-		d, err := q.load(ctx, t)
+// Browse returns up to limit messages of a queue, oldest first, whatever their
+// state, beginning after a Sequence (0 for the first). It leases none of them:
+// the deliveries have no Handle.
+func (q *Queues) Browse(ctx context.Context, name Name, after uint64, limit int) ([]Delivery, error) {
+	var out []Delivery
+	for _, at := range q.browse(name, after, min(limit, maxBrowse)) {
+		d, err := q.load(ctx, at)
 		if errors.Is(err, errGone) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, &millicent.Error{Code: millicent.CodeInternal, Message: "A message could not be read.", Err: err}
 		}
 		d.Handle = ""
-		found = append(found, d)
+		out = append(out, d)
 	}
-	return found, nil
+	return out, nil
 }
 
-// glance returns where messages of a queue are.
-func (q *Queues) glance(name Name, after uint64, max int) []taken {
+func (q *Queues) browse(name Name, after uint64, limit int) (out []taken) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	of := q.ix.queues[string(name.key())]
 	if of == nil {
 		return nil
 	}
-	now := q.now()
 	e := of.all.head
-	if last := q.ix.entries[after]; last != nil && last.queue == of {
-		e = last
+	if known := q.ix.entries[after]; known != nil && known.queue == of {
+		e = known
 	}
-	var out []taken
-	for ; e != nil && len(out) < max; e = e.all.next {
-		if e.num > after && e.phase != phaseSettling && e.num >= of.purged && !e.expired(now) {
+	for ; e != nil && len(out) < limit; e = e.all.next {
+		if e.num > after {
 			out = append(out, e.taken())
 		}
 	}
 	return out
 }
+
+// Claim leases one message by its Sequence, out of turn: one that is ready, or
+// waits for its time. It is for people who deal with single messages, such as
+// dead letters.
+//
+// Errors: CodeGone, and CodeConflict while the message is in flight.
+func (q *Queues) Claim(ctx context.Context, name Name, sequence uint64, visibility time.Duration) (Delivery, error) {
+	at, err := q.claim(name, sequence, visibility)
+	if err != nil {
+		return Delivery{}, err
+	}
+	r := LeaseRequest{Queue: name}
+	got, err := q.deliver(ctx, r, []taken{at})
+	if err != nil {
+		return Delivery{}, err
+	}
+	if len(got) == 0 {
+		return Delivery{}, gone()
+	}
+	return got[0], nil
+}
+
+func (q *Queues) claim(name Name, sequence uint64, visibility time.Duration) (taken, error) {
+	q.mu.Lock()
+	defer q.unlock()
+	if err := q.usable(); err != nil {
+		return taken{}, err
+	}
+	e := q.ix.entries[sequence]
+	switch {
+	case e == nil || e.queue.name != name || e.phase == phaseSettling || e.num < e.queue.purged:
+		return taken{}, gone()
+	case e.phase == phaseLeased:
+		return taken{}, millicent.Errorf(millicent.CodeConflict, "The message is in flight.")
+	}
+	now := q.now()
+	q.ix.lease(e, newReceipt(), now, now+visibility.Milliseconds(), true)
+	q.ix.touch(e.queue)
+	return e.taken(), nil
+}
+
+func gone() error { return millicent.Errorf(CodeGone, "The message does not exist any more.") }

@@ -22,15 +22,13 @@ const (
 // done or nothing.
 type Change struct {
 	Put    []Message // at most MaxChange
-	Settle []Settled // refused as a whole if one can't be settled
+	Settle []Settled // at most MaxLease; refused as a whole if one can't be settled
 }
 
-// Settled names a message that is done with: by a lease of it, or, without a
-// Handle, by its Sequence, whoever has leased it.
+// Settled names a message that is done with.
 type Settled struct {
-	Queue    Name
-	Handle   Handle
-	Sequence uint64
+	Queue  Name
+	Handle Handle
 }
 
 // Put puts messages, all or none, and returns when they are durable, with one
@@ -47,6 +45,9 @@ func (q *Queues) Put(ctx context.Context, messages ...Message) ([]Receipt, error
 //
 // Errors are those of Put, and of Settle for what can't be settled.
 func (q *Queues) Apply(ctx context.Context, c Change) ([]Receipt, error) {
+	if len(c.Settle) > MaxLease {
+		return nil, millicent.Errorf(millicent.CodeInvalid, "%d messages can't be settled at once.", len(c.Settle))
+	}
 	p, err := q.prepare(c.Put)
 	if err != nil {
 		return nil, err
@@ -182,11 +183,7 @@ func (q *Queues) lockWithRoom(ctx context.Context) error {
 func (q *Queues) settling(settle []Settled) ([]*entry, error) {
 	var entries []*entry
 	for _, s := range settle {
-		find := func() (*entry, error) { return q.ix.find(s.Queue, s.Handle) }
-		if s.Handle == "" {
-			find = func() (*entry, error) { return q.ix.entry(s.Queue, s.Sequence) }
-		}
-		e, err := find()
+		e, err := q.ix.find(s.Queue, s.Handle)
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func TestApply(t *testing.T) {
 		d := mustLease(t, q, 2)
 		dead := text("dead a")
 		dead.Queue.Name = "dead"
-		settle := []Settled{{Queue: orders, Handle: d[0].Handle}, {Queue: orders, Handle: "nonsense"}}
+		settle := []Settled{{orders, d[0].Handle}, {orders, "nonsense"}}
 		_, err := q.Apply(t.Context(), Change{Put: []Message{dead}, Settle: settle})
 		wantCode(t, err, CodeInvalidHandle)
 		if s := q.List("sqs", ""); len(s) != 1 || s[0].InFlight != 2 {
@@ -63,7 +63,7 @@ func TestBounds(t *testing.T) {
 
 		// A move is never refused.
 		m := text("moved")
-		if _, err := q.Apply(t.Context(), Change{Put: []Message{m}, Settle: []Settled{{Queue: orders, Handle: got[0].Handle}}}); err != nil {
+		if _, err := q.Apply(t.Context(), Change{Put: []Message{m}, Settle: []Settled{{orders, got[0].Handle}}}); err != nil {
 			t.Error(err)
 		}
 		mustSettle(t, q, got[1])

@@ -180,24 +180,15 @@ func (ix *index) find(name Name, h Handle) (*entry, error) {
 	if !ok {
 		return nil, millicent.Errorf(CodeInvalidHandle, "The receipt handle %q is not valid.", string(h))
 	}
-	e, err := ix.entry(name, num)
-	if err != nil {
-		return nil, err
+	e := ix.entries[num]
+	if e == nil || e.phase == phaseSettling || e.num < e.queue.purged {
+		return nil, gone()
+	}
+	if e.queue.name != name {
+		return nil, millicent.Errorf(CodeInvalidHandle, "The receipt handle %q is not one of this queue.", string(h))
 	}
 	if e.receipt != receipt {
 		return nil, millicent.Errorf(CodeStaleHandle, "The message was received again since.")
-	}
-	return e, nil
-}
-
-// entry returns the message of a queue with a number.
-func (ix *index) entry(name Name, num uint64) (*entry, error) {
-	e := ix.entries[num]
-	if e == nil || e.phase == phaseSettling || e.num < e.queue.purged {
-		return nil, millicent.Errorf(CodeGone, "The message does not exist any more.")
-	}
-	if e.queue.name != name {
-		return nil, millicent.Errorf(CodeInvalidHandle, "The message %d is not one of this queue.", num)
 	}
 	return e, nil
 }

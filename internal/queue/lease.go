@@ -136,9 +136,7 @@ func (q *Queues) takeFrom(of *queue, limit int, r LeaseRequest) (out []taken) {
 		out = append(out, e.taken())
 		return true
 	})
-	if len(expired) > 0 {
-		q.batch(16 * len(expired)).settle(expired...)
-	}
+	q.settleExpired(expired)
 	return out
 }
 
@@ -226,7 +224,7 @@ func (q *Queues) deadLetter(ctx context.Context, r LeaseRequest, d Delivery) {
 	m := d.Message
 	m.Queue, m.From = r.DeadLetter, r.Queue
 	m.Dedup, m.NotBefore, m.Progress = "", time.Time{}, Progress{}
-	_, err := q.Apply(ctx, Change{Put: []Message{m}, Settle: []Settled{{Queue: r.Queue, Handle: d.Handle}}})
+	_, err := q.Apply(ctx, Change{Put: []Message{m}, Settle: []Settled{{r.Queue, d.Handle}}})
 	if err != nil && ctx.Err() == nil {
 		q.cfg.Log.Error("message not moved to its dead-letter queue", "queue", r.Queue.String(), "message", m.ID, "error", err)
 	}

@@ -187,11 +187,13 @@ func (g *group1) setBackground(on bool) error {
 	if dir == "" {
 		return nil
 	}
-	const usual, little = 1024, 16
-	if on {
-		return putInt(dir, "cpu.shares", little)
-	}
-	return putInt(dir, "cpu.shares", usual)
+	return setIdle(dir, on, func() error {
+		const usual, little = 1024, 16
+		if on {
+			return putInt(dir, "cpu.shares", little)
+		}
+		return putInt(dir, "cpu.shares", usual)
+	})
 }
 
 // setMemory sets the limit and, where swap is accounted, the same one for

@@ -126,11 +126,13 @@ func (g *group2) limit(s Spec) error {
 }
 
 func (g *group2) setBackground(on bool) error {
-	const usual, little = 100, 2
-	if on {
-		return g.lacking(putInt(g.path, "cpu.weight", little))
-	}
-	return g.lacking(putInt(g.path, "cpu.weight", usual))
+	return g.lacking(setIdle(g.path, on, func() error {
+		const usual, little = 100, 2
+		if on {
+			return putInt(g.path, "cpu.weight", little)
+		}
+		return putInt(g.path, "cpu.weight", usual)
+	}))
 }
 
 func (g *group2) setMemory(bytes int64) error {

@@ -168,6 +168,21 @@ func weigh(file string, value int64, dir string) {
 	}
 }
 
+// setIdle has a group's processes run when no others want to: such ones are
+// preempted at once, and a processor that runs them counts as idle. Before
+// Linux 5.15 there is no such thing, and weigh says what comes nearest.
+func setIdle(dir string, on bool, weigh func() error) error {
+	value := int64(0)
+	if on {
+		value = 1
+	}
+	err := putInt(dir, "cpu.idle", value)
+	if errors.Is(err, fs.ErrNotExist) {
+		return weigh()
+	}
+	return err
+}
+
 // put writes a control file.
 func put(dir, name, value string) error {
 	f, err := os.OpenFile(dir+"/"+name, os.O_WRONLY, 0)

@@ -90,6 +90,9 @@ func (s *Sandbox) startTrusted(cmd Cmd) (*os.Process, error) {
 	})
 }
 
+// PID is the process's number, by the server's own count.
+func (t *Trusted) PID() int { return t.process.Pid }
+
 // Done is closed when the process has ended.
 func (t *Trusted) Done() <-chan struct{} { return t.done }
 

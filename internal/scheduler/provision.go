@@ -273,15 +273,21 @@ func (s *Scheduler) inspect() {
 	defer s.mu.Unlock()
 	now := time.Now()
 	for ver := range s.provisions.wants {
-		for _, e := range slices.Clone(ver.own) {
-			if e.state == idle && !millicent.Initialised(e.Environment) {
-				s.close(e, millicent.StartAfterFailure)
-			}
-		}
+		s.closeDead(ver)
 	}
 	s.provide(now)
 	if len(s.provisions.lacking) == 0 {
 		s.setProvisionAlarm(now, 0)
+	}
+}
+
+// closeDead closes the idle provisioned environments of ver whose runtime has
+// ended. The lock is held.
+func (s *Scheduler) closeDead(ver *version) {
+	for _, e := range slices.Clone(ver.own) {
+		if e.state == idle && !millicent.Initialised(e.Environment) {
+			s.close(e, millicent.StartAfterFailure)
+		}
 	}
 }
 

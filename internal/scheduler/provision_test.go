@@ -136,6 +136,22 @@ func TestProvisionedIsReplacedWhenItBreaks(t *testing.T) {
 	}
 }
 
+func TestAllocationLooksAtWhatItTellsOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, &fakeLauncher{launchTime: time.Second}, Config{})
+		v := published("a", "1", 128)
+		provision(s, provisionOf(v, 1))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		lease := acquire(t, s, v)
+		lease.Release(false)
+		lease.Environment.(*fakeEnv).ended.Store(true)
+		wantAllocation(t, s, v, millicent.Allocation{})
+		synctest.Wait()
+		wantAllocation(t, s, v, millicent.Allocation{Allocated: 1})
+	})
+}
+
 func TestFailingInitIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failing atomic.Bool

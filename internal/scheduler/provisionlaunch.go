@@ -111,7 +111,7 @@ func (s *Scheduler) callProvisioner(v *millicent.Version) (millicent.Environment
 }
 
 // Allocation returns how far the provisioned environments of a version have
-// come.
+// come. It looks at them: what it says is so.
 func (s *Scheduler) Allocation(v *millicent.Version) (a millicent.Allocation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,6 +123,7 @@ func (s *Scheduler) Allocation(v *millicent.Version) (a millicent.Allocation) {
 	if ver == nil || ver.want == nil {
 		return a
 	}
+	s.closeDead(ver)
 	a.Allocated = len(ver.own)
 	a.Available = owned(ver, idle) + owned(ver, busy)
 	a.Failure = ver.want.failure

@@ -31,9 +31,9 @@ const drainTime = 30 * time.Second
 
 // heapSlack is memory that is asked for and never touched. The garbage
 // collector lets the heap grow by as much again as it holds, and counts this as
-// held: a server that holds 4 MB is collected once for each 20 MB of garbage,
+// held: a server that holds 4 MB is collected once for each 36 MB of garbage,
 // and not for each 4 MB.
-const heapSlack = 16 << 20
+const heapSlack = 32 << 20
 
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
@@ -53,7 +53,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	slack := make([]byte, heapSlack)
 	defer runtime.KeepAlive(slack)
-	s := &server{cfg: cfg, log: cfg.Log, begin: begin}
+	s := &server{cfg: cfg, log: cfg.Log, begin: begin, launches: make(chan struct{})}
 	if err := s.build(ctx); err != nil {
 		return s.abandon(err)
 	}
@@ -82,6 +82,7 @@ type server struct {
 	runtimes  *process.Runtimes
 	inside    door // the API, for calls from within sandboxes
 	launcher  *process.Launcher
+	launches  chan struct{} // closed when there is a launcher
 	scheduler *scheduler.Scheduler
 	provider  *provider
 	metrics   *telemetry.Metrics
@@ -169,6 +170,7 @@ func (s *server) openStore(ctx context.Context) (err error) {
 	}
 	s.store, err = store.Open(ctx, s.js, store.Config{
 		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
+		Initialise: s.initialise,
 	})
 	if err != nil {
 		return err
@@ -222,6 +224,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	close(s.launches)
 	s.built.push("launcher", func(context.Context) error { return s.launcher.Close() })
 	return nil
 }
@@ -244,6 +247,7 @@ func (s *server) newScheduler(context.Context) error {
 		reserved.changed(before, after)
 		s.provider.changed(before, after)
 		retire(s.scheduler, before, after)
+		s.retain(before, after)
 	})
 	return nil
 }

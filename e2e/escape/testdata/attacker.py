@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import re
 import socket
 import subprocess
 
@@ -105,6 +106,24 @@ def op_exec(o):
     return "%d %s" % (done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace").strip())
 
 
+def op_scan(o):
+    """Looks through its own memory for a pattern that does not match itself."""
+    pattern = re.compile(o["arg"].encode())
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        for line in maps.readlines():
+            bounds, rights = line.split()[:2]
+            if not rights.startswith("rw"):
+                continue
+            begin, end = (int(bound, 16) for bound in bounds.split("-"))
+            try:
+                memory.seek(begin)
+                if pattern.search(memory.read(end - begin)):
+                    return "found"
+            except OSError:
+                pass  # a page that belongs to the kernel
+    return "nothing"
+
+
 OPS = {
     "read": op_read,
     "list": op_list,
@@ -117,6 +136,7 @@ OPS = {
     "udp": op_udp,
     "http": op_http,
     "exec": op_exec,
+    "scan": op_scan,
 }
 
 

@@ -1,21 +1,21 @@
 """Breaks the protocol of the link, which the platform's own bootstrap speaks."""
 
+import fcntl
 import os
-import socket
 import stat
 import struct
 import time
 
 
 def link():
-    """The descriptor of the link: the only local socket that there is."""
+    """The descriptor of the link to write to: the only pipe above the standard
+    ones that is written to and moved aside."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         try:
-            if stat.S_ISSOCK(os.fstat(fd).st_mode):
-                with socket.socket(fileno=os.dup(fd)) as s:
-                    if s.family == socket.AF_UNIX:
-                        return fd
+            writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+            if fd > 3 and writable and stat.S_ISFIFO(os.fstat(fd).st_mode):
+                return fd
         except OSError:
             pass
     raise LookupError("no link")
@@ -71,10 +71,6 @@ def handler(event, context):
     }
     if do in writes:
         write(writes[do])
-    elif do == "descriptors":  # the platform does not take what it is passed
-        files = [os.open("/dev/null", os.O_RDONLY) for _ in range(200)]
-        with socket.socket(fileno=os.dup(link())) as s:
-            socket.send_fds(s, [message("N")[:1]], files)
     elif do == "close":
         os.close(link())
     elif do == "deaf":  # answers, asks for the next event, and does not read it

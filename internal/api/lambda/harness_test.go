@@ -40,7 +40,12 @@ type platform struct {
 // newPlatform starts a platform that ends with the test.
 func newPlatform(t testing.TB, change func(*Config)) *platform {
 	t.Helper()
-	st := newStore(t)
+	return newPlatformOn(t, newStore(t, nil), change)
+}
+
+// newPlatformOn is newPlatform with a store of the caller's.
+func newPlatformOn(t testing.TB, st *store.Store, change func(*Config)) *platform {
+	t.Helper()
 	sched := scheduler.New(scheduler.Config{
 		Launcher: func(string) (millicent.Launcher, error) { return echoLauncher{}, nil },
 	})
@@ -78,7 +83,8 @@ func (a accepting) Enqueue(ctx context.Context, inv *millicent.Invocation) error
 	return a.Accept(ctx, inv)
 }
 
-func newStore(t testing.TB) *store.Store {
+// newStore opens a store, whose configuration change may change.
+func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
 		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
@@ -99,7 +105,11 @@ func newStore(t testing.TB) *store.Store {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	st, err := store.Open(ctx, js, store.Config{Dir: t.TempDir(), Region: testRegion})
+	cfg := store.Config{Dir: t.TempDir(), Region: testRegion}
+	if change != nil {
+		change(&cfg)
+	}
+	st, err := store.Open(ctx, js, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,8 +37,8 @@ type fakeAPI struct {
 	events   chan event
 	next     chan struct{}
 	outcomes chan outcome
-	status   atomic.Int32 // answer to posts
-	link     net.Conn     // instead of HTTP, if not nil
+	status   atomic.Int32       // answer to posts
+	link     io.ReadWriteCloser // instead of HTTP, if not nil
 	linkEnd  chan struct{}
 }
 

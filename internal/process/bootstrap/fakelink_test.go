@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"syscall"
@@ -21,31 +20,36 @@ import (
 var overLink bool
 
 // serveLink serves a link as the fake Runtime API does HTTP, until it is
-// closed, and returns the process's end of it.
-func (f *fakeAPI) serveLink(t testing.TB) *os.File {
+// closed, and returns the process's ends of it: to read from, to write to.
+func (f *fakeAPI) serveLink(t testing.TB) (in, out *os.File) {
 	t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	in, told, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := os.NewFile(uintptr(fds[0]), "link")
-	defer ours.Close()
-	f.link, err = net.FileConn(ours)
+	said, out, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.link = pipes{said, told}
 	f.linkEnd = make(chan struct{})
 	t.Cleanup(func() { f.link.Close(); <-f.linkEnd })
 	go func() {
 		defer close(f.linkEnd)
 		l := &fakeLink{fakeAPI: f, in: bufio.NewReader(f.link)}
-		if err := l.serve(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) &&
-			!errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		if err := l.serve(); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
 			t.Errorf("link: %v", err)
 		}
 	}()
-	return os.NewFile(uintptr(fds[1]), "link")
+	return in, out
 }
+
+// pipes are the platform's ends of a link.
+type pipes struct{ said, told *os.File }
+
+func (p pipes) Read(b []byte) (int, error)  { return p.said.Read(b) }
+func (p pipes) Write(b []byte) (int, error) { return p.told.Write(b) }
+func (p pipes) Close() error                { return errors.Join(p.said.Close(), p.told.Close()) }
 
 // A fakeLink reads what a process sends.
 type fakeLink struct {

@@ -61,9 +61,10 @@ func start(t testing.TB, p program) *function {
 	f.cmd.ExtraFiles = []*os.File{logsW}
 	f.cmd.Env = environment(p, f.api.address(), f.root, runtimeDir)
 	if overLink {
-		link := f.api.serveLink(t)
-		defer link.Close()
-		f.cmd.ExtraFiles = append(f.cmd.ExtraFiles, link)
+		in, out := f.api.serveLink(t)
+		defer in.Close()
+		defer out.Close()
+		f.cmd.ExtraFiles = append(f.cmd.ExtraFiles, in, out)
 		f.cmd.Env = append(f.cmd.Env, "_MILLICENT_LINK_FD=4")
 	}
 	if err := f.cmd.Start(); err != nil {

@@ -4,7 +4,7 @@
 //   invocation.mjs  one invocation: how a handler's call comes to an outcome
 //   stream.mjs      the same for handlers that stream; loaded when needed
 //   awslambda.mjs   the global object: streaming handlers and InvokeStore
-//   link.mjs        the platform by a socket of its own
+//   link.mjs        the platform by pipes of its own
 //   api.mjs         the Runtime API over one keep-alive connection, where there is no link
 //   compiled.mjs    code of the function that was compiled when it was deployed
 //   handler.mjs     from "dir/module.function" to the function

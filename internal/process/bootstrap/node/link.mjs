@@ -1,4 +1,4 @@
-// The platform by a socket that the process was given.
+// The platform by two pipes that the process was given.
 //
 // A message is four bytes of length of what follows, a byte that says which it
 // is, and its body. To the platform go N (ready for an invocation), R
@@ -8,7 +8,7 @@
 // known for which function, gets W, tries what it can, says B and gets A, its
 // assignment: both are JSON.
 //
-// The socket does not keep the process alive while a handler runs: "nothing
+// What is read from does not keep the process alive while a handler runs: "nothing
 // left to do" has a meaning in the protocol.
 
 import fs from 'node:fs';
@@ -28,7 +28,7 @@ const BOOTED = from([0, 0, 0, 1, 0x42]);
 const REFUSED = from([0, 0, 0, 1, 0x44]);
 
 export class Link {
-  #fd;
+  #out;
   #socket;
   #asked = false;
   #parts = []; // of a message that has not come whole
@@ -38,11 +38,12 @@ export class Link {
   #cause = new Error('link closed by the platform');
   #ended = false;
 
+  // The process reads from fd, and writes to the descriptor behind it.
   constructor(fd) {
-    this.#fd = fd;
+    this.#out = fd + 1;
     const buffer = alloc(INPUT);
     this.#socket = new Socket({
-      fd, readable: true, writable: true, onread: { buffer, callback: (n) => this.#take(buffer.subarray(0, n)) },
+      fd, readable: true, writable: false, onread: { buffer, callback: (n) => this.#take(buffer.subarray(0, n)) },
     });
     this.#socket.on('error', (error) => { this.#cause = error; });
     this.#socket.on('close', () => this.#end());
@@ -84,17 +85,17 @@ export class Link {
   }
 
   // respond and fail also ask for the next invocation, unless last says that
-  // the process ends.
+  // the process ends. All is written when they return.
   respond(id, body, last) {
-    return this.#post(0x52, [id, 'application/json'], body, last);
+    this.#post(0x52, [id, 'application/json'], body, last);
   }
 
   fail(id, errorType, body, last) {
-    return this.#post(0x45, [id, errorType], body, last);
+    this.#post(0x45, [id, errorType], body, last);
   }
 
-  failInit(errorType, body) {
-    return this.#post(0x46, [errorType], body, true);
+  async failInit(errorType, body) {
+    this.#post(0x46, [errorType], body, true);
   }
 
   // stream begins a response of unknown length. The result's write takes
@@ -103,38 +104,30 @@ export class Link {
     this.#send(message(0x53, [id, contentType], ''));
     return {
       write: (chunk, done) => this.#send(message(0x43, [], chunk), done),
-      end: ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
+      end: async ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
     };
   }
 
-  // #post sends a message and resolves once it is on its way.
+  // #post sends a message.
   #post(kind, texts, body, last) {
     const data = message(kind, texts, body, last ? 0 : NEXT.length);
     if (!last) {
       this.#asked = true;
       NEXT.copy(data, data.length - NEXT.length);
     }
-    return new Promise((resolve) => this.#send(data, resolve));
+    this.#send(data);
   }
 
-  // #send writes at once what goes at once: a stream's machinery costs more
-  // than the system call.
+  // #send writes at once: a stream's machinery costs more than the system call,
+  // and the platform reads as fast as anything is written.
   #send(data, done = keepNothing) {
-    let at = 0;
-    if (this.#socket.writableLength === 0) {
-      try {
-        at = writeSync(this.#fd, data);
-      } catch (error) {
-        if (error.code !== 'EAGAIN') {
-          this.#cause = error;
-          this.#end();
-          done();
-          return;
-        }
-      }
+    try {
+      for (let at = 0; at < data.length;) at += writeSync(this.#out, data, at);
+    } catch (error) {
+      this.#cause = error;
+      this.#end();
     }
-    if (at === data.length) done();
-    else this.#socket.write(data.subarray(at), () => done());
+    done();
   }
 
   #receive() {
