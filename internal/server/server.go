@@ -13,6 +13,7 @@ import (
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
@@ -73,6 +74,7 @@ type server struct {
 	store     *store.Store
 	queues    *queue.Queues
 	sqs       *sqs.Service
+	mappings  *eventsource.Service
 	logs      *telemetry.Logs
 	host      *sandbox.Host
 	egress    *egress.Gateway
@@ -123,6 +125,7 @@ func (s *server) build(ctx context.Context) error {
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
+		{"event source mappings", s.newMappings},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +20,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/scheduler"
+	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
 )
 
@@ -40,7 +44,7 @@ type platform struct {
 // newPlatform starts a platform that ends with the test.
 func newPlatform(t testing.TB, change func(*Config)) *platform {
 	t.Helper()
-	st := newStore(t)
+	st, js := newStore(t)
 	sched := scheduler.New(scheduler.Config{
 		Launcher: func(string) (millicent.Launcher, error) { return echoLauncher{}, nil },
 	})
@@ -65,13 +69,14 @@ func newPlatform(t testing.TB, change func(*Config)) *platform {
 			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
 		},
 	}
+	cfg.Mappings = newMappings(t, js, st, inv)
 	if change != nil {
 		change(&cfg)
 	}
 	return &platform{Handler: New(cfg), t: t, store: st}
 }
 
-func newStore(t testing.TB) *store.Store {
+func newStore(t testing.TB) (*store.Store, jetstream.JetStream) {
 	t.Helper()
 	srv, err := server.NewServer(&server.Options{
 		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
@@ -101,7 +106,31 @@ func newStore(t testing.TB) *store.Store {
 			t.Error(err)
 		}
 	})
-	return st
+	return st, js
+}
+
+// newMappings returns a service that runs nothing, with one queue, called q.
+func newMappings(t testing.TB, js jetstream.JetStream, st *store.Store, inv Invoker) Mappings {
+	t.Helper()
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	queues, err := store.OpenCatalog[millicent.Queue](ctx, js, "queues", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mappings, err := store.OpenCatalog[millicent.Mapping](ctx, js, "mappings", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(mappings.Close(), queues.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	q := sqs.New(sqs.Config{Region: testRegion, Catalog: queues})
+	if _, err := q.Create(ctx, testTenant, "q", map[string]string{"VisibilityTimeout": "43200"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return eventsource.New(eventsource.Config{Region: testRegion, Catalog: mappings, Queues: q, Store: st, Invoker: inv, Log: log})
 }
 
 // echoLauncher starts environments that answer with the event.

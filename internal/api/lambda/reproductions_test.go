@@ -115,6 +115,7 @@ func reproductions(p *platform) []reproduction {
 	all = append(all, provisionedReproductions()...)
 	all = append(all, permissionReproductions()...)
 	all = append(all, tagReproductions()...)
+	all = append(all, mappingReproductions(p)...)
 	return append(all, invokeReproductions()...)
 }
 
