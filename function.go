@@ -106,6 +106,11 @@ type Version struct {
 	SystemLogLevel string `json:"systemLogLevel,omitempty"` // JSON format only
 	LogGroup       string `json:"logGroup,omitempty"`       // default /aws/lambda/NAME
 
+	// SnapStart says that numbered versions start from a snapshot of their
+	// initialised state; Optimized that one was taken when it was published.
+	SnapStart bool `json:"snapStart,omitempty"`
+	Optimized bool `json:"optimized,omitempty"`
+
 	// Extra holds parts of the configuration that millicent stores and
 	// answers but does not act upon (VpcConfig, TracingConfig, …), by the name
 	// of the member in the Lambda API, as its JSON.
@@ -132,6 +137,10 @@ const (
 	UpdateInProgress = "InProgress"
 	UpdateFailed     = "Failed"
 )
+
+// FromSnapshot reports whether environments of v start from a snapshot, where
+// there is one.
+func (v *Version) FromSnapshot() bool { return v.SnapStart && v.Number != Latest }
 
 // Clone returns a deep copy, safe to modify.
 func (v *Version) Clone() *Version {

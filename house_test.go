@@ -36,6 +36,7 @@ var imports = map[string][]string{
 	"client":                        {"."},
 	"internal/natsd":                {},
 	"internal/egress":               {"."},
+	"internal/nowait":               {},
 	"internal/store":                {"."},
 	"internal/queue":                {"."},
 	"internal/telemetry":            {"."},
@@ -49,7 +50,7 @@ var imports = map[string][]string{
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":     {".", "internal/sandbox", "internal/egress", "internal/process/bootstrap"},
+	"internal/process":     {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
 	"internal/invoke":      {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":         {".", "internal/store", "internal/queue"},
 	"internal/api/sqs":     {".", "internal/sqs"},

@@ -79,6 +79,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
 		in.release()
+		if !h.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
+			return
+		}
 		h.cfg.Log.Debug("request", "id", id, "method", r.Method, "path", r.URL.Path, "host", r.Host,
 			"status", a.status, "bytes", a.bytes, "duration", time.Since(begin))
 	}()

@@ -98,8 +98,9 @@ func FuzzPattern(f *testing.F) {
 		if json.Unmarshal([]byte(event), &v) != nil {
 			return
 		}
-		if p.Match(v) != p.Match(v) {
-			t.Error("it matches and does not")
+		first := p.Match(v)
+		if again, err := ParsePattern(pattern); err != nil || again.Match(v) != first {
+			t.Errorf("it matches (%v) and does not: %v", first, err)
 		}
 	})
 }

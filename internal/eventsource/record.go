@@ -120,13 +120,13 @@ func filtered(r *record, filters []*Pattern) (keep bool) {
 		"attributes": asAny(r.Attributes), "messageAttributes": asAny(r.MessageAttributes),
 	}
 	var parsed any
-	isJSON := json.Unmarshal([]byte(r.Body), &parsed) == nil
+	_ = json.Unmarshal([]byte(r.Body), &parsed) // a text that is no JSON stays nil
 	_, isObject := parsed.(map[string]any)
 	for _, p := range filters {
 		object, present := p.wants("body")
 		switch {
 		case !present:
-		case object && !(isJSON && isObject), !object && isObject:
+		case object != isObject:
 			continue // a body of another form than the pattern's: dropped, whatever else is asked for
 		}
 		view["body"] = r.Body

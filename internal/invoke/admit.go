@@ -54,6 +54,10 @@ func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millic
 	if err != nil {
 		return nil, nil, err
 	}
+	if v.State == millicent.StatePending && v.FromSnapshot() {
+		return nil, nil, millicent.Errorf("SnapStartNotReadyException",
+			"Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.")
+	}
 	if v.State != millicent.StateActive {
 		return nil, nil, millicent.Errorf(millicent.CodeConflict,
 			"The operation cannot be performed at this time. The function is currently in the following state: %s", v.State)

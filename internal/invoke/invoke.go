@@ -189,16 +189,28 @@ func (i *Invoker) begin(caller context.Context) (ctx context.Context, end func()
 	}
 	i.active++
 	i.running.Add(1)
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(caller))
-	stop := context.AfterFunc(i.life, func() { cancel(context.Cause(i.life)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
+	return outliving{i.life, context.WithoutCancel(caller)}, func() {
 		i.mu.Lock()
 		i.active--
 		i.mu.Unlock()
 		i.running.Done()
 	}, nil
+}
+
+// An outliving context ends with one context, and has the values of another.
+// To derive it from either would cost each invocation two allocations and a
+// lock that all of them share.
+type outliving struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements context.Context.
+func (c outliving) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.values.Value(key)
 }
 
 // Close refuses new invocations and waits for the running and the accepted

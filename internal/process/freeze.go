@@ -23,8 +23,8 @@ type freezes struct {
 }
 
 // Freeze implements millicent.Freezer.
-func (e *environment) Freeze(ctx context.Context) (frozen bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (e *environment) Freeze(caller context.Context) (frozen bool, err error) {
+	ctx, cancel := context.WithCancel(caller)
 	defer cancel()
 	f := &freezing{cancel, make(chan struct{})}
 	if !e.beginFreezing(f) {
@@ -39,11 +39,11 @@ func (e *environment) Freeze(ctx context.Context) (frozen bool, err error) {
 		return true, nil
 	}
 	if !e.atRest(ctx) {
-		return false, ctx.Err()
+		return false, caller.Err()
 	}
 	if err := e.box.Freeze(ctx); err != nil {
-		if ctx.Err() != nil || isClosed(e.box.Done()) {
-			return false, nil
+		if caller.Err() == nil && ctx.Err() != nil || isClosed(e.box.Done()) {
+			return false, nil // it was called off
 		}
 		return false, err
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // joinLimit is the size up to which an event is copied behind its head, so
@@ -21,17 +23,20 @@ const joinLimit = 64 << 10
 // its other end, to tell that there is room again: two threads more would be
 // woken for each invocation than have anything to do.
 type link struct {
-	r, w    *os.File // what the runtime says, and what it is told
-	session *session
-	refused func() // called when the runtime has no use for the compiled code; may be nil
-	in      linkReader
-	out     []byte
-	limit   time.Time   // when reads fail; zero when it is not known
-	over    func() bool // nobody waits for what the runtime is told; may be nil
+	r, w       *os.File       // what the runtime says, and what it is told
+	said, told *nowait.Stream // of r and of w
+	session    *session
+	refused    func() // called when the runtime has no use for the compiled code; may be nil
+	in         linkReader
+	out        []byte
+	limit      time.Time   // when reads fail; zero when it is not known
+	over       func() bool // nobody waits for what the runtime is told; may be nil
 
 	parts   []byte // of a response that comes in parts
 	partsOf *turn  // nil while there is none
 	tooMuch bool   // it is larger than a response may be
+
+	snapshot io.Writer // takes the parts of a snapshot; nil where none is wanted
 }
 
 // newLink returns the server's end of a new link, and the runtime's: the
@@ -45,7 +50,14 @@ func newLink(s *session) (l *link, theirs files, err error) {
 	if r, l.w, err = halfLink(1); err != nil {
 		return nil, nil, errors.Join(err, l.r.Close(), w.Close())
 	}
-	l.in.src = l.r
+	said, err := nowait.New(l.r)
+	if err == nil {
+		l.told, err = nowait.New(l.w)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, l.close(), r.Close(), w.Close())
+	}
+	l.said, l.in.src = said, said
 	l.interrupt() // send sets the time of writes whenever it has passed
 	return l, files{r, w}, nil
 }
@@ -107,7 +119,7 @@ func (l *link) offer(t *turn) bool {
 // does not read, until late or until it is over.
 func (l *link) send(p []byte, late time.Time) error {
 	for {
-		n, err := l.w.Write(p)
+		n, err := l.told.Write(p)
 		p = p[n:]
 		if !interrupted(err) || !time.Now().Before(late) {
 			return err
@@ -137,7 +149,7 @@ const maxRest = 8 << 20
 
 // rest takes what has arrived, without waiting for more.
 func (l *link) rest() {
-	defer func() { l.in.src = l.r }()
+	defer func() { l.in.src = l.said }()
 	l.in.src = &present{l.r, maxRest}
 	for l.read() == nil {
 	}
@@ -231,6 +243,8 @@ func (l *link) apply(kind byte, body []byte) error {
 		return l.chunk(body)
 	case linkTrailer:
 		return l.finish(body)
+	case linkPart:
+		return l.part(body)
 	case linkInitError:
 		kind, document, ok := cutShort(body)
 		if !ok {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +55,7 @@ type pooled interface {
 // poolSizes decides.
 type pool[E pooled] struct {
 	limit   poolLimit
+	cores   int // so many starts in flight leave none to prepare with
 	prepare func(ctx context.Context, kind string) (E, error)
 	warn    func(kind string, err error)
 
@@ -95,6 +97,7 @@ func newPool[E pooled](cfg PoolConfig, prepare func(context.Context, string) (E,
 			each:   cfg.Max,
 			memory: int64(cmp.Or(cfg.MemoryMB, defaultPoolMemoryMB)) << 20,
 		},
+		cores:   runtime.GOMAXPROCS(0),
 		prepare: prepare,
 		warn:    warn,
 		wake:    make(chan struct{}, 1),
@@ -220,6 +223,8 @@ func (p *pool[E]) step(now time.Time) time.Duration {
 	})
 	limit, wait := fillers, time.Duration(0)
 	switch since := now.Sub(p.last); {
+	case p.inFlight >= p.cores && since < calm:
+		return lull // to prepare takes more than to start, and there is no time for both
 	case p.inFlight > 0 || since < lull:
 		limit, wait = 1, holdOff-now.Sub(p.lacking)
 	case since < calm:

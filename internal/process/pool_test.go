@@ -257,6 +257,31 @@ func TestStartsHoldOffTheFilling(t *testing.T) {
 	})
 }
 
+// TestNothingIsPreparedInAStorm: starts follow one another on every processor.
+func TestNothingIsPreparedInAStorm(t *testing.T) {
+	m := &fakeMaker{takes: time.Millisecond}
+	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
+		p.cores = 2
+		lasting, ending := p.begin(), p.begin()
+		for range 100 {
+			p.take("a")
+			next := p.begin()
+			ending()
+			ending = next
+			time.Sleep(10 * time.Millisecond)
+		}
+		if made, _ := m.counts(); made > 0 {
+			t.Errorf("%d entries are made meanwhile", made)
+		}
+		time.Sleep(calm + time.Second) // both of them last
+		if _, open := m.counts(); open != DefaultPool.Max {
+			t.Errorf("%d entries afterwards, want %d", open, DefaultPool.Max)
+		}
+		lasting()
+		ending()
+	})
+}
+
 func TestPoolPausesAfterFailures(t *testing.T) {
 	m := &fakeMaker{fails: errors.New("no")}
 	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {

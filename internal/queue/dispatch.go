@@ -25,7 +25,8 @@ type Consumer struct {
 	DeadLetter  Name
 
 	// Handle handles at least one message. What it does not settle comes
-	// back. The context ends when the Dispatcher is closed.
+	// back. The context ends when the Dispatcher is closed; what was done by
+	// then should be settled all the same, with context.WithoutCancel.
 	Handle func(context.Context, []Delivery)
 }
 

@@ -217,7 +217,7 @@ func TestDispatchAfterCrash(t *testing.T) {
 		}
 		mustPut(t, q, text("a"))
 		time.Sleep(time.Second)
-		crashed := l.crash()
+		crashed := l.crash(0)
 		d.Close()
 		mustClose(t, q)
 

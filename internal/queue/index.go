@@ -182,7 +182,7 @@ func (ix *index) find(name Name, h Handle) (*entry, error) {
 	}
 	e := ix.entries[num]
 	if e == nil || e.phase == phaseSettling || e.num < e.queue.purged {
-		return nil, millicent.Errorf(CodeGone, "The message does not exist any more.")
+		return nil, gone()
 	}
 	if e.queue.name != name {
 		return nil, millicent.Errorf(CodeInvalidHandle, "The receipt handle %q is not one of this queue.", string(h))

@@ -11,13 +11,15 @@ type ledger struct {
 	bytes int64 // of all packs
 	live  int64 // of the records of messages that are not settled
 	dedup int64 // of the deduplication ids that are remembered
+
+	front      int   // packs at the front that are known to be useless
+	frontBytes int64 // of those
 }
 
 // packUse is what is known of one pack.
 type packUse struct {
 	bytes   uint32
-	live    uint32 // of the records of messages that are not settled
-	records uint32 // such records
+	records uint32 // of messages that are not settled
 }
 
 const (
@@ -45,17 +47,13 @@ func (l *ledger) grow(seq uint64, bytes int) {
 
 // add notes that a record of a pack is of use.
 func (l *ledger) add(seq uint64, length uint32) {
-	p := &l.packs[seq-l.first]
-	p.records++
-	p.live += length
+	l.packs[seq-l.first].records++
 	l.live += int64(length)
 }
 
 // sub notes that a record of a pack is no longer of use.
 func (l *ledger) sub(seq uint64, length uint32) {
-	p := &l.packs[seq-l.first]
-	p.records--
-	p.live -= length
+	l.packs[seq-l.first].records--
 	l.live -= int64(length)
 }
 
@@ -70,6 +68,10 @@ func (l *ledger) worthCutting() (below uint64, worth bool) {
 func (l *ledger) cut(seq uint64) {
 	for len(l.packs) > 0 && l.first < seq {
 		l.bytes -= int64(l.packs[0].bytes)
+		if l.front > 0 {
+			l.front--
+			l.frontBytes -= int64(l.packs[0].bytes)
+		}
 		l.packs = l.packs[1:]
 		l.first++
 	}
@@ -77,16 +79,13 @@ func (l *ledger) cut(seq uint64) {
 
 // useless returns the sequence below which no pack is of use, and the bytes of
 // those packs. The last pack always is: it has the number of the next message.
+// Only the last pack can become of use, so that the front never goes back.
 func (l *ledger) useless() (below uint64, bytes int64) {
-	below = l.first
-	for i := range max(0, len(l.packs)-1) {
-		if l.packs[i].records > 0 {
-			break
-		}
-		below++
-		bytes += int64(l.packs[i].bytes)
+	for l.front < len(l.packs)-1 && l.packs[l.front].records == 0 {
+		l.frontBytes += int64(l.packs[l.front].bytes)
+		l.front++
 	}
-	return below, bytes
+	return l.first + uint64(l.front), l.frontBytes
 }
 
 // crowded reports whether the log holds more useless bytes than it should.

@@ -23,6 +23,7 @@ type memoryLog struct {
 	mu     sync.Mutex
 	first  uint64 // sequence of packs[0]
 	packs  [][]byte
+	gone   [][]byte      // cut off: the packs before first
 	refuse error         // for the next appends
 	delay  time.Duration // of an append
 }
@@ -72,17 +73,21 @@ func (l *memoryLog) cut(_ context.Context, below uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.first < below {
+		l.gone = append(l.gone, l.packs[0])
 		l.packs = l.packs[1:]
 		l.first++
 	}
 	return nil
 }
 
-// crash returns the log as another process finds it.
-func (l *memoryLog) crash() *memoryLog {
+// crash returns the log as another process finds it: up to back packs that
+// were cut off are there again.
+func (l *memoryLog) crash(back int) *memoryLog {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &memoryLog{first: l.first, packs: slices.Clone(l.packs)}
+	back = min(back, len(l.gone))
+	at := len(l.gone) - back
+	return &memoryLog{first: l.first - uint64(back), gone: slices.Clone(l.gone[:at]), packs: slices.Concat(l.gone[at:], l.packs)}
 }
 
 // openMemory opens queues over a log in memory.

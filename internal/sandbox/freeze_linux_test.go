@@ -85,6 +85,24 @@ func TestFreezeEnds(t *testing.T) {
 	}
 }
 
+// TestFreezeAgain freezes after a first attempt that was given up.
+func TestFreezeAgain(t *testing.T) {
+	s := newSandbox(t, openHost(t), Spec{})
+	given, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 {
+		if err := s.Freeze(given); err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("with a context that has ended: %v", err)
+		}
+		if err := s.Freeze(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := s.Thaw(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestSignalFrozen has a process that is sent a signal while it is frozen act
 // on it when it thaws.
 func TestSignalFrozen(t *testing.T) {

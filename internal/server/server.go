@@ -52,7 +52,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	slack := make([]byte, heapSlack)
 	defer runtime.KeepAlive(slack)
-	s := &server{cfg: cfg, log: cfg.Log, begin: begin}
+	s := &server{cfg: cfg, log: cfg.Log, begin: begin, launches: make(chan struct{})}
 	if err := s.build(ctx); err != nil {
 		return s.abandon(err)
 	}
@@ -81,6 +81,7 @@ type server struct {
 	runtimes  *process.Runtimes
 	inside    door // the API, for calls from within sandboxes
 	launcher  *process.Launcher
+	launches  chan struct{} // closed when there is a launcher
 	scheduler *scheduler.Scheduler
 	provider  *provider
 	metrics   *telemetry.Metrics
@@ -167,6 +168,7 @@ func (s *server) openStore(ctx context.Context) error {
 	}
 	s.store, err = store.Open(ctx, s.js, store.Config{
 		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
+		Initialise: s.initialise,
 	})
 	if err != nil {
 		return err
@@ -220,6 +222,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	close(s.launches)
 	s.built.push("launcher", func(context.Context) error { return s.launcher.Close() })
 	return nil
 }
@@ -242,6 +245,7 @@ func (s *server) newScheduler(context.Context) error {
 		reserved.changed(before, after)
 		s.provider.changed(before, after)
 		retire(s.scheduler, before, after)
+		s.retain(before, after)
 	})
 	return nil
 }

@@ -67,6 +67,7 @@ func neutral(v *millicent.Version) *millicent.Version {
 	c := v.Clone()
 	c.Number, c.Revision, c.Modified = "", "", time.Time{}
 	c.State, c.StateReason, c.StateReasonCode = "", "", ""
+	c.Optimized = false
 	c.LastUpdate, c.LastUpdateReason, c.LastUpdateReasonCode = "", "", ""
 	if len(c.Environment) == 0 {
 		c.Environment = nil

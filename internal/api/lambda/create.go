@@ -84,7 +84,7 @@ func (h *Handler) checkCreate(req *request, in *CreateFunctionRequest) error {
 	if err := checkTags(in.Tags); err != nil {
 		return err
 	}
-	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig, in.SnapStart))
+	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig))
 	if err := h.checkLayers(in.Layers); err != nil {
 		return err
 	}
@@ -159,13 +159,13 @@ func (s settings) apply(v *millicent.Version) error {
 	if err := keep(v, "TracingConfig", s.TracingConfig); err != nil {
 		return err
 	}
-	return keep(v, "SnapStart", s.SnapStart)
+	return s.SnapStart.apply(v)
 }
 
 // withoutEffect says which settings ask for what is not built yet. They are
 // kept, so that a description of a function that has them can be deployed, and
 // its author is told.
-func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing *TracingConfig, snap *SnapStart) string {
+func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing *TracingConfig) string {
 	var names []string
 	for _, s := range []struct {
 		name  string
@@ -175,7 +175,6 @@ func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing 
 		{"DeadLetterConfig", dead != nil && value(dead.TargetArn) != ""},
 		{"KMSKeyArn", value(key) != ""},
 		{"TracingConfig", tracing != nil && value(tracing.Mode) == "Active"},
-		{"SnapStart", snap != nil && value(snap.ApplyOn) == "PublishedVersions"},
 	} {
 		if s.asked {
 			names = append(names, s.name)

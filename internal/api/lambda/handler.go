@@ -62,6 +62,9 @@ type Handler struct {
 	cfg    Config
 	routes routingTable
 
+	invokeOp      *operation
+	invokeHeaders []string // that an invocation may have, beside its path and body
+
 	// uploads and fetches bound how many packages are worked on at a time,
 	// each several times its size in memory: those sent as ZipFile, and those
 	// fetched from S3, which may be slow.
@@ -94,6 +97,7 @@ func New(cfg Config) *Handler {
 	}
 	h := &Handler{cfg: cfg, uploads: make(chan struct{}, maxUploads), fetches: make(chan struct{}, maxFetches)}
 	h.routes = newRoutingTable(h.bindings())
+	h.invokeOp, h.invokeHeaders = invokeOperation()
 	return h
 }
 
@@ -145,6 +149,10 @@ func (h *Handler) Match(r *http.Request) bool { return isVersioned(r.URL.Path) }
 // Serve carries out one request and writes its answer. An error is for the
 // caller to answer, by Answer: nothing has been written then.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
+	req := &request{id: millicent.RequestIDFrom(r.Context()), tenant: h.cfg.Tenant(r), header: r.Header}
+	if function, ok := h.plain(r); ok {
+		return h.servePlain(w, r, req, function)
+	}
 	op, labels, err := h.routes.find(r)
 	if err != nil {
 		return err
@@ -152,7 +160,6 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if op.endpoint == nil {
 		return unsupported("The operation %s is not built yet.", op.name)
 	}
-	req := &request{id: millicent.RequestIDFrom(r.Context()), tenant: h.cfg.Tenant(r), header: r.Header}
 	out, err := h.carryOut(op, r, labels, req)
 	h.note(op.operation, labels, req, err)
 	if err != nil {
@@ -205,7 +212,7 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	if r.ContentLength > limit {
 		return nil, nil, tooLarge
 	}
-	body, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
+	body, err = readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong), err == nil && int64(len(body)) > limit:
@@ -217,6 +224,30 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	}
 	done, err = take(r.Context(), h.uploads)
 	return body, done, err
+}
+
+// believed is the largest body for which its length is believed before it has
+// come.
+const believed = 64 << 10
+
+// readAll is io.ReadAll, of what says how long it is.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length < 0 || length > believed {
+		return io.ReadAll(r)
+	}
+	body := make([]byte, 0, length+1) // room to see that it ends
+	for len(body) < cap(body) {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return body, err
+		}
+	}
+	rest, err := io.ReadAll(r)
+	return append(body, rest...), err
 }
 
 // take waits for a place in turns; done gives it back.

@@ -44,7 +44,12 @@ type platform struct {
 // newPlatform starts a platform that ends with the test.
 func newPlatform(t testing.TB, change func(*Config)) *platform {
 	t.Helper()
-	st, js := newStore(t)
+	return newPlatformOn(t, newStore(t, nil), change)
+}
+
+// newPlatformOn is newPlatform with a store of the caller's.
+func newPlatformOn(t testing.TB, st *store.Store, change func(*Config)) *platform {
+	t.Helper()
 	sched := scheduler.New(scheduler.Config{
 		Launcher: func(string) (millicent.Launcher, error) { return echoLauncher{}, nil },
 	})
@@ -69,35 +74,24 @@ func newPlatform(t testing.TB, change func(*Config)) *platform {
 			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
 		},
 	}
-	cfg.Mappings = newMappings(t, js, st, inv)
+	cfg.Mappings = newMappings(t, st, inv)
 	if change != nil {
 		change(&cfg)
 	}
 	return &platform{Handler: New(cfg), t: t, store: st}
 }
 
-func newStore(t testing.TB) (*store.Store, jetstream.JetStream) {
+// newStore opens a store, whose configuration change may change.
+func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	nc, err := nats.Connect("", nats.InProcessServer(srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := newJetStream(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	st, err := store.Open(ctx, js, store.Config{Dir: t.TempDir(), Region: testRegion})
+	cfg := store.Config{Dir: t.TempDir(), Region: testRegion}
+	if change != nil {
+		change(&cfg)
+	}
+	st, err := store.Open(ctx, js, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,12 +100,13 @@ func newStore(t testing.TB) (*store.Store, jetstream.JetStream) {
 			t.Error(err)
 		}
 	})
-	return st, js
+	return st
 }
 
 // newMappings returns a service that runs nothing, with one queue, called q.
-func newMappings(t testing.TB, js jetstream.JetStream, st *store.Store, inv Invoker) Mappings {
+func newMappings(t testing.TB, st *store.Store, inv Invoker) Mappings {
 	t.Helper()
+	js := newJetStream(t)
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
 	queues, err := store.OpenCatalog[millicent.Queue](ctx, js, "queues", log)
 	if err != nil {
@@ -297,4 +292,26 @@ func zipOf(name, content string) []byte {
 		panic(err) // writing to memory does not fail
 	}
 	return buf.Bytes()
+}
+
+func newJetStream(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	nc, err := nats.Connect("", nats.InProcessServer(srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }

@@ -91,8 +91,11 @@ func (s *server) answer(r *Request, fds []int) bool {
 
 // entrust keeps the file that comes with the request.
 func (s *server) entrust(fds []int) (rest []int, err error) {
-	if len(fds) != 1 || s.freezer >= 0 {
+	if len(fds) != 1 {
 		return fds, failed("descriptors of the freezer", unix.EBADMSG)
+	}
+	if s.freezer >= 0 { // the server has not waited for the first answer
+		return fds, nil
 	}
 	s.freezer = fds[0]
 	return nil, nil
