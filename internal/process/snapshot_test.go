@@ -378,6 +378,7 @@ func TestSnapshotsGiveWay(t *testing.T) {
 		second := s.take(versions[1])
 		time.Sleep(time.Second)
 		s.release(s.take(versions[0]))
+		time.Sleep(time.Second)
 		if err := s.create(t.Context(), versions[2]); err != nil {
 			t.Fatal(err)
 		}

@@ -147,19 +147,20 @@ func (s *snapshots) keep(id snapshotID, shot *snapshot) {
 	s.shots[id] = shot
 	s.total += shot.size
 	for s.total > s.limit || s.closed && len(s.shots) > 0 {
-		s.remove(s.leastUsed())
+		s.remove(s.leastUsed(id))
 	}
 }
 
-// leastUsed names the snapshot whose last use is the longest ago. mu is held.
-func (s *snapshots) leastUsed() (id snapshotID) {
-	var oldest *snapshot
-	for i, shot := range s.shots {
-		if oldest == nil || shot.used.Before(oldest.used) {
-			id, oldest = i, shot
+// leastUsed names the snapshot whose last use is the longest ago, another than
+// the newest if there is one. mu is held.
+func (s *snapshots) leastUsed(newest snapshotID) snapshotID {
+	found := newest
+	for id, shot := range s.shots {
+		if id != newest && (found == newest || shot.used.Before(s.shots[found].used)) {
+			found = id
 		}
 	}
-	return id
+	return found
 }
 
 // remove gives up a snapshot, if there is one. mu is held.

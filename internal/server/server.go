@@ -30,9 +30,9 @@ const drainTime = 30 * time.Second
 
 // heapSlack is memory that is asked for and never touched. The garbage
 // collector lets the heap grow by as much again as it holds, and counts this as
-// held: a server that holds 4 MB is collected once for each 20 MB of garbage,
+// held: a server that holds 4 MB is collected once for each 36 MB of garbage,
 // and not for each 4 MB.
-const heapSlack = 16 << 20
+const heapSlack = 32 << 20
 
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
