@@ -50,6 +50,7 @@ func (s *server) newAPI(context.Context) error {
 		PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
 		Runtime:    s.runtimeNote,
 		Allocation: s.scheduler.Allocation,
+		Mappings:   s.mappings,
 		Packages:   packages,
 		Log:        s.log,
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/async"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
@@ -76,6 +77,7 @@ type server struct {
 	store     *store.Store
 	queues    *queue.Queues
 	sqs       *sqs.Service
+	mappings  *eventsource.Service
 	logs      *telemetry.Logs
 	host      *sandbox.Host
 	egress    *egress.Gateway
@@ -130,6 +132,7 @@ func (s *server) build(ctx context.Context) error {
 		{"invoker", s.newInvoker},
 		// What was accepted before the last stop runs from now on.
 		{"events", s.startEvents},
+		{"event source mappings", s.newMappings},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.

@@ -29,6 +29,9 @@ func TestContract(t *testing.T) {
 		}
 		called[s.operation] = true
 	}
+	for _, operation := range p.walkMappings(m) {
+		called[operation] = true
+	}
 	for _, b := range p.bindings() {
 		if !called[b.operation] {
 			t.Errorf("%s is not in the walk", b.operation)

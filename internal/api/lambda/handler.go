@@ -40,6 +40,8 @@ type Config struct {
 	// default: there are none.
 	Allocation func(v *millicent.Version) millicent.Allocation
 
+	Mappings Mappings
+
 	// Packages fetches packages from S3; nil when there is no such store.
 	Packages PackageSource
 

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +20,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/scheduler"
+	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
 )
 
@@ -70,6 +74,7 @@ func newPlatformOn(t testing.TB, st *store.Store, change func(*Config)) *platfor
 			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
 		},
 	}
+	cfg.Mappings = newMappings(t, st, inv)
 	if change != nil {
 		change(&cfg)
 	}
@@ -86,23 +91,7 @@ func (a accepting) Enqueue(ctx context.Context, inv *millicent.Invocation) error
 // newStore opens a store, whose configuration change may change.
 func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	nc, err := nats.Connect("", nats.InProcessServer(srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := newJetStream(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cfg := store.Config{Dir: t.TempDir(), Region: testRegion}
@@ -119,6 +108,31 @@ func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 		}
 	})
 	return st
+}
+
+// newMappings returns a service that runs nothing, with one queue, called q.
+func newMappings(t testing.TB, st *store.Store, inv Invoker) Mappings {
+	t.Helper()
+	js := newJetStream(t)
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	queues, err := store.OpenCatalog[millicent.Queue](ctx, js, "queues", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mappings, err := store.OpenCatalog[millicent.Mapping](ctx, js, "mappings", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(mappings.Close(), queues.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	q := sqs.New(sqs.Config{Region: testRegion, Catalog: queues})
+	if _, err := q.Create(ctx, testTenant, "q", map[string]string{"VisibilityTimeout": "43200"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return eventsource.New(eventsource.Config{Region: testRegion, Catalog: mappings, Queues: q, Store: st, Invoker: inv, Log: log})
 }
 
 // echoLauncher starts environments that answer with the event.
@@ -285,4 +299,26 @@ func zipOf(name, content string) []byte {
 		panic(err) // writing to memory does not fail
 	}
 	return buf.Bytes()
+}
+
+func newJetStream(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	nc, err := nats.Connect("", nats.InProcessServer(srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }

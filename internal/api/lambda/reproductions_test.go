@@ -116,6 +116,7 @@ func reproductions(p *platform) []reproduction {
 	all = append(all, permissionReproductions()...)
 	all = append(all, tagReproductions()...)
 	all = append(all, eventReproductions()...)
+	all = append(all, mappingReproductions(p)...)
 	return append(all, invokeReproductions()...)
 }
 

@@ -31,6 +31,10 @@ var nouns = []noun{
 		"CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig",
 		"DeleteFunctionUrlConfig", "ListFunctionUrlConfigs",
 	}},
+	{"mapping_gen.go", []string{
+		"CreateEventSourceMapping", "GetEventSourceMapping", "ListEventSourceMappings",
+		"UpdateEventSourceMapping", "DeleteEventSourceMapping",
+	}},
 	{"permission_gen.go", []string{"AddPermission", "GetPolicy", "RemovePermission"}},
 	{"invoke_gen.go", []string{"Invoke", "InvokeAsync"}},
 }
