@@ -41,8 +41,8 @@ func (s *server) queue(name string) string {
 	return "arn:aws:sqs:us-east-1:000000000000:" + name
 }
 
-// receive waits for a message of a queue and deletes it.
-func (s *server) receive(name string) sqstypes.Message {
+// await waits for a message of a queue and deletes it.
+func (s *server) await(name string) sqstypes.Message {
 	s.t.Helper()
 	url := aws.String(s.url() + "/000000000000/" + name)
 	for range 6 {
@@ -94,7 +94,7 @@ type eventRecord struct {
 func (s *server) receiveRecord(queue string) eventRecord {
 	s.t.Helper()
 	var r eventRecord
-	if body := s.receive(queue).Body; json.Unmarshal([]byte(*body), &r) != nil {
+	if body := s.await(queue).Body; json.Unmarshal([]byte(*body), &r) != nil {
 		s.t.Fatalf("not a record: %s", *body)
 	}
 	return r
@@ -148,7 +148,7 @@ func TestDestinations(t *testing.T) {
 				r.RequestPayload["fail"] != true || r.ResponsePayload["errorMessage"] != "as asked for" {
 				t.Errorf("record of a failure: %+v", r)
 			}
-			m := s.receive("dead")
+			m := s.await("dead")
 			a := m.MessageAttributes
 			if *m.Body != `{"fail":true}` || *a["RequestID"].StringValue != r.RequestContext.RequestID || *a["ErrorCode"].StringValue != "200" ||
 				*a["ErrorCode"].DataType != "Number" || *a["ErrorMessage"].StringValue != "as asked for" {

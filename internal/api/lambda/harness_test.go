@@ -74,7 +74,7 @@ func newPlatformOn(t testing.TB, st *store.Store, change func(*Config)) *platfor
 			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
 		},
 	}
-	cfg.Mappings = newMappings(t, st, inv)
+	cfg.Mappings = newMappings(t, st, accepting{inv})
 	if change != nil {
 		change(&cfg)
 	}
