@@ -33,7 +33,6 @@ type world struct {
 	functions map[string]*millicent.Function
 	serve     func(inv *millicent.Invocation) (*millicent.Result, error)
 	runs      []string // function and event
-	posts     []string // address and bytes sent
 	published []string
 	refuse    error // of Dial and Publish
 }
