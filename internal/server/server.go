@@ -18,6 +18,7 @@ import (
 	"github.com/millicent-run/millicent/internal/process"
 	"github.com/millicent-run/millicent/internal/queue"
 	"github.com/millicent-run/millicent/internal/sandbox"
+	"github.com/millicent-run/millicent/internal/schedule"
 	"github.com/millicent-run/millicent/internal/scheduler"
 	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
@@ -67,26 +68,28 @@ type server struct {
 	begin time.Time
 	built stack
 
-	secret    []byte
-	nats      *natsd.Server
-	js        jetstream.JetStream
-	store     *store.Store
-	queues    *queue.Queues
-	sqs       *sqs.Service
-	logs      *telemetry.Logs
-	host      *sandbox.Host
-	egress    *egress.Gateway
-	runtimes  *process.Runtimes
-	inside    door // the API, for calls from within sandboxes
-	launcher  *process.Launcher
-	scheduler *scheduler.Scheduler
-	provider  *provider
-	metrics   *telemetry.Metrics
-	recent    telemetry.Recent
-	invoker   *invoke.Invoker
-	keys      api.FunctionKeys
-	handler   *api.Handler
-	listeners *listeners
+	secret     []byte
+	nats       *natsd.Server
+	js         jetstream.JetStream
+	store      *store.Store
+	queues     *queue.Queues
+	sqs        *sqs.Service
+	schedules  *schedule.Service
+	scheduling *schedule.Engine
+	logs       *telemetry.Logs
+	host       *sandbox.Host
+	egress     *egress.Gateway
+	runtimes   *process.Runtimes
+	inside     door // the API, for calls from within sandboxes
+	launcher   *process.Launcher
+	scheduler  *scheduler.Scheduler
+	provider   *provider
+	metrics    *telemetry.Metrics
+	recent     telemetry.Recent
+	invoker    *invoke.Invoker
+	keys       api.FunctionKeys
+	handler    *api.Handler
+	listeners  *listeners
 }
 
 // build builds the server, each part on those before it.
@@ -123,6 +126,8 @@ func (s *server) build(ctx context.Context) error {
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
+		// Schedules, which invoke.
+		{"schedules", s.startSchedules},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.

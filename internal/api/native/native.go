@@ -67,6 +67,7 @@ type Config struct {
 	Info        Info
 	Runtimes    func() []Runtime
 	Provisioned func(tenant string) []Provisioned
+	Schedule    func(tenant, group, name string, times int) (*ScheduleStatus, error)
 	Store       Store
 	Logs        Logs
 	Recent      Recent
@@ -95,19 +96,20 @@ type endpoint func(w http.ResponseWriter, r *http.Request) error
 
 func (h *Handler) routes() {
 	for pattern, serve := range map[string]endpoint{
-		"GET /_millicent/health":                  h.health,
-		"GET /_millicent/info":                    h.info,
-		"GET /_millicent/runtimes":                h.runtimes,
-		"GET /_millicent/logs":                    h.logs,
-		"GET /_millicent/invocations/{id}":        h.explain,
-		"GET /_millicent/starts":                  h.starts,
-		"GET /_millicent/provisioned":             h.provisioned,
-		"POST /_millicent/keys":                   h.createKey,
-		"GET /_millicent/keys":                    h.listKeys,
-		"DELETE /_millicent/keys/{id}":            h.deleteKey,
-		"GET /_millicent/functions/{name}/egress": h.getEgress,
-		"PUT /_millicent/functions/{name}/egress": h.putEgress,
-		"GET /_millicent/packages/{token}":        h.download,
+		"GET /_millicent/health":                   h.health,
+		"GET /_millicent/info":                     h.info,
+		"GET /_millicent/runtimes":                 h.runtimes,
+		"GET /_millicent/logs":                     h.logs,
+		"GET /_millicent/invocations/{id}":         h.explain,
+		"GET /_millicent/starts":                   h.starts,
+		"GET /_millicent/provisioned":              h.provisioned,
+		"GET /_millicent/schedules/{group}/{name}": h.schedule,
+		"POST /_millicent/keys":                    h.createKey,
+		"GET /_millicent/keys":                     h.listKeys,
+		"DELETE /_millicent/keys/{id}":             h.deleteKey,
+		"GET /_millicent/functions/{name}/egress":  h.getEgress,
+		"PUT /_millicent/functions/{name}/egress":  h.putEgress,
+		"GET /_millicent/packages/{token}":         h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
 	}
