@@ -42,6 +42,10 @@ type Function struct {
 	// by one of them at most.
 	Provisioned map[string]*Provisioned `json:"provisioned,omitempty"`
 
+	// Events holds what becomes of Event invocations, by qualifier: Latest, the
+	// number of a published version, or an alias.
+	Events map[string]*EventConfig `json:"events,omitempty"`
+
 	// Egress narrows where the function may connect to; nil leaves the
 	// server's policy as it is.
 	Egress []string `json:"egress,omitempty"`
@@ -69,6 +73,7 @@ func (f *Function) Clone() *Function {
 		clone := *p
 		c.Provisioned[q] = &clone
 	}
+	c.Events = maps.Clone(f.Events) // a configuration never changes
 	c.Policies = maps.Clone(f.Policies)
 	for q, statements := range c.Policies {
 		c.Policies[q] = slices.Clone(statements) // a statement never changes
@@ -106,6 +111,11 @@ type Version struct {
 	SystemLogLevel string `json:"systemLogLevel,omitempty"` // JSON format only
 	LogGroup       string `json:"logGroup,omitempty"`       // default /aws/lambda/NAME
 
+	// SnapStart says that numbered versions start from a snapshot of their
+	// initialised state; Optimized that one was taken when it was published.
+	SnapStart bool `json:"snapStart,omitempty"`
+	Optimized bool `json:"optimized,omitempty"`
+
 	// Extra holds parts of the configuration that millicent stores and
 	// answers but does not act upon (VpcConfig, TracingConfig, …), by the name
 	// of the member in the Lambda API, as its JSON.
@@ -132,6 +142,10 @@ const (
 	UpdateInProgress = "InProgress"
 	UpdateFailed     = "Failed"
 )
+
+// FromSnapshot reports whether environments of v start from a snapshot, where
+// there is one.
+func (v *Version) FromSnapshot() bool { return v.SnapStart && v.Number != Latest }
 
 // Clone returns a deep copy, safe to modify.
 func (v *Version) Clone() *Version {

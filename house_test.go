@@ -54,6 +54,8 @@ var imports = map[string][]string{
 	"internal/invoke":        {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":           {".", "internal/store", "internal/queue"},
 	"internal/api/sqs":       {".", "internal/sqs"},
+	"internal/async":         {".", "internal/queue", "internal/sqs"},
+	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
 	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
@@ -72,11 +74,12 @@ var imports = map[string][]string{
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
-	"internal/api/lambda":    {"internal/scheduler", "internal/natsd"},
+	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},
 	"internal/sqs":           {"internal/natsd"},
+	"internal/eventsource":   {"internal/natsd", "internal/queue"},
 	"internal/api/sqs":       {"internal/natsd", "internal/store", "internal/queue"},
 	"internal/schedule":      {"internal/natsd"},
 	"internal/api/scheduler": {"internal/natsd", "internal/store", "internal/queue", "internal/sqs"},

@@ -9,14 +9,19 @@ type Usage struct {
 	Init     time.Duration // Init phase that this invocation waited for; zero on a warm start
 	Cold     bool          // this invocation started its environment
 
+	// Of an environment that started from a snapshot, in its first invocation:
+	// how long that took, and the part of it that the function had a hand in.
+	Restore, RestoreBilled time.Duration
+
 	MemoryMB     int // configured
 	PeakMemoryMB int // highest use seen in the environment
 }
 
-// Billed returns the billed duration: Init and handler time together, rounded
-// up to the next millisecond (Lambda bills Init since August 2025).
+// Billed returns the billed duration: Init, or what a snapshot's start is
+// billed, and handler time together, rounded up to the next millisecond (Lambda
+// bills Init since August 2025).
 func (u Usage) Billed() time.Duration {
-	d := u.Duration + u.Init
+	d := u.Duration + u.Init + u.RestoreBilled
 	if r := d % time.Millisecond; r != 0 {
 		d += time.Millisecond - r
 	}

@@ -29,6 +29,7 @@ type footprint struct {
 // its metrics tell.
 type stock struct {
 	bare, booted, zygotes int
+	python                int // of the booted
 	changing              int // that are being prepared or given up
 }
 
@@ -45,6 +46,9 @@ func readStock(metrics string) (st stock) {
 			st.bare += n
 		case prepared:
 			st.booted += n
+			if strings.HasPrefix(kind, `{kind="python`) {
+				st.python += n
+			}
 		case name == "millicent_zygotes":
 			st.zygotes = n
 		case name == "millicent_changing_sandboxes":
@@ -62,7 +66,7 @@ func (st stock) footprint(hierarchies int) footprint {
 		processes: st.bare + 2*st.booted + 2*st.zygotes,
 		cgroups:   sandboxes * hierarchies,
 		loops:     sandboxes,
-		files:     sandboxes + 8*st.bare + 11*st.booted + 5*st.zygotes,
+		files:     sandboxes + 8*st.bare + 12*st.booted + st.python + 5*st.zygotes,
 	}
 }
 

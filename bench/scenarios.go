@@ -188,6 +188,10 @@ func (b *bench) coldBundle(ctx context.Context) error {
 // without a snapshot, for comparison.
 const slowStarts = 5
 
+// snapRuntime is the first runtime that SnapStart is for, whichever
+// interpreter serves it here.
+const snapRuntime = "python3.12"
+
 func (b *bench) coldSnapshot(ctx context.Context) error {
 	f, err := b.python("slow", source("slow/app.py"))
 	if err != nil {
@@ -200,7 +204,7 @@ func (b *bench) coldSnapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.snapStart = true
+	f.snapStart, f.runtime = true, snapRuntime
 	sub := subject{label: "Python, 500 ms import, SnapStart", function: f, published: true, p50: atMost(8)}
 	err = b.cold(ctx, coldRun{starts: b.size.snapStarts, pause: b.size.pause, subjects: []subject{sub}})
 	if errors.Is(err, errNotBuilt) {

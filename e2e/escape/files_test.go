@@ -149,8 +149,9 @@ func self(a *arena) []attempt {
 		{Op: "exec", Arg: "cat /proc/self/cgroup | grep -c -i millicent", want: "ok: 1 0"},
 		// Every process that is seen is the function's own.
 		{Op: "exec", Arg: "for p in /proc/[0-9]*; do [ -O $p ] || echo $p; done", want: "ok: 0"},
-		// Where its code lies on the machine's disk is all that it can tell of that.
-		{Op: "exec", Arg: "grep -c " + a.Data + " /proc/self/mountinfo", want: "ok: 0 3"},
+		// Where its code lies on the machine's disk, and what it was compiled
+		// to, is all that it can tell of that.
+		{Op: "exec", Arg: "grep -c " + a.Data + " /proc/self/mountinfo", want: "ok: 0 3 or ok: 0 4"},
 		// Sockets are to the Runtime API alone, pipes are the log.
 		{Op: "exec", Arg: "ls -l /proc/$PPID/fd | grep -v -E 'pipe:|socket:|/dev/null|anon_inode:|total|/proc/'", want: "ok: 1"},
 		{Op: "exec", Arg: "awk 'NR > 1 && $4 == \"01\" { print $3 }' /proc/net/tcp | grep -v '^0164FEA9:'", want: "ok: 1"},

@@ -9,6 +9,7 @@ import (
 // metrics tell.
 type Stock struct {
 	Bare, Booted int // prepared sandboxes, without a runtime and with one
+	Python       int // of the booted
 	Zygotes      int
 	Changing     int // sandboxes that are being prepared or given up
 }
@@ -26,6 +27,9 @@ func ReadStock(metrics string) (st Stock) {
 			st.Bare += n
 		case prepared:
 			st.Booted += n
+			if strings.HasPrefix(kind, `{kind="python`) {
+				st.Python += n
+			}
 		case name == "millicent_zygotes":
 			st.Zygotes = n
 		case name == "millicent_changing_sandboxes":
@@ -45,9 +49,10 @@ func (st Stock) Processes() int { return st.Bare + 2*st.Booted + 2*st.Zygotes }
 // FDs is how many descriptors a server holds for a stock, but for that of a
 // disk that each sandbox has: a handle of the first process and two sockets to
 // it, four sockets in the network, and one more for the Runtime API or, with a
-// runtime, a link, two pipes and a counter. A zygote has handles of two
-// processes and three sockets.
-func (st Stock) FDs() int { return 8*st.Bare + 11*st.Booted + 5*st.Zygotes }
+// runtime, a link of two pipes, two of its output, and a counter. With Python
+// there is a socket for descriptors. A zygote has handles of two processes and
+// three sockets.
+func (st Stock) FDs() int { return 8*st.Bare + 12*st.Booted + st.Python + 5*st.Zygotes }
 
 // Goroutines is how many of a server's goroutines are a stock's.
 func (st Stock) Goroutines() int { return 2*st.Bare + 2*st.Booted + 3*st.Zygotes }

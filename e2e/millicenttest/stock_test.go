@@ -12,7 +12,7 @@ millicent_changing_sandboxes 5
 millicent_zygotes 1
 process_open_fds 44
 `)
-	want := Stock{Bare: 2, Booted: 7, Zygotes: 1, Changing: 5}
+	want := Stock{Bare: 2, Booted: 7, Python: 4, Zygotes: 1, Changing: 5}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -18,6 +18,12 @@ func (i *Invoker) Check(ctx context.Context, inv *millicent.Invocation) error {
 	return err
 }
 
+// Accept completes an invocation, as Invoke would, and returns what Check does.
+func (i *Invoker) Accept(ctx context.Context, inv *millicent.Invocation) error {
+	i.complete(ctx, inv)
+	return i.Check(ctx, inv)
+}
+
 // complete fills in what the caller left open.
 func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	if inv.ID == "" {
@@ -28,9 +34,6 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	}
 	if inv.ARN == "" {
 		inv.ARN = millicent.ARN(i.cfg.Region, inv.Tenant, inv.Function, inv.Qualifier)
-	}
-	if inv.Root != "" {
-		return
 	}
 	if inv.Root != "" {
 		return
@@ -53,6 +56,10 @@ func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millic
 	}
 	if err != nil {
 		return nil, nil, err
+	}
+	if v.State == millicent.StatePending && v.FromSnapshot() {
+		return nil, nil, millicent.Errorf("SnapStartNotReadyException",
+			"Lambda is initializing your function. It will be ready to invoke once your function state becomes ACTIVE.")
 	}
 	if v.State != millicent.StateActive {
 		return nil, nil, millicent.Errorf(millicent.CodeConflict,

@@ -9,8 +9,7 @@
 //   - A function sees an event once, unless the environment died before it
 //     could: then another environment gets it, at most three times.
 //   - Each lease is released, also when an environment panics.
-//   - An accepted Event invocation runs, or a line of the log says why not. It
-//     is held in memory: a crash of the server loses it.
 //
-// The order to stop in: the doors, the Invoker, the scheduler.
+// The order to stop in: the doors (package async is one), the Invoker, the
+// scheduler.
 package invoke

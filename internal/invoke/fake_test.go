@@ -1,11 +1,9 @@
 package invoke
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,19 +149,17 @@ type world struct {
 	store    *fakeStore
 	launcher *fakeLauncher
 	observer *fakeObserver
-	log      *lockedBuffer
 }
 
 func newWorld(t testing.TB, cfg Config, sched scheduler.Config, functions ...string) *world {
 	t.Helper()
-	w := &world{store: newStore(functions...), launcher: &fakeLauncher{serve: echo}, observer: &fakeObserver{}, log: &lockedBuffer{}}
+	w := &world{store: newStore(functions...), launcher: &fakeLauncher{serve: echo}, observer: &fakeObserver{}}
 	sched.Launcher = func(string) (millicent.Launcher, error) { return w.launcher, nil }
 	if sched.MaxMemoryMB == 0 {
 		sched.MaxMemoryMB = 1 << 20
 	}
 	s := scheduler.New(sched)
 	cfg.Store, cfg.Scheduler, cfg.Region, cfg.Observer = w.store, s, "us-east-1", w.observer
-	cfg.Log = slog.New(slog.NewTextHandler(w.log, nil))
 	ids := 0
 	var mu sync.Mutex
 	cfg.NewID = func() string {
@@ -191,23 +187,6 @@ func newWorld(t testing.TB, cfg Config, sched scheduler.Config, functions ...str
 
 func call(function, event string) *millicent.Invocation {
 	return &millicent.Invocation{Tenant: tenant, Function: function, Event: []byte(event)}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) count(s string) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Count(b.b.String(), s)
 }
 
 func wantCode(t *testing.T, err error, code string) {

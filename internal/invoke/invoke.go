@@ -3,7 +3,6 @@ package invoke
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -48,11 +47,7 @@ type Config struct {
 	NewID    func() string    // default a random UUID
 	Draw     func() float64   // even in [0, 1), chooses between an alias's versions; default rand.Float64
 
-	PendingWait  time.Duration // how long an invocation waits for a Pending version; default 2 s, negative: not at all
-	EventWorkers int           // Event invocations of one function that run at a time; default 20
-	EventQueue   int           // accepted Event invocations that wait; default 10,000, of one function half of it
-	EventBytes   int           // sum of their payloads; default 128 MB, of one function half of it
-	Log          *slog.Logger  // default: none
+	PendingWait time.Duration // how long an invocation waits for a Pending version; default 2 s, negative: not at all
 }
 
 func (cfg Config) withDefaults() Config {
@@ -71,18 +66,6 @@ func (cfg Config) withDefaults() Config {
 	if cfg.PendingWait == 0 {
 		cfg.PendingWait = 2 * time.Second
 	}
-	if cfg.EventWorkers == 0 {
-		cfg.EventWorkers = 20
-	}
-	if cfg.EventQueue == 0 {
-		cfg.EventQueue = 10_000
-	}
-	if cfg.EventBytes == 0 {
-		cfg.EventBytes = 128 << 20
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	return cfg
 }
 
@@ -95,18 +78,16 @@ type Invoker struct {
 	cfg     Config
 	life    context.Context // ends when nothing is waited for any more
 	endLife context.CancelCauseFunc
-	running sync.WaitGroup // invocations, and workers of Event invocations
+	running sync.WaitGroup // invocations
 
 	mu     sync.Mutex // guards what follows
 	closed bool
 	active int // invocations that run
-	events events
 }
 
 // New returns an Invoker. Close it.
 func New(cfg Config) *Invoker {
 	i := &Invoker{cfg: cfg.withDefaults()}
-	i.events.functions = make(map[functionKey]*backlog)
 	i.life, i.endLife = context.WithCancelCause(context.Background())
 	return i
 }
@@ -189,11 +170,7 @@ func (i *Invoker) begin(caller context.Context) (ctx context.Context, end func()
 	}
 	i.active++
 	i.running.Add(1)
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(caller))
-	stop := context.AfterFunc(i.life, func() { cancel(context.Cause(i.life)) })
-	return ctx, func() {
-		stop()
-		cancel(nil)
+	return outliving{i.life, context.WithoutCancel(caller)}, func() {
 		i.mu.Lock()
 		i.active--
 		i.mu.Unlock()
@@ -201,7 +178,23 @@ func (i *Invoker) begin(caller context.Context) (ctx context.Context, end func()
 	}, nil
 }
 
-// Close refuses new invocations and waits for the running and the accepted
+// An outliving context ends with one context, and has the values of another.
+// To derive it from either would cost each invocation two allocations and a
+// lock that all of them share.
+type outliving struct {
+	context.Context
+	values context.Context
+}
+
+// Value implements context.Context.
+func (c outliving) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
+	}
+	return c.values.Value(key)
+}
+
+// Close refuses new invocations and waits for the running
 // ones until ctx ends; those are cut off then, and the error says how many. It
 // is idempotent.
 func (i *Invoker) Close(ctx context.Context) error {
@@ -218,7 +211,7 @@ func (i *Invoker) Close(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		i.mu.Lock()
-		n := i.active + i.events.count
+		n := i.active
 		i.mu.Unlock()
 		i.endLife(ctx.Err())
 		<-done

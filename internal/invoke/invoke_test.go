@@ -70,7 +70,13 @@ func TestLoopsEnd(t *testing.T) {
 			_, err := w.Invoke(ctx, inv)
 			return err
 		},
-		"enqueued": func(w *world, ctx context.Context, inv *millicent.Invocation) error { return w.Enqueue(ctx, inv) },
+		"accepted": func(w *world, ctx context.Context, inv *millicent.Invocation) error {
+			if err := w.Accept(ctx, inv); err != nil {
+				return err
+			}
+			_, err := w.Invoke(context.Background(), inv)
+			return err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -145,7 +151,7 @@ func TestRefusals(t *testing.T) {
 		_, err := w.Invoke(t.Context(), call("nobody", ""))
 		wantCode(t, err, millicent.CodeNotFound)
 		wantCode(t, w.Check(t.Context(), call("nobody", "")), millicent.CodeNotFound)
-		wantCode(t, w.Enqueue(t.Context(), call("nobody", "")), millicent.CodeNotFound)
+		wantCode(t, w.Accept(t.Context(), call("nobody", "")), millicent.CodeNotFound)
 
 		_, err = w.Invoke(t.Context(), call("failed", ""))
 		wantCode(t, err, millicent.CodeConflict)

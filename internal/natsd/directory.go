@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,7 +34,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the state directory: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lock(f); err != nil {
 		defer f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, fmt.Errorf("the data directory %s is in use by another millicent server%s", dir, holder(f))
@@ -44,6 +45,20 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("write the lock of the state directory: %w", err), f.Close())
 	}
 	return f, nil
+}
+
+// lockTime is how long a lock is waited for: a server that was killed while it
+// began a process has left its lock to that, until it is another program.
+const lockTime = time.Second
+
+// lock takes a file's lock.
+func lock(f *os.File) error {
+	for late := time.Now().Add(lockTime); ; time.Sleep(lockTime / 100) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(late) {
+			return err
+		}
+	}
 }
 
 // holder names the process that holds a lock file, for the message.

@@ -126,10 +126,11 @@ func TestEnds(t *testing.T) {
 }
 
 func TestConnections(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := Listener(tcp)
 	defer l.Close()
 	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -141,16 +142,23 @@ func TestConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s, err := New(c.(*net.TCPConn))
-	if err != nil {
-		t.Fatal(err)
-	}
 	go io.Copy(client, client)
-	if _, err := s.Write([]byte("there and back")); err != nil {
+	if _, err := c.Write([]byte("there and back")); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, len("there and back"))
-	if _, err := io.ReadFull(s, got); err != nil || string(got) != "there and back" {
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != "there and back" {
 		t.Errorf("got %q, %v", got, err)
+	}
+	c.SetReadDeadline(time.Unix(1, 0))
+	var e *net.OpError
+	if _, err := c.Read(got); !errors.As(err, &e) || e.Op != "read" || !e.Timeout() {
+		t.Errorf("beyond the deadline: got %#v", err)
+	}
+	c.SetReadDeadline(time.Time{})
+	client.(*net.TCPConn).SetLinger(0)
+	client.Close()
+	if _, err := c.Read(got); !errors.As(err, &e) || e.Op != "read" || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("reset: got %#v", err)
 	}
 }

@@ -84,7 +84,7 @@ var reservedNames = []string{
 	"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
 	"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_RUNTIME_API",
 	"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, compiledVariable,
+	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, compiledVariable, snapshotVariable,
 }
 
 // reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:

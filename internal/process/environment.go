@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path"
 	"path/filepath"
@@ -64,11 +65,15 @@ type environment struct {
 	slot   chan struct{}
 	frozen bool
 	stem   *stem         // for the first run, nil when there is none
+	keep   io.Writer     // takes a snapshot; nil where none is wanted
 	fork   forkFunc      // makes one, nil when none can be made, or not any more
 	run    *run          // nil when no runtime runs
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
-	broken error         // the sandbox cannot be used any more
+
+	restored, restoredBilled time.Duration // what the start from a snapshot took
+
+	broken error // the sandbox cannot be used any more
 
 	measured time.Time // when peak was
 	peak     int       // memory in MB

@@ -45,6 +45,7 @@ type initialization string
 const (
 	onDemand    initialization = "on-demand"               // an invocation waits for it
 	provisioned initialization = "provisioned-concurrency" // nobody does
+	snapStart   initialization = "snap-start"              // by a snapshot
 )
 
 func millis(d time.Duration) float64 {
@@ -220,11 +221,17 @@ func reportRecord(id string, u millicent.Usage, f *failure) any {
 		MemorySizeMB     int      `json:"memorySizeMB"`
 		MaxMemoryUsedMB  int      `json:"maxMemoryUsedMB"`
 		InitDurationMs   *float64 `json:"initDurationMs,omitempty"`
+		RestoreMs        *float64 `json:"restoreDurationMs,omitempty"`
+		RestoreBilledMs  *int64   `json:"billedRestoreDurationMs,omitempty"`
 	}
-	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil}
+	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil, nil, nil}
 	if u.Init > 0 {
 		init := millis(u.Init)
 		m.InitDurationMs = &init
+	}
+	if u.Restore > 0 {
+		restore, billed := millis(u.Restore), u.RestoreBilled.Milliseconds()
+		m.RestoreMs, m.RestoreBilledMs = &restore, &billed
 	}
 	return struct {
 		RequestID string  `json:"requestId"`
@@ -251,6 +258,13 @@ func reportText(id string, u millicent.Usage, f *failure) string {
 	if u.Init > 0 {
 		b = append(b, "Init Duration: "...)
 		b = strconv.AppendFloat(b, millis(u.Init), 'f', 2, 64)
+		b = append(b, " ms\t"...)
+	}
+	if u.Restore > 0 {
+		b = append(b, "Restore Duration: "...)
+		b = strconv.AppendFloat(b, millis(u.Restore), 'f', 2, 64)
+		b = append(b, " ms\tBilled Restore Duration: "...)
+		b = strconv.AppendInt(b, u.RestoreBilled.Milliseconds(), 10)
 		b = append(b, " ms\t"...)
 	}
 	if f != nil && f.fatal {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/json"
 	"fmt"
 	"syscall"
 	"time"
@@ -37,6 +38,15 @@ func (f *failure) payload(id string) []byte {
 		ErrorType    string `json:"errorType"`
 		ErrorMessage string `json:"errorMessage"`
 	}{f.errorType, fmt.Sprintf("RequestId: %s Error: %s", id, f.message)})
+}
+
+// said is what the failure's author says of it, in a sentence or so.
+func (f *failure) said() string {
+	var doc struct{ ErrorType, ErrorMessage string }
+	if json.Unmarshal(f.document, &doc) == nil && doc.ErrorMessage != "" {
+		return fmt.Sprintf("%.1000s: %.1000s", doc.ErrorType, doc.ErrorMessage)
+	}
+	return f.errorType + ": " + f.message
 }
 
 // reportedType is the Error Type of a REPORT line.

@@ -143,7 +143,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		MemoryMB: e.version.MemoryMB,
 	}
 	if e.cold {
-		usage.Init = e.init
+		usage.Init, usage.Restore, usage.RestoreBilled = e.init, e.restored, e.restoredBilled
 	}
 	e.again = nil
 	e.journal.begin(inv.ID, start(inv.ID, e.version.Number, inv.TraceID))

@@ -63,6 +63,8 @@ type Launcher struct {
 	work     sync.WaitGroup // on zygotes
 	compiler *compiler      // nil without Config.Compiled
 
+	snapshots *snapshots
+
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
 	using    map[string]int        // environments, by the digest of the package that they run
@@ -91,6 +93,7 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
+	l.snapshots = newSnapshots(snapshotMemory(), cfg.Log, l.initialised)
 	if cfg.Compiled != nil {
 		l.compiler = newCompiler(l)
 	}
@@ -128,6 +131,7 @@ func (l *Launcher) layOut() error {
 // Close gives up what is prepared and removes what was laid out. It is
 // idempotent.
 func (l *Launcher) Close() error {
+	l.snapshots.close()
 	if l.compiler != nil {
 		l.compiler.close()
 	}
@@ -177,8 +181,11 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 	if err != nil {
 		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
+	if kind == onDemand && snapshotable(v, rt) {
+		kind = snapStart
+	}
 	l.compile(ctx, rt)
-	if kind == onDemand {
+	if kind != provisioned {
 		defer l.pool.begin()()
 	}
 	done := l.use(v.Package.SHA256)
@@ -188,14 +195,40 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 		return nil, nil, platformError("start environment", err)
 	}
 	e.freed = done
+	err = e.giveWay()
+	restored := false
+	if kind == snapStart && err == nil {
+		restored, err = l.restore(ctx, e)
+	}
 	var f *failure
-	if err = e.giveWay(); err == nil {
+	if !restored && err == nil {
 		f, err = e.launch(ctx)
 	}
 	if err != nil {
 		return nil, nil, errors.Join(platformError("start environment", err), e.Close())
 	}
 	return e, f, nil
+}
+
+// restore starts a new environment from its version's snapshot; ok is false
+// where it starts without.
+func (l *Launcher) restore(ctx context.Context, e *environment) (ok bool, err error) {
+	shot := l.snapshots.take(e.version)
+	if shot == nil {
+		return false, nil
+	}
+	defer l.snapshots.release(shot)
+	st := e.firstStem(ctx)
+	if st == nil {
+		if st, err = l.stem(ctx, e.box, e.runtime); err != nil {
+			e.log.Warn("no runtime for a snapshot", "error", err)
+			return false, ctx.Err()
+		}
+	}
+	if ok, err = e.launchRestored(ctx, st, shot); !ok {
+		l.snapshots.spoilt(e.version, shot)
+	}
+	return ok, err
 }
 
 // Uses reports whether an environment runs the package of a digest: its files
@@ -231,7 +264,8 @@ func (l *Launcher) Expect(runtime string) {
 // platformError is what the caller learns of a failure that is not the
 // function's.
 func platformError(doing string, err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	var told *millicent.Error
+	if errors.As(err, &told) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return &millicent.Error{

@@ -35,6 +35,8 @@ type link struct {
 	parts   []byte // of a response that comes in parts
 	partsOf *turn  // nil while there is none
 	tooMuch bool   // it is larger than a response may be
+
+	snapshot io.Writer // takes the parts of a snapshot; nil where none is wanted
 }
 
 // newLink returns the server's end of a new link, and the runtime's: the
@@ -241,6 +243,8 @@ func (l *link) apply(kind byte, body []byte) error {
 		return l.chunk(body)
 	case linkTrailer:
 		return l.finish(body)
+	case linkPart:
+		return l.part(body)
 	case linkInitError:
 		kind, document, ok := cutShort(body)
 		if !ok {

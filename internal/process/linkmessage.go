@@ -17,12 +17,16 @@ import (
 //
 //	W  to a stem: an assignment to rehearse with
 //	A  to a stem: its assignment, JSON
+//	S  to a stem, in place of A: become what a snapshot holds
 //	I  an invocation: a 4-byte length, so much JSON about it, the event
 //
 // From the runtime, where an id is a byte of length and the request id, and a
 // type is a byte of length and an error type:
 //
 //	B  a stem has started and waits for A
+//	G  the answer to S: a byte is to come, with the snapshot's descriptor, and A
+//	O  restored from it; what follows until N is the function's
+//	P  a part of a snapshot, before the first N
 //	N  initialised, or ready for the next invocation
 //	R  id, content type as a type, payload: the response
 //	E  id, type, document: the invocation failed
@@ -34,8 +38,12 @@ import (
 const (
 	linkRehearse  = 'W'
 	linkAssign    = 'A'
+	linkSnapshot  = 'S'
 	linkInvoke    = 'I'
 	linkBooted    = 'B'
+	linkGive      = 'G'
+	linkRestored  = 'O'
+	linkPart      = 'P'
 	linkNext      = 'N'
 	linkResponse  = 'R'
 	linkError     = 'E'
@@ -63,9 +71,9 @@ var errViolation = errors.New("the runtime violates the link's protocol")
 // what is no kind that a runtime sends.
 func maxBody(kind byte) int {
 	switch kind {
-	case linkBooted, linkNext, linkRefused:
+	case linkBooted, linkGive, linkRestored, linkNext, linkRefused:
 		return 0
-	case linkResponse, linkError, linkChunk, linkTrailer, linkInitError:
+	case linkResponse, linkError, linkChunk, linkTrailer, linkInitError, linkPart:
 		return maxLinkBody
 	case linkStream:
 		return 2 * 256

@@ -112,7 +112,7 @@ func (e *environment) prepare() (r *run, theirs files, err error) {
 			l.Close() // whoever connects shall not wait
 		}
 		if r.link, theirs, err = newLink(r.session); err == nil {
-			r.link.refused = e.refused
+			r.link.snapshot, r.link.refused = e.keep, e.refused
 		}
 	} else {
 		err = e.listen(r)

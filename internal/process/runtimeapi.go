@@ -13,6 +13,8 @@ import (
 	"strconv"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // Bounds of what a runtime may send. A runtime needs two connections; the
@@ -37,7 +39,7 @@ func serveRuntimeAPI(s *session, l net.Listener, log *slog.Logger) *http.Server 
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	go func() {
-		if err := srv.Serve(netutil.LimitListener(l, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+		if err := srv.Serve(netutil.LimitListener(nowait.Listener(l), maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 			log.Warn("Runtime API ended", "function", s.version.Function, "error", err)
 		}
 	}()

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -22,6 +24,7 @@ type stem struct {
 	link    *link
 	output  *pipe
 	frames  *pipe
+	side    *os.File // nil where there are no snapshots, and after its use
 }
 
 // A forkFunc makes a stem in a sandbox; it may be nil when there is no error.
@@ -37,7 +40,7 @@ const bootedTime = 30 * time.Second
 // bootstraps in their place; the code may come later. It returns once the stem
 // is ready. Close it, or have an environment adopt it.
 func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, err error) {
-	st, theirs, err := newStem()
+	st, theirs, err := newStem(rt)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, 
 }
 
 // newStem makes what a stem speaks through; theirs is its end of the link.
-func newStem() (st *stem, theirs files, err error) {
+func newStem(rt Runtime) (st *stem, theirs files, err error) {
 	st = &stem{}
 	if st.output, err = newPipe(); err != nil {
 		return nil, nil, err
@@ -73,7 +76,35 @@ func newStem() (st *stem, theirs files, err error) {
 		st.frames.close(0)
 		return nil, nil, err
 	}
-	return st, theirs, nil
+	if !forkable(rt) {
+		return st, theirs, nil
+	}
+	side, err := st.openSide()
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.close(), st.free())
+	}
+	return st, append(theirs, side), nil
+}
+
+// openSide makes the way by which a stem can be given a snapshot, and returns
+// its end of it.
+func (st *stem) openSide() (theirs *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make link: %w", err)
+	}
+	st.side = os.NewFile(uintptr(fds[0]), "side")
+	return os.NewFile(uintptr(fds[1]), "side"), nil
+}
+
+// closeSide closes this process's end.
+func (st *stem) closeSide() error {
+	if st.side == nil {
+		return nil
+	}
+	err := st.side.Close()
+	st.side = nil
+	return err
 }
 
 // stemEnviron is the environment of a stem's process: what environments of the
@@ -122,7 +153,7 @@ func (st *stem) close(box *sandbox.Sandbox) error {
 
 // free gives up what a stem speaks through. It ends by itself then.
 func (st *stem) free() error {
-	err := st.link.close()
+	err := errors.Join(st.link.close(), st.closeSide())
 	st.output.close(0)
 	st.frames.close(0)
 	return err
@@ -145,6 +176,16 @@ func (l *link) assign(kind byte, a assignment, late time.Time) error {
 
 // adopt makes a stem the run of its environment and begins its Init phase.
 func (e *environment) adopt(st *stem) (*run, error) {
+	r := e.runOf(st)
+	_ = st.closeSide() // there is nothing left to do with it
+	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
+		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
+	}
+	return r, nil
+}
+
+// runOf makes a stem the run of its environment, before its assignment.
+func (e *environment) runOf(st *stem) *run {
 	r := &run{
 		session: newSession(e.version), link: st.link, output: st.output, frames: st.frames,
 		process: st.process, stopped: make(chan struct{}),
@@ -153,12 +194,9 @@ func (e *environment) adopt(st *stem) (*run, error) {
 	if stats, err := e.box.Stats(); err == nil {
 		r.ooms = stats.OOMKills
 	}
-	r.link.session, r.link.refused = r.session, e.refused
+	r.link.session, r.link.snapshot, r.link.refused = r.session, e.keep, e.refused
 	e.watch(r)
-	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, time.Now().Add(exitGrace)); err != nil {
-		return nil, errors.Join(fmt.Errorf("assign a booted runtime: %w", err), e.stop(r))
-	}
-	return r, nil
+	return r
 }
 
 // bootable reports whether v can start in a stem: its runtime is one of ours

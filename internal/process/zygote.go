@@ -108,7 +108,7 @@ func (z *zygote) current(now time.Time) bool {
 
 // forkInto forks a stem into box.
 func (z *zygote) forkInto(ctx context.Context, box *sandbox.Sandbox) (_ *stem, err error) {
-	st, theirs, err := newStem()
+	st, theirs, err := newStem(z.runtime)
 	if err != nil {
 		return nil, err
 	}

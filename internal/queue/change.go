@@ -22,7 +22,7 @@ const (
 // done or nothing.
 type Change struct {
 	Put    []Message // at most MaxChange
-	Settle []Settled // refused as a whole if one can't be settled
+	Settle []Settled // at most MaxLease; refused as a whole if one can't be settled
 }
 
 // Settled names a message that is done with.
@@ -45,6 +45,9 @@ func (q *Queues) Put(ctx context.Context, messages ...Message) ([]Receipt, error
 //
 // Errors are those of Put, and of Settle for what can't be settled.
 func (q *Queues) Apply(ctx context.Context, c Change) ([]Receipt, error) {
+	if len(c.Settle) > MaxLease {
+		return nil, millicent.Errorf(millicent.CodeInvalid, "%d messages can't be settled at once.", len(c.Settle))
+	}
 	p, err := q.prepare(c.Put)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -38,11 +39,17 @@ func (q *Queues) passTime() (wait time.Duration, open bool) {
 		e.queue.set(e, phaseSettling, 0)
 		expired = append(expired, e)
 	})
-	if len(expired) > 0 && q.broken == nil {
-		q.batch(16 * len(expired)).settle(expired...)
-	}
+	q.settleExpired(expired)
 	q.alarmAt = q.ix.nextEvent()
 	return time.Duration(min(q.alarmAt-now, time.Hour.Milliseconds())) * time.Millisecond, true
+}
+
+// settleExpired settles messages past their retention, which nobody waits for.
+// The lock is held.
+func (q *Queues) settleExpired(expired []*entry) {
+	for some := range slices.Chunk(expired, MaxLease) {
+		q.batch(10*len(some) + 8).settle(some...)
+	}
 }
 
 // wake tells one receiver and the dispatchers that q has a message to lease.

@@ -25,7 +25,8 @@ type Consumer struct {
 	DeadLetter  Name
 
 	// Handle handles at least one message. What it does not settle comes
-	// back. The context ends when the Dispatcher is closed.
+	// back. The context ends when the Dispatcher is closed; what was done by
+	// then should be settled all the same, with context.WithoutCancel.
 	Handle func(context.Context, []Delivery)
 }
 
@@ -69,7 +70,8 @@ type member struct {
 	Consumer
 	turn
 	adopted bool
-	open    int64 // ms: end of its window; in windows then
+	held    int64 // ms: gets no handler before
+	open    int64 // ms: end of its window, or held; in windows then
 	window  int32 // place in windows, or -1
 }
 
@@ -156,6 +158,41 @@ func (d *Dispatcher) forget(m *member) {
 	}
 }
 
+// Limit changes how many handlers a consumer may have at once, if it is there.
+func (d *Dispatcher) Limit(id string, concurrency int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m := d.byID[id]; m != nil && m.limit != concurrency {
+		m.Concurrency, m.limit = concurrency, concurrency
+		d.turns.sort(&m.turn)
+		signal(d.work)
+	}
+}
+
+// Hold starts no handler of a consumer before a time, if it is there.
+func (d *Dispatcher) Hold(id string, until time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.byID[id]
+	if m == nil {
+		return
+	}
+	m.held = millis(until)
+	m.ready = false
+	d.turns.sort(&m.turn)
+	d.hold(m)
+	signal(d.work)
+}
+
+// hold has a consumer asked when it is held no more. d.mu is held.
+func (d *Dispatcher) hold(m *member) {
+	if m.window >= 0 {
+		d.windows.remove(m)
+	}
+	m.open = m.held
+	d.windows.push(m)
+}
+
 // Close hands out no more messages, ends the handlers' context and returns
 // when they have returned. It is idempotent.
 func (d *Dispatcher) Close() {
@@ -196,6 +233,8 @@ func (d *Dispatcher) offer(m *member, n int) {
 	switch {
 	case m.ready:
 		return
+	case m.held > d.queues.now():
+		d.hold(m)
 	case m.Window <= 0 || n >= m.Batch:
 		if m.window >= 0 {
 			d.windows.remove(m)

@@ -136,9 +136,7 @@ func (q *Queues) takeFrom(of *queue, limit int, r LeaseRequest) (out []taken) {
 		out = append(out, e.taken())
 		return true
 	})
-	if len(expired) > 0 {
-		q.batch(16 * len(expired)).settle(expired...)
-	}
+	q.settleExpired(expired)
 	return out
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -88,6 +89,9 @@ func (s *stream) append(ctx context.Context, pack []byte) (uint64, error) {
 		var api *jetstream.APIError
 		if errors.As(err, &api) {
 			return s.answered(ctx, pack, api)
+		}
+		if errors.Is(err, nats.ErrMaxPayload) {
+			return 0, fmt.Errorf("%w: %w", errRefused, err)
 		}
 		// Perhaps it is there, perhaps not: the next attempt tells.
 		select {

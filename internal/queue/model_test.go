@@ -12,7 +12,7 @@ import (
 )
 
 // modelSeeds is how many sequences of changes TestModel tries.
-const modelSeeds = 20
+const modelSeeds = 12
 
 // held is what the model knows of a message.
 type held struct {
@@ -74,7 +74,9 @@ func TestModel(t *testing.T) {
 				for range 400 {
 					m.step(t, q, r)
 					synctest.Wait()
+					q.mu.Lock()
 					largest = max(largest, int(q.ix.packs.bytes))
+					q.mu.Unlock()
 					if r.IntN(20) > 0 {
 						continue
 					}
@@ -110,6 +112,8 @@ func (m model) compare(t *testing.T, q *Queues) {
 	for _, s := range q.List("", "") {
 		total += s.Messages()
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if total != len(m.messages) || q.ix.messages != total {
 		t.Errorf("the queues count %d and %d messages, want %d", total, q.ix.messages, len(m.messages))
 	}

@@ -13,7 +13,7 @@ const CodeNotInFlight = "MessageNotInflight"
 
 // Settle declares messages done with, each by itself, and returns when that is
 // durable: none of them comes back. The errors are by handle, nil if all went
-// well.
+// well. There may be MaxLease handles.
 //
 // Errors: CodeInvalidHandle, CodeStaleHandle, CodeGone. A handle is good until
 // the message is leased again, also after its visibility has ended.
@@ -41,6 +41,9 @@ func (q *Queues) settle(name Name, handles []Handle) (errs []error, b *batch) {
 	q.mu.Lock()
 	defer q.unlock()
 	unusable := q.usable()
+	if len(handles) > MaxLease {
+		unusable = millicent.Errorf(millicent.CodeInvalid, "%d messages can't be settled at once.", len(handles))
+	}
 	var entries []*entry
 	for i, h := range handles {
 		if errs[i] = unusable; unusable != nil {

@@ -42,8 +42,8 @@ const (
 	freezeAfter = 100 * time.Millisecond
 	freezeAgain = time.Second
 
-	// freezeTimeout bounds the freezing of one environment, which takes 20 ms
-	// on a busy machine.
+	// freezeTimeout bounds the freezing of one environment, which takes some
+	// milliseconds on a busy machine.
 	freezeTimeout = time.Second
 
 	// lookInterval is how often the machine's memory is looked at while

@@ -44,12 +44,14 @@ func (s *server) newAPI(context.Context) error {
 	lambdaAPI := lambda.New(lambda.Config{
 		Region:     s.cfg.Region,
 		Store:      s.store,
-		Invoker:    s.invoker,
+		Invoker:    invokers{s.invoker, s.events},
+		HasQueue:   s.hasQueue,
 		Tenant:     tenantOf,
 		URL:        s.functionURL,
 		PackageURL: func(_ string, p millicent.Package) string { return s.packageURL(links, p) },
 		Runtime:    s.runtimeNote,
 		Allocation: s.scheduler.Allocation,
+		Mappings:   s.mappings,
 		Packages:   packages,
 		Log:        s.log,
 	})
@@ -102,6 +104,12 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,
 	}
+}
+
+// hasQueue reports whether a tenant has a standard queue of a name.
+func (s *server) hasQueue(tenant, name string) bool {
+	q, err := s.sqs.Queue(tenant, name)
+	return err == nil && !q.FIFO()
 }
 
 // packageSource returns the S3-compatible store of the configuration, with

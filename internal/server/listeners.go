@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // Limits of the HTTP servers. There is none on a whole request or answer: an
@@ -93,7 +95,7 @@ func listenAdmin(ctx context.Context, path string) (net.Listener, error) {
 // serve begins to accept.
 func (s *server) serve(context.Context) error {
 	l := s.listeners
-	l.start(netutil.LimitListener(quick{l.tcp}, maxConnections), s.handler, s.log)
+	l.start(netutil.LimitListener(nowait.Listener(l.tcp), maxConnections), s.handler, s.log)
 	if l.admin != nil {
 		l.start(l.admin, s.handler.Operator(), s.log)
 	}

@@ -28,7 +28,7 @@ func (s *server) startSchedules(ctx context.Context) error {
 		Region: s.cfg.Region, Schedules: definitions, Groups: groups, States: states, Messages: s.queues,
 	})
 	s.scheduling, err = schedule.Start(ctx, schedule.EngineConfig{
-		Region: s.cfg.Region, Service: s.schedules, Messages: s.queues, Queues: s.sqs, Invoker: s.invoker, Log: s.log,
+		Region: s.cfg.Region, Service: s.schedules, Messages: s.queues, Queues: s.sqs, Invoker: s.events, Log: s.log,
 	})
 	if err != nil {
 		return err

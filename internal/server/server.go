@@ -8,11 +8,14 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api"
+	"github.com/millicent-run/millicent/internal/async"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
@@ -30,9 +33,9 @@ const drainTime = 30 * time.Second
 
 // heapSlack is memory that is asked for and never touched. The garbage
 // collector lets the heap grow by as much again as it holds, and counts this as
-// held: a server that holds 4 MB is collected once for each 20 MB of garbage,
+// held: a server that holds 4 MB is collected once for each 36 MB of garbage,
 // and not for each 4 MB.
-const heapSlack = 16 << 20
+const heapSlack = 32 << 20
 
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
@@ -52,7 +55,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	slack := make([]byte, heapSlack)
 	defer runtime.KeepAlive(slack)
-	s := &server{cfg: cfg, log: cfg.Log, begin: begin}
+	s := &server{cfg: cfg, log: cfg.Log, begin: begin, launches: make(chan struct{})}
 	if err := s.build(ctx); err != nil {
 		return s.abandon(err)
 	}
@@ -70,10 +73,12 @@ type server struct {
 
 	secret     []byte
 	nats       *natsd.Server
+	conn       *nats.Conn
 	js         jetstream.JetStream
 	store      *store.Store
 	queues     *queue.Queues
 	sqs        *sqs.Service
+	mappings   *eventsource.Service
 	schedules  *schedule.Service
 	scheduling *schedule.Engine
 	logs       *telemetry.Logs
@@ -82,11 +87,13 @@ type server struct {
 	runtimes   *process.Runtimes
 	inside     door // the API, for calls from within sandboxes
 	launcher   *process.Launcher
+	launches   chan struct{} // closed when there is a launcher
 	scheduler  *scheduler.Scheduler
 	provider   *provider
 	metrics    *telemetry.Metrics
 	recent     telemetry.Recent
 	invoker    *invoke.Invoker
+	events     *async.Events
 	keys       api.FunctionKeys
 	handler    *api.Handler
 	listeners  *listeners
@@ -126,7 +133,9 @@ func (s *server) build(ctx context.Context) error {
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
 		{"invoker", s.newInvoker},
-		// Schedules, which invoke.
+		// What was accepted before the last stop runs from now on.
+		{"events", s.startEvents},
+		{"event source mappings", s.newMappings},
 		{"schedules", s.startSchedules},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
@@ -159,16 +168,16 @@ func (s *server) startNATS(context.Context) (err error) {
 	return err
 }
 
-func (s *server) openStore(ctx context.Context) error {
-	conn, err := s.nats.Connect()
-	if err != nil {
+func (s *server) openStore(ctx context.Context) (err error) {
+	if s.conn, err = s.nats.Connect(); err != nil {
 		return err
 	}
-	if s.js, err = jetstream.New(conn); err != nil {
+	if s.js, err = jetstream.New(s.conn); err != nil {
 		return err
 	}
 	s.store, err = store.Open(ctx, s.js, store.Config{
 		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
+		Initialise: s.initialise,
 	})
 	if err != nil {
 		return err
@@ -222,6 +231,7 @@ func (s *server) newLauncher(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	close(s.launches)
 	s.built.push("launcher", func(context.Context) error { return s.launcher.Close() })
 	return nil
 }
@@ -244,6 +254,7 @@ func (s *server) newScheduler(context.Context) error {
 		reserved.changed(before, after)
 		s.provider.changed(before, after)
 		retire(s.scheduler, before, after)
+		s.retain(before, after)
 	})
 	return nil
 }
@@ -289,9 +300,10 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
-		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region, Log: s.log,
+		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
+	s.built.push("the last events", s.endEvents)
 	s.built.push("invoker", s.invoker.Close)
 	return nil
 }

@@ -35,6 +35,12 @@ func (s *Service) Send(ctx context.Context, q *millicent.Queue, out Outgoing) (S
 	return sent[0], errs[0]
 }
 
+// Compose checks a message to q and returns it for package queue, so that it
+// can be put in one change with others.
+func (s *Service) Compose(q *millicent.Queue, out Outgoing) (queue.Message, error) {
+	return s.message(q, out)
+}
+
 // SendAll sends messages to q, each by itself, with one write to disk for all,
 // and returns when they are durable. It returns one Sent or error for each.
 func (s *Service) SendAll(ctx context.Context, q *millicent.Queue, all []Outgoing) ([]Sent, []error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,10 +161,39 @@ func (s *Store) activate(ctx context.Context, id unsettledID) {
 		_, err := s.packages.dirOf(ctx, v.Package)
 		return err
 	})
+	if err == nil && v.FromSnapshot() && s.cfg.Initialise != nil {
+		s.snapshots.enqueue(id) // the function's own time; others are not to wait for it
+		return
+	}
+	s.conclude(ctx, id, v.Package, result{err: err})
+}
+
+// initialise takes the snapshot of a version and settles its state.
+func (s *Store) initialise(ctx context.Context, id unsettledID) {
+	v := s.lookup(id)
+	if v == nil || !unsettled(v) {
+		return
+	}
+	var r result
+	r.err = persist(ctx, func() (err error) {
+		r.optimized, err = s.cfg.Initialise(ctx, v)
+		return err
+	})
+	s.conclude(ctx, id, v.Package, r)
+}
+
+// A result is what came of an activation.
+type result struct {
+	err       error
+	optimized bool // there is a snapshot
+}
+
+// conclude settles a state, unless the Store closes.
+func (s *Store) conclude(ctx context.Context, id unsettledID, p millicent.Package, r result) {
 	if ctx.Err() != nil {
 		return
 	}
-	err = s.settle(ctx, id, v.Package, err)
+	err := s.settle(ctx, id, p, r)
 	if err != nil && ctx.Err() == nil && millicent.ErrorCode(err) != millicent.CodeNotFound {
 		s.cfg.Log.Error("activation not recorded, left for the next start",
 			"tenant", id.tenant, "function", id.name, "version", id.number, "error", err)
@@ -185,7 +215,7 @@ func (s *Store) lookup(id unsettledID) *millicent.Version {
 }
 
 // settle records the outcome of an activation.
-func (s *Store) settle(ctx context.Context, id unsettledID, p millicent.Package, outcome error) error {
+func (s *Store) settle(ctx context.Context, id unsettledID, p millicent.Package, outcome result) error {
 	if id.number != millicent.Latest {
 		return s.settleVersion(ctx, id, p, outcome)
 	}
@@ -198,7 +228,7 @@ func (s *Store) settle(ctx context.Context, id unsettledID, p millicent.Package,
 	return err
 }
 
-func (s *Store) settleVersion(ctx context.Context, id unsettledID, p millicent.Package, outcome error) error {
+func (s *Store) settleVersion(ctx context.Context, id unsettledID, p millicent.Package, outcome result) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	for range maxAttempts {
@@ -226,19 +256,20 @@ func (s *Store) settleVersion(ctx context.Context, id unsettledID, p millicent.P
 // setOutcome puts a version into the state that an activation ended in. A new
 // version that failed is Failed; one that was updated stays as it was, and its
 // update has failed.
-func setOutcome(v *millicent.Version, outcome error) {
+func setOutcome(v *millicent.Version, outcome result) {
 	v.Revision = NewRevision()
-	if outcome == nil {
+	if outcome.err == nil {
+		v.Optimized = outcome.optimized
 		v.State, v.StateReason, v.StateReasonCode = millicent.StateActive, "", ""
 		v.LastUpdate, v.LastUpdateReason, v.LastUpdateReasonCode = millicent.UpdateSuccessful, "", ""
 		return
 	}
 	reason, code := "The code package could not be unpacked.", "InternalError"
 	var e *millicent.Error
-	if errors.As(outcome, &e) {
+	if errors.As(outcome.err, &e) {
 		reason = e.Message
-		if e.Code == codeInvalidZip {
-			code = codeInvalidZip
+		if e.Code == codeInvalidZip || strings.HasPrefix(e.Code, "FunctionError") {
+			code = e.Code
 		}
 	}
 	if v.State == millicent.StatePending {

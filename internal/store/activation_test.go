@@ -32,6 +32,9 @@ func TestSetOutcome(t *testing.T) {
 		{"updated badly", active, progress, invalid, millicent.Version{State: active,
 			LastUpdate: "Failed", LastUpdateReason: "Bad zip.", LastUpdateReasonCode: codeInvalidZip}},
 		{"repaired", failed, progress, nil, millicent.Version{State: active, LastUpdate: "Successful"}},
+		{"not initialised", pending, "", &millicent.Error{Code: "FunctionError.InitTimeout", Message: "Late."}, millicent.Version{State: failed,
+			StateReason: "Late.", StateReasonCode: "FunctionError.InitTimeout",
+			LastUpdate: "Failed", LastUpdateReason: "Late.", LastUpdateReasonCode: "FunctionError.InitTimeout"}},
 		{"disk full", pending, "", errors.New("no space"), millicent.Version{State: failed,
 			StateReason: "The code package could not be unpacked.", StateReasonCode: "InternalError",
 			LastUpdate: "Failed", LastUpdateReason: "The code package could not be unpacked.", LastUpdateReasonCode: "InternalError"}},
@@ -44,7 +47,7 @@ func TestSetOutcome(t *testing.T) {
 			if tt.update == progress {
 				got.LastUpdateReason, got.LastUpdateReasonCode = "The function is being created.", "Creating"
 			}
-			setOutcome(&got, tt.outcome)
+			setOutcome(&got, result{err: tt.outcome})
 			if got.Revision == "before" {
 				t.Error("the revision is the one before")
 			}

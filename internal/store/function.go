@@ -206,7 +206,7 @@ func numbered(draft *millicent.Version, number int, description string) *millice
 	if description != "" {
 		v.Description = description
 	}
-	if unsettled(draft) {
+	if unsettled(draft) || v.FromSnapshot() && v.State == millicent.StateActive {
 		setPending(v)
 		v.LastUpdate, v.LastUpdateReason, v.LastUpdateReasonCode = "", "", ""
 	} else if v.State == millicent.StateActive {

@@ -123,6 +123,11 @@ func decodeFunction(b []byte) (*millicent.Function, map[string]string, error) {
 			return nil, nil, fmt.Errorf("provisioned concurrency of %q is none", qualifier)
 		}
 	}
+	for qualifier, e := range f.Events {
+		if e == nil {
+			return nil, nil, fmt.Errorf("event configuration of %q is none", qualifier)
+		}
+	}
 	for qualifier, u := range f.URLs {
 		if u == nil {
 			return nil, nil, fmt.Errorf("URL of %q is none", qualifier)

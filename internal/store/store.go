@@ -38,6 +38,11 @@ type Config struct {
 	Region string           // for resource names in messages; "" means us-east-1
 	Now    func() time.Time // nil means time.Now
 	Log    *slog.Logger     // nil means none
+
+	// Initialise initialises a version that starts from a snapshot, before it
+	// becomes Active; ok says that there is one. An *Error is why it becomes
+	// Failed instead, its Code the reason's. Nil takes no snapshots.
+	Initialise func(ctx context.Context, v *millicent.Version) (ok bool, err error)
 }
 
 // Store keeps functions, versions, aliases, URLs, access keys and packages. It
@@ -49,6 +54,7 @@ type Store struct {
 	keys       *keyring
 	packages   *packages
 	activation *activation
+	snapshots  *activation // of versions whose package is unpacked
 	stop       context.CancelFunc
 	janitor    sync.WaitGroup
 
@@ -95,6 +101,7 @@ func (s *Store) open(ctx, life context.Context, js jetstream.JetStream) (err err
 		return err
 	}
 	s.activation = newActivation(life, s.activate)
+	s.snapshots = newActivation(life, s.initialise)
 	s.functions, err = openTable(ctx, js, functionsBucket, s.apply, s.failed)
 	if err != nil {
 		return err
@@ -116,6 +123,7 @@ func (s *Store) Close() error {
 	var errs []error
 	if s.activation != nil {
 		s.activation.wait()
+		s.snapshots.wait()
 	}
 	s.janitor.Wait()
 	if s.functions != nil {

@@ -67,6 +67,7 @@ func neutral(v *millicent.Version) *millicent.Version {
 	c := v.Clone()
 	c.Number, c.Revision, c.Modified = "", "", time.Time{}
 	c.State, c.StateReason, c.StateReasonCode = "", "", ""
+	c.Optimized = false
 	c.LastUpdate, c.LastUpdateReason, c.LastUpdateReasonCode = "", "", ""
 	if len(c.Environment) == 0 {
 		c.Environment = nil
@@ -106,6 +107,7 @@ func (s *Store) DeleteVersion(ctx context.Context, tenant, name, number string) 
 		delete(ids, number)
 		next := f.value.Clone()
 		delete(next.Provisioned, number)
+		delete(next.Events, number)
 		return next, ids, nil
 	})
 	if err != nil {

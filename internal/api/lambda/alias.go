@@ -124,6 +124,7 @@ func (h *Handler) deleteAlias(ctx context.Context, req *request, in *DeleteAlias
 		delete(f.URLs, n.qualifier)
 		delete(f.Policies, n.qualifier)
 		delete(f.Provisioned, n.qualifier)
+		delete(f.Events, n.qualifier)
 		return nil
 	})
 	return &none{}, err

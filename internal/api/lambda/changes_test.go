@@ -64,10 +64,10 @@ func TestSettingsWithoutEffect(t *testing.T) {
 		cfg.Runtime = func(string) (string, error) { return "Another\nversion serves it.", nil }
 	})
 	settings := M{
-		"VpcConfig": M{"SubnetIds": []string{"subnet-1"}}, "DeadLetterConfig": M{"TargetArn": "arn:aws:sqs:us-east-1:111111111111:dead"},
-		"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/1", "TracingConfig": M{"Mode": "Active"}, "SnapStart": M{"ApplyOn": "PublishedVersions"},
+		"VpcConfig": M{"SubnetIds": []string{"subnet-1"}}, "DeadLetterConfig": M{"TargetArn": "arn:aws:sns:us-east-1:111111111111:dead"},
+		"KMSKeyArn": "arn:aws:kms:us-east-1:111111111111:key/1", "TracingConfig": M{"Mode": "Active"},
 	}
-	const said = "Kept and without effect, because it is not built yet: VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig, SnapStart."
+	const said = "Kept and without effect, because it is not built yet: VpcConfig, DeadLetterConfig, KMSKeyArn, TracingConfig."
 	a := p.call("POST", functionsPath, with(createRequest("f"), settings))
 	if got, want := a.header.Get(WarningHeader), "Another version serves it. "+said; a.status != 201 || got != want {
 		t.Errorf("create: got %d with %q, want %q", a.status, got, want)
@@ -79,7 +79,7 @@ func TestSettingsWithoutEffect(t *testing.T) {
 	p.settled("f")
 	harmless := M{
 		"VpcConfig": M{"SubnetIds": []string{}}, "DeadLetterConfig": M{"TargetArn": ""}, "KMSKeyArn": "",
-		"TracingConfig": M{"Mode": "PassThrough"}, "SnapStart": M{"ApplyOn": "None"},
+		"TracingConfig": M{"Mode": "PassThrough"},
 	}
 	if a := p.call("PUT", functionPath("f", "/configuration"), harmless); a.status != 200 || a.header.Get(WarningHeader) != "" {
 		t.Errorf("harmless: got %d with %q: %s", a.status, a.header.Get(WarningHeader), a.body)

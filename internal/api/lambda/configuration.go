@@ -45,7 +45,7 @@ func (h *Handler) listed(v *millicent.Version, qualifier string) *FunctionConfig
 		PackageType:      new("Zip"),
 		Architectures:    []string{v.Arch},
 		EphemeralStorage: &EphemeralStorage{Size: &v.TmpMB},
-		SnapStart:        &SnapStartResponse{ApplyOn: new("None"), OptimizationStatus: new("Off")},
+		SnapStart:        snapStart(v),
 		TracingConfig:    &TracingConfigResponse{Mode: new("PassThrough")},
 		LoggingConfig:    loggingConfig(v),
 	}
@@ -89,10 +89,6 @@ func showExtra(c *FunctionConfiguration, v *millicent.Version) {
 			c.DeadLetterConfig = fromJSON[DeadLetterConfig](data)
 		case "KMSKeyArn":
 			c.KMSKeyArn = fromJSON[string](data)
-		case "SnapStart":
-			if s := fromJSON[SnapStart](data); s != nil {
-				c.SnapStart.ApplyOn = s.ApplyOn
-			}
 		}
 	}
 }

@@ -22,6 +22,12 @@ type AliasRoutingConfiguration struct {
 	AdditionalVersionWeights map[string]float64 `json:"AdditionalVersionWeights,omitzero"`
 }
 
+// AmazonManagedKafkaEventSourceConfig is the structure of that name in the Lambda API.
+type AmazonManagedKafkaEventSourceConfig struct {
+	ConsumerGroupId      *string                    `json:"ConsumerGroupId,omitzero"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `json:"SchemaRegistryConfig,omitzero"`
+}
+
 // CapacityProviderConfig is the structure of that name in the Lambda API.
 type CapacityProviderConfig struct {
 	LambdaManagedInstancesCapacityProviderConfig *LambdaManagedInstancesCapacityProviderConfig `json:"LambdaManagedInstancesCapacityProviderConfig,omitzero"`
@@ -40,6 +46,19 @@ type Cors struct {
 // DeadLetterConfig is the structure of that name in the Lambda API.
 type DeadLetterConfig struct {
 	TargetArn *string `json:"TargetArn,omitzero"`
+}
+
+// DestinationConfig is the structure of that name in the Lambda API.
+type DestinationConfig struct {
+	OnSuccess *OnSuccess `json:"OnSuccess,omitzero"`
+	OnFailure *OnFailure `json:"OnFailure,omitzero"`
+}
+
+// DocumentDBEventSourceConfig is the structure of that name in the Lambda API.
+type DocumentDBEventSourceConfig struct {
+	DatabaseName   *string `json:"DatabaseName,omitzero"`
+	CollectionName *string `json:"CollectionName,omitzero"`
+	FullDocument   *string `json:"FullDocument,omitzero"`
 }
 
 // DurableConfig is the structure of that name in the Lambda API.
@@ -71,10 +90,36 @@ type EphemeralStorage struct {
 	Size *int `json:"Size,omitzero"`
 }
 
+// EventSourceMappingLoggingConfig is the structure of that name in the Lambda API.
+type EventSourceMappingLoggingConfig struct {
+	SystemLogLevel *string `json:"SystemLogLevel,omitzero"`
+}
+
+// EventSourceMappingMetricsConfig is the structure of that name in the Lambda API.
+type EventSourceMappingMetricsConfig struct {
+	Metrics []string `json:"Metrics,omitzero"`
+}
+
 // FileSystemConfig is the structure of that name in the Lambda API.
 type FileSystemConfig struct {
 	Arn            *string `json:"Arn,omitzero"`
 	LocalMountPath *string `json:"LocalMountPath,omitzero"`
+}
+
+// Filter is the structure of that name in the Lambda API.
+type Filter struct {
+	Pattern *string `json:"Pattern,omitzero"`
+}
+
+// FilterCriteria is the structure of that name in the Lambda API.
+type FilterCriteria struct {
+	Filters []Filter `json:"Filters,omitzero"`
+}
+
+// FilterCriteriaError is the structure of that name in the Lambda API.
+type FilterCriteriaError struct {
+	ErrorCode *string `json:"ErrorCode,omitzero"`
+	Message   *string `json:"Message,omitzero"`
 }
 
 // FunctionCode is the structure of that name in the Lambda API.
@@ -135,6 +180,25 @@ type ImageConfigResponse struct {
 	Error       *ImageConfigError `json:"Error,omitzero"`
 }
 
+// KafkaSchemaRegistryAccessConfig is the structure of that name in the Lambda API.
+type KafkaSchemaRegistryAccessConfig struct {
+	Type *string `json:"Type,omitzero"`
+	URI  *string `json:"URI,omitzero"`
+}
+
+// KafkaSchemaRegistryConfig is the structure of that name in the Lambda API.
+type KafkaSchemaRegistryConfig struct {
+	SchemaRegistryURI       *string                           `json:"SchemaRegistryURI,omitzero"`
+	EventRecordFormat       *string                           `json:"EventRecordFormat,omitzero"`
+	AccessConfigs           []KafkaSchemaRegistryAccessConfig `json:"AccessConfigs,omitzero"`
+	SchemaValidationConfigs []KafkaSchemaValidationConfig     `json:"SchemaValidationConfigs,omitzero"`
+}
+
+// KafkaSchemaValidationConfig is the structure of that name in the Lambda API.
+type KafkaSchemaValidationConfig struct {
+	Attribute *string `json:"Attribute,omitzero"`
+}
+
 // LambdaManagedInstancesCapacityProviderConfig is the structure of that name in the Lambda API.
 type LambdaManagedInstancesCapacityProviderConfig struct {
 	CapacityProviderArn                   *string  `json:"CapacityProviderArn,omitzero"`
@@ -158,6 +222,16 @@ type LoggingConfig struct {
 	LogGroup            *string `json:"LogGroup,omitzero"`
 }
 
+// OnFailure is the structure of that name in the Lambda API.
+type OnFailure struct {
+	Destination *string `json:"Destination,omitzero"`
+}
+
+// OnSuccess is the structure of that name in the Lambda API.
+type OnSuccess struct {
+	Destination *string `json:"Destination,omitzero"`
+}
+
 // ProvisionedConcurrencyConfigListItem is the structure of that name in the Lambda API.
 type ProvisionedConcurrencyConfigListItem struct {
 	FunctionArn                              *string `json:"FunctionArn,omitzero"`
@@ -167,6 +241,13 @@ type ProvisionedConcurrencyConfigListItem struct {
 	Status                                   *string `json:"Status,omitzero"`
 	StatusReason                             *string `json:"StatusReason,omitzero"`
 	LastModified                             *string `json:"LastModified,omitzero"`
+}
+
+// ProvisionedPollerConfig is the structure of that name in the Lambda API.
+type ProvisionedPollerConfig struct {
+	MinimumPollers  *int    `json:"MinimumPollers,omitzero"`
+	MaximumPollers  *int    `json:"MaximumPollers,omitzero"`
+	PollerGroupName *string `json:"PollerGroupName,omitzero"`
 }
 
 // ResolvedS3Object is the structure of that name in the Lambda API.
@@ -188,6 +269,22 @@ type RuntimeVersionError struct {
 	Message   *string `json:"Message,omitzero"`
 }
 
+// ScalingConfig is the structure of that name in the Lambda API.
+type ScalingConfig struct {
+	MaximumConcurrency *int `json:"MaximumConcurrency,omitzero"`
+}
+
+// SelfManagedEventSource is the structure of that name in the Lambda API.
+type SelfManagedEventSource struct {
+	Endpoints map[string][]string `json:"Endpoints,omitzero"`
+}
+
+// SelfManagedKafkaEventSourceConfig is the structure of that name in the Lambda API.
+type SelfManagedKafkaEventSourceConfig struct {
+	ConsumerGroupId      *string                    `json:"ConsumerGroupId,omitzero"`
+	SchemaRegistryConfig *KafkaSchemaRegistryConfig `json:"SchemaRegistryConfig,omitzero"`
+}
+
 // SnapStart is the structure of that name in the Lambda API.
 type SnapStart struct {
 	ApplyOn *string `json:"ApplyOn,omitzero"`
@@ -197,6 +294,12 @@ type SnapStart struct {
 type SnapStartResponse struct {
 	ApplyOn            *string `json:"ApplyOn,omitzero"`
 	OptimizationStatus *string `json:"OptimizationStatus,omitzero"`
+}
+
+// SourceAccessConfiguration is the structure of that name in the Lambda API.
+type SourceAccessConfiguration struct {
+	Type *string `json:"Type,omitzero"`
+	URI  *string `json:"URI,omitzero"`
 }
 
 // TagsError is the structure of that name in the Lambda API.

@@ -29,6 +29,9 @@ func TestContract(t *testing.T) {
 		}
 		called[s.operation] = true
 	}
+	for _, operation := range p.walkMappings(m) {
+		called[operation] = true
+	}
 	for _, b := range p.bindings() {
 		if !called[b.operation] {
 			t.Errorf("%s is not in the walk", b.operation)
@@ -87,6 +90,11 @@ func contractWalk() []step {
 		{"GetFunctionRecursionConfig", "GET", recursionPath("walk"), nil, nil},
 		{"PutFunctionRecursionConfig", "PUT", recursionPath("walk"), M{"RecursiveLoop": "Allow"}, nil},
 		{"GetFunctionRecursionConfig", "GET", recursionPath("walk"), nil, nil},
+		{"PutFunctionEventInvokeConfig", "PUT", eventPath("walk", ""), M{"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 60}, nil},
+		{"UpdateFunctionEventInvokeConfig", "POST", eventPath("walk", ""), onSuccess("arn:aws-millicent:nats:::a"), nil},
+		{"GetFunctionEventInvokeConfig", "GET", eventPath("walk", ""), nil, nil},
+		{"ListFunctionEventInvokeConfigs", "GET", eventPath("walk", "/list"), nil, nil},
+		{"DeleteFunctionEventInvokeConfig", "DELETE", eventPath("walk", ""), nil, nil},
 		{"DeleteFunctionConcurrency", "DELETE", "/2017-10-31/functions/walk/concurrency", nil, nil},
 		{"GetFunctionConcurrency", "GET", "/2019-09-30/functions/walk/concurrency", nil, nil},
 		{"TagResource", "POST", tagsPath(arnOf("walk")), M{"Tags": M{"more": "tags"}}, nil},

@@ -84,7 +84,7 @@ func (h *Handler) checkCreate(req *request, in *CreateFunctionRequest) error {
 	if err := checkTags(in.Tags); err != nil {
 		return err
 	}
-	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig, in.SnapStart))
+	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig))
 	if err := h.checkLayers(in.Layers); err != nil {
 		return err
 	}
@@ -159,23 +159,22 @@ func (s settings) apply(v *millicent.Version) error {
 	if err := keep(v, "TracingConfig", s.TracingConfig); err != nil {
 		return err
 	}
-	return keep(v, "SnapStart", s.SnapStart)
+	return s.SnapStart.apply(v)
 }
 
 // withoutEffect says which settings ask for what is not built yet. They are
 // kept, so that a description of a function that has them can be deployed, and
 // its author is told.
-func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing *TracingConfig, snap *SnapStart) string {
+func withoutEffect(vpc *VpcConfig, dead *DeadLetterConfig, key *string, tracing *TracingConfig) string {
 	var names []string
 	for _, s := range []struct {
 		name  string
 		asked bool
 	}{
 		{"VpcConfig", vpc != nil && len(vpc.SubnetIds)+len(vpc.SecurityGroupIds) > 0},
-		{"DeadLetterConfig", dead != nil && value(dead.TargetArn) != ""},
+		{"DeadLetterConfig", dead != nil && !isQueueARN(value(dead.TargetArn))},
 		{"KMSKeyArn", value(key) != ""},
 		{"TracingConfig", tracing != nil && value(tracing.Mode) == "Active"},
-		{"SnapStart", snap != nil && value(snap.ApplyOn) == "PublishedVersions"},
 	} {
 		if s.asked {
 			names = append(names, s.name)
@@ -235,4 +234,10 @@ func keepVPC(v *millicent.Version, c *VpcConfig) error {
 		full.Ipv6AllowedForDualStack = new(false)
 	}
 	return keep(v, "VpcConfig", &full)
+}
+
+// isQueueARN reports whether a target of dead letters is a queue, or none.
+func isQueueARN(arn string) bool {
+	_, _, _, ok := millicent.ParseQueueARN(arn)
+	return ok || arn == ""
 }

@@ -40,8 +40,14 @@ type Config struct {
 	// default: there are none.
 	Allocation func(v *millicent.Version) millicent.Allocation
 
+	Mappings Mappings
+
 	// Packages fetches packages from S3; nil when there is no such store.
 	Packages PackageSource
+
+	// HasQueue reports whether a tenant has a standard queue of a name, which
+	// can be a destination of Event invocations; default: there are none.
+	HasQueue func(tenant, name string) bool
 
 	Concurrency int              // invocations at a time for a tenant; default 1000
 	Now         func() time.Time // default time.Now
@@ -89,6 +95,9 @@ func New(cfg Config) *Handler {
 	}
 	if cfg.Allocation == nil {
 		cfg.Allocation = func(*millicent.Version) millicent.Allocation { return millicent.Allocation{} }
+	}
+	if cfg.HasQueue == nil {
+		cfg.HasQueue = func(string, string) bool { return false }
 	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = func(string) (string, error) { return "", nil }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +20,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/scheduler"
+	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
 )
 
@@ -40,7 +44,12 @@ type platform struct {
 // newPlatform starts a platform that ends with the test.
 func newPlatform(t testing.TB, change func(*Config)) *platform {
 	t.Helper()
-	st := newStore(t)
+	return newPlatformOn(t, newStore(t, nil), change)
+}
+
+// newPlatformOn is newPlatform with a store of the caller's.
+func newPlatformOn(t testing.TB, st *store.Store, change func(*Config)) *platform {
+	t.Helper()
 	sched := scheduler.New(scheduler.Config{
 		Launcher: func(string) (millicent.Launcher, error) { return echoLauncher{}, nil },
 	})
@@ -58,41 +67,38 @@ func newPlatform(t testing.TB, change func(*Config)) *platform {
 	cfg := Config{
 		Region:  testRegion,
 		Store:   st,
-		Invoker: inv,
+		Invoker: accepting{inv},
 		Tenant:  func(*http.Request) string { return testTenant },
 		URL:     func(id string) string { return "http://" + id + ".lambda-url.us-east-1.localhost:4566/" },
 		PackageURL: func(tenant string, p millicent.Package) string {
 			return "http://127.0.0.1:4566/packages/" + tenant + "/" + p.SHA256
 		},
 	}
+	cfg.Mappings = newMappings(t, st, accepting{inv})
 	if change != nil {
 		change(&cfg)
 	}
 	return &platform{Handler: New(cfg), t: t, store: st}
 }
 
-func newStore(t testing.TB) *store.Store {
+// accepting accepts events and does no more.
+type accepting struct{ *invoke.Invoker }
+
+func (a accepting) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
+	return a.Accept(ctx, inv)
+}
+
+// newStore opens a store, whose configuration change may change.
+func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv.Start()
-	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	nc, err := nats.Connect("", nats.InProcessServer(srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := newJetStream(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	st, err := store.Open(ctx, js, store.Config{Dir: t.TempDir(), Region: testRegion})
+	cfg := store.Config{Dir: t.TempDir(), Region: testRegion}
+	if change != nil {
+		change(&cfg)
+	}
+	st, err := store.Open(ctx, js, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,6 +108,31 @@ func newStore(t testing.TB) *store.Store {
 		}
 	})
 	return st
+}
+
+// newMappings returns a service that runs nothing, with one queue, called q.
+func newMappings(t testing.TB, st *store.Store, inv Invoker) Mappings {
+	t.Helper()
+	js := newJetStream(t)
+	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
+	queues, err := store.OpenCatalog[millicent.Queue](ctx, js, "queues", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mappings, err := store.OpenCatalog[millicent.Mapping](ctx, js, "mappings", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(mappings.Close(), queues.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	q := sqs.New(sqs.Config{Region: testRegion, Catalog: queues})
+	if _, err := q.Create(ctx, testTenant, "q", map[string]string{"VisibilityTimeout": "43200"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return eventsource.New(eventsource.Config{Region: testRegion, Catalog: mappings, Queues: q, Store: st, Invoker: inv, Log: log})
 }
 
 // echoLauncher starts environments that answer with the event.
@@ -268,4 +299,26 @@ func zipOf(name, content string) []byte {
 		panic(err) // writing to memory does not fail
 	}
 	return buf.Bytes()
+}
+
+func newJetStream(t testing.TB) jetstream.JetStream {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		DontListen: true, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 8 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
+	nc, err := nats.Connect("", nats.InProcessServer(srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
 }

@@ -20,6 +20,10 @@ var (
 	shapeAliasRoutingConfiguration = shape{kind: kindStructure, members: []member{
 		{name: "AdditionalVersionWeights", shape: &shapeAdditionalVersionWeights},
 	}}
+	shapeAmazonManagedKafkaEventSourceConfig = shape{kind: kindStructure, members: []member{
+		{name: "ConsumerGroupId", shape: &shapeURI},
+		{name: "SchemaRegistryConfig", shape: &shapeKafkaSchemaRegistryConfig},
+	}}
 	shapeCapacityProviderConfig = shape{kind: kindStructure, members: []member{
 		{name: "LambdaManagedInstancesCapacityProviderConfig", required: true, shape: &shapeLambdaManagedInstancesCapacityProviderConfig},
 	}}
@@ -37,6 +41,36 @@ var (
 		{name: "FunctionVersion", required: true, shape: &shapeVersionWithLatestPublished},
 		{name: "Description", shape: &shapeDescription},
 		{name: "RoutingConfig", shape: &shapeAliasRoutingConfiguration},
+	}}
+	shapeCreateEventSourceMappingRequest = shape{kind: kindStructure, members: []member{
+		{name: "EventSourceArn", shape: &shapeArn},
+		{name: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Enabled", shape: &shapeEnabled},
+		{name: "BatchSize", shape: &shapeBatchSize},
+		{name: "FilterCriteria", shape: &shapeFilterCriteria},
+		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
+		{name: "MetricsConfig", shape: &shapeEventSourceMappingMetricsConfig},
+		{name: "LoggingConfig", shape: &shapeEventSourceMappingLoggingConfig},
+		{name: "ScalingConfig", shape: &shapeScalingConfig},
+		{name: "MaximumBatchingWindowInSeconds", shape: &shapeMaximumBatchingWindowInSeconds},
+		{name: "ParallelizationFactor", shape: &shapeParallelizationFactor},
+		{name: "StartingPosition", shape: &shapeEventSourcePosition},
+		{name: "StartingPositionTimestamp", shape: &shapeDate},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
+		{name: "MaximumRecordAgeInSeconds", shape: &shapeMaximumRecordAgeInSeconds},
+		{name: "BisectBatchOnFunctionError", shape: &shapeBisectBatchOnFunctionError},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttemptsEventSourceMapping},
+		{name: "Tags", shape: &shapeTags},
+		{name: "TumblingWindowInSeconds", shape: &shapeTumblingWindowInSeconds},
+		{name: "Topics", shape: &shapeTopics},
+		{name: "Queues", shape: &shapeQueues},
+		{name: "SourceAccessConfigurations", shape: &shapeSourceAccessConfigurations},
+		{name: "SelfManagedEventSource", shape: &shapeSelfManagedEventSource},
+		{name: "FunctionResponseTypes", shape: &shapeFunctionResponseTypeList},
+		{name: "AmazonManagedKafkaEventSourceConfig", shape: &shapeAmazonManagedKafkaEventSourceConfig},
+		{name: "SelfManagedKafkaEventSourceConfig", shape: &shapeSelfManagedKafkaEventSourceConfig},
+		{name: "DocumentDBEventSourceConfig", shape: &shapeDocumentDBEventSourceConfig},
+		{name: "ProvisionedPollerConfig", shape: &shapeProvisionedPollerConfig},
 	}}
 	shapeCreateFunctionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", required: true, shape: &shapeFunctionName},
@@ -82,8 +116,15 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "Name", in: inURI, key: "Name", required: true, shape: &shapeAlias},
 	}}
+	shapeDeleteEventSourceMappingRequest = shape{kind: kindStructure, members: []member{
+		{name: "UUID", in: inURI, key: "UUID", required: true, shape: &shapeUUIDString},
+	}}
 	shapeDeleteFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
+	}}
+	shapeDeleteFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
 	shapeDeleteFunctionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
@@ -97,6 +138,15 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", required: true, shape: &shapeQualifier},
 	}}
+	shapeDestinationConfig = shape{kind: kindStructure, members: []member{
+		{name: "OnSuccess", shape: &shapeOnSuccess},
+		{name: "OnFailure", shape: &shapeOnFailure},
+	}}
+	shapeDocumentDBEventSourceConfig = shape{kind: kindStructure, members: []member{
+		{name: "DatabaseName", shape: &shapeDatabaseName},
+		{name: "CollectionName", shape: &shapeCollectionName},
+		{name: "FullDocument", shape: &shapeFullDocument},
+	}}
 	shapeDurableConfig = shape{kind: kindStructure, members: []member{
 		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
 		{name: "RetentionPeriodInDays", shape: &shapeRetentionPeriodInDays},
@@ -108,9 +158,21 @@ var (
 	shapeEphemeralStorage = shape{kind: kindStructure, members: []member{
 		{name: "Size", required: true, shape: &shapeEphemeralStorageSize},
 	}}
+	shapeEventSourceMappingLoggingConfig = shape{kind: kindStructure, members: []member{
+		{name: "SystemLogLevel", shape: &shapeEventSourceMappingSystemLogLevel},
+	}}
+	shapeEventSourceMappingMetricsConfig = shape{kind: kindStructure, members: []member{
+		{name: "Metrics", shape: &shapeEventSourceMappingMetricList},
+	}}
 	shapeFileSystemConfig = shape{kind: kindStructure, members: []member{
 		{name: "Arn", required: true, shape: &shapeFileSystemArn},
 		{name: "LocalMountPath", required: true, shape: &shapeLocalMountPath},
+	}}
+	shapeFilter = shape{kind: kindStructure, members: []member{
+		{name: "Pattern", shape: &shapePattern},
+	}}
+	shapeFilterCriteria = shape{kind: kindStructure, members: []member{
+		{name: "Filters", shape: &shapeFilterList},
 	}}
 	shapeFunctionCode = shape{kind: kindStructure, members: []member{
 		{name: "ZipFile", shape: &shapeBlob},
@@ -126,6 +188,9 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "Name", in: inURI, key: "Name", required: true, shape: &shapeAlias},
 	}}
+	shapeGetEventSourceMappingRequest = shape{kind: kindStructure, members: []member{
+		{name: "UUID", in: inURI, key: "UUID", required: true, shape: &shapeUUIDString},
+	}}
 	shapeGetFunctionCodeSigningConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 	}}
@@ -133,6 +198,10 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 	}}
 	shapeGetFunctionConfigurationRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+	}}
+	shapeGetFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 	}}
@@ -174,6 +243,19 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "InvokeArgs", in: inPayload, required: true, shape: &shapeBlobStream},
 	}}
+	shapeKafkaSchemaRegistryAccessConfig = shape{kind: kindStructure, members: []member{
+		{name: "Type", shape: &shapeKafkaSchemaRegistryAuthType},
+		{name: "URI", shape: &shapeArn},
+	}}
+	shapeKafkaSchemaRegistryConfig = shape{kind: kindStructure, members: []member{
+		{name: "SchemaRegistryURI", shape: &shapeSchemaRegistryUri},
+		{name: "EventRecordFormat", shape: &shapeSchemaRegistryEventRecordFormat},
+		{name: "AccessConfigs", shape: &shapeKafkaSchemaRegistryAccessConfigList},
+		{name: "SchemaValidationConfigs", shape: &shapeKafkaSchemaValidationConfigList},
+	}}
+	shapeKafkaSchemaValidationConfig = shape{kind: kindStructure, members: []member{
+		{name: "Attribute", shape: &shapeKafkaSchemaValidationAttribute},
+	}}
 	shapeLambdaManagedInstancesCapacityProviderConfig = shape{kind: kindStructure, members: []member{
 		{name: "CapacityProviderArn", required: true, shape: &shapeCapacityProviderArn},
 		{name: "PerExecutionEnvironmentMaxConcurrency", shape: &shapePerExecutionEnvironmentMaxConcurrency},
@@ -184,6 +266,17 @@ var (
 		{name: "FunctionVersion", in: inQuery, key: "FunctionVersion", shape: &shapeVersionWithLatestPublished},
 		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
 		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxListItems},
+	}}
+	shapeListEventSourceMappingsRequest = shape{kind: kindStructure, members: []member{
+		{name: "EventSourceArn", in: inQuery, key: "EventSourceArn", shape: &shapeArn},
+		{name: "FunctionName", in: inQuery, key: "FunctionName", shape: &shapeNamespacedFunctionName},
+		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
+		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxListItems},
+	}}
+	shapeListFunctionEventInvokeConfigsRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Marker", in: inQuery, key: "Marker", shape: &shapeString},
+		{name: "MaxItems", in: inQuery, key: "MaxItems", shape: &shapeMaxFunctionEventInvokeConfigListItems},
 	}}
 	shapeListFunctionUrlConfigsRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},
@@ -215,6 +308,17 @@ var (
 		{name: "SystemLogLevel", shape: &shapeSystemLogLevel},
 		{name: "LogGroup", shape: &shapeLogGroup},
 	}}
+	shapeOnFailure = shape{kind: kindStructure, members: []member{
+		{name: "Destination", shape: &shapeDestinationArn},
+	}}
+	shapeOnSuccess = shape{kind: kindStructure, members: []member{
+		{name: "Destination", shape: &shapeDestinationArn},
+	}}
+	shapeProvisionedPollerConfig = shape{kind: kindStructure, members: []member{
+		{name: "MinimumPollers", shape: &shapeMinimumNumberOfPollers},
+		{name: "MaximumPollers", shape: &shapeMaximumNumberOfPollers},
+		{name: "PollerGroupName", shape: &shapeProvisionedPollerGroupName},
+	}}
 	shapePublishVersionRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "CodeSha256", shape: &shapeString},
@@ -225,6 +329,13 @@ var (
 	shapePutFunctionConcurrencyRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
 		{name: "ReservedConcurrentExecutions", required: true, shape: &shapeReservedConcurrentExecutions},
+	}}
+	shapePutFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttempts},
+		{name: "MaximumEventAgeInSeconds", shape: &shapeMaximumEventAgeInSeconds},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
 	}}
 	shapePutFunctionRecursionConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeUnqualifiedFunctionName},
@@ -241,8 +352,22 @@ var (
 		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
 		{name: "RevisionId", in: inQuery, key: "RevisionId", shape: &shapeString},
 	}}
+	shapeScalingConfig = shape{kind: kindStructure, members: []member{
+		{name: "MaximumConcurrency", shape: &shapeMaximumConcurrency},
+	}}
+	shapeSelfManagedEventSource = shape{kind: kindStructure, members: []member{
+		{name: "Endpoints", shape: &shapeEndpoints},
+	}}
+	shapeSelfManagedKafkaEventSourceConfig = shape{kind: kindStructure, members: []member{
+		{name: "ConsumerGroupId", shape: &shapeURI},
+		{name: "SchemaRegistryConfig", shape: &shapeKafkaSchemaRegistryConfig},
+	}}
 	shapeSnapStart = shape{kind: kindStructure, members: []member{
 		{name: "ApplyOn", shape: &shapeSnapStartApplyOn},
+	}}
+	shapeSourceAccessConfiguration = shape{kind: kindStructure, members: []member{
+		{name: "Type", shape: &shapeSourceAccessType},
+		{name: "URI", shape: &shapeURI},
 	}}
 	shapeTagResourceRequest = shape{kind: kindStructure, members: []member{
 		{name: "Resource", in: inURI, key: "Resource", required: true, shape: &shapeTaggableResource},
@@ -265,6 +390,30 @@ var (
 		{name: "Description", shape: &shapeDescription},
 		{name: "RoutingConfig", shape: &shapeAliasRoutingConfiguration},
 		{name: "RevisionId", shape: &shapeString},
+	}}
+	shapeUpdateEventSourceMappingRequest = shape{kind: kindStructure, members: []member{
+		{name: "UUID", in: inURI, key: "UUID", required: true, shape: &shapeUUIDString},
+		{name: "FunctionName", shape: &shapeNamespacedFunctionName},
+		{name: "Enabled", shape: &shapeEnabled},
+		{name: "BatchSize", shape: &shapeBatchSize},
+		{name: "FilterCriteria", shape: &shapeFilterCriteria},
+		{name: "KMSKeyArn", shape: &shapeKMSKeyArn},
+		{name: "MetricsConfig", shape: &shapeEventSourceMappingMetricsConfig},
+		{name: "LoggingConfig", shape: &shapeEventSourceMappingLoggingConfig},
+		{name: "ScalingConfig", shape: &shapeScalingConfig},
+		{name: "MaximumBatchingWindowInSeconds", shape: &shapeMaximumBatchingWindowInSeconds},
+		{name: "ParallelizationFactor", shape: &shapeParallelizationFactor},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
+		{name: "MaximumRecordAgeInSeconds", shape: &shapeMaximumRecordAgeInSeconds},
+		{name: "BisectBatchOnFunctionError", shape: &shapeBisectBatchOnFunctionError},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttemptsEventSourceMapping},
+		{name: "TumblingWindowInSeconds", shape: &shapeTumblingWindowInSeconds},
+		{name: "SourceAccessConfigurations", shape: &shapeSourceAccessConfigurations},
+		{name: "FunctionResponseTypes", shape: &shapeFunctionResponseTypeList},
+		{name: "AmazonManagedKafkaEventSourceConfig", shape: &shapeAmazonManagedKafkaEventSourceConfig},
+		{name: "SelfManagedKafkaEventSourceConfig", shape: &shapeSelfManagedKafkaEventSourceConfig},
+		{name: "DocumentDBEventSourceConfig", shape: &shapeDocumentDBEventSourceConfig},
+		{name: "ProvisionedPollerConfig", shape: &shapeProvisionedPollerConfig},
 	}}
 	shapeUpdateFunctionCodeRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionName},
@@ -303,6 +452,13 @@ var (
 		{name: "LoggingConfig", shape: &shapeLoggingConfig},
 		{name: "CapacityProviderConfig", shape: &shapeCapacityProviderConfig},
 		{name: "DurableConfig", shape: &shapeDurableConfig},
+	}}
+	shapeUpdateFunctionEventInvokeConfigRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+		{name: "MaximumRetryAttempts", shape: &shapeMaximumRetryAttempts},
+		{name: "MaximumEventAgeInSeconds", shape: &shapeMaximumEventAgeInSeconds},
+		{name: "DestinationConfig", shape: &shapeDestinationConfig},
 	}}
 	shapeUpdateFunctionUrlConfigRequest = shape{kind: kindStructure, members: []member{
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeFunctionUrlFunctionName},

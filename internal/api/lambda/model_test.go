@@ -119,9 +119,9 @@ func (m *serviceModel) check(path, name string, v any) []string {
 		if _, ok := v.(bool); !ok {
 			return fault("%v is no boolean", v)
 		}
-	case "integer", "long", "double":
+	case "integer", "long", "double", "timestamp":
 		n, ok := v.(float64)
-		if !ok || s.Type != "double" && n != float64(int64(n)) {
+		if !ok || s.Type != "double" && s.Type != "timestamp" && n != float64(int64(n)) {
 			return fault("%v is no %s", v, s.Type)
 		}
 		if s.Min != nil && n < *s.Min || s.Max != nil && n > *s.Max {

@@ -2,39 +2,13 @@ package lambda
 
 // notReproduced lists the recordings of what is not built, by the reason.
 var notReproduced = map[string][]string{
-	"event source mappings are not built": {
-		invalidCode + "1 validation error detected: Value null at 'startingPosition'",
-		invalidCode + "Error occurred while ReceiveMessage",
-		invalidCode + "Function does not exist",
-		invalidCode + "Invalid filter pattern",
-		invalidCode + "Maximum batch window",
-		invalidCode + "Required 'sourceAccessConfigurations'",
-		invalidCode + "Stream not found: arn:<partition>:dynamodb",
-		invalidCode + "Stream not found: arn:<partition>:kinesis",
-		invalidCode + "Unrecognized event source",
-		invalidCode + "Unsupported DestinationConfig",
-		invalidCode + "Unsupported starting position",
-		"ResourceConflictException: An event source mapping with SQS",
+	"Kafka is no event source here": {
 		"ResourceConflictException: An event source mapping with event source (\"kafka:1000\")",
 		"ResourceConflictException: An event source mapping with event source (\"kafka:1000,",
+	},
+	"there are no streams that could have a mapping": {
 		"ResourceConflictException: The event source arn (\" arn:<partition>:dynamodb",
 		"ResourceConflictException: The event source arn (\" arn:<partition>:kinesis",
-		oneError + "'invalid' at 'startingPosition'",
-	},
-	"event invoke configurations are not built": {
-		invalidCode + "The destination ARN",
-		invalidCode + "The provided destination config",
-		invalidCode + "You can't specify the function as a destination",
-		invalidCode + "You must specify at least one of error handling",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<fn-name>:1221",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<function-name:1>:$LATEST",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<function-name:1>:1 ",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<function-name:1>:doesnotexist",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<function-name:1>:eventinvokealias",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:<nonexisting-fn-name>:$LATEST",
-		notFoundCode + "The function arn:<partition>:lambda:<region>:111111111111:function:doesnotexist:$LATEST",
-		notFoundCode + "The function doesn't exist.",
-		oneError + "'arn:<partition>:_-/!lambda",
 	},
 	"layers are not built": {
 		invalidCode + "Layer Version Cannot be less than 1",

@@ -33,6 +33,7 @@ var lookAround = map[string]func(string) bool{
 	`(?!^[0-9]+$)([a-zA-Z0-9-_]+)`:                     isAliasName,
 	`((?!^\d+$)^[0-9a-zA-Z-_]+$)`:                      isAliasName,
 	`[0-9A-Za-z\.\-_]*(?<!\.)`:                         isBucketName,
+	`(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)`:        isCollectionName,
 	urlFunctionName + `(?!\d+$)` + `[0-9a-zA-Z-_]+))?`: isURLFunctionName,
 }
 
@@ -70,4 +71,11 @@ func consistsOf(s, others string) bool {
 		}
 	}
 	return true
+}
+
+var collectionForm = regexp.MustCompile(`\A[_a-zA-Z0-9][^$]*\z`)
+
+// isCollectionName matches the names of DocumentDB's collections.
+func isCollectionName(s string) bool {
+	return !strings.HasPrefix(s, "system.") && collectionForm.MatchString(s)
 }

@@ -199,6 +199,7 @@ func TestWhatCannotBeProvisioned(t *testing.T) {
 	p.must(200, "PUT", functionPath("fn", "/configuration"), M{"SnapStart": M{"ApplyOn": "PublishedVersions"}})
 	p.settled("fn")
 	p.must(201, "POST", functionPath("fn", "/versions"), M{})
+	p.settledVersion("fn", "3")
 	if got := p.must(400, "PUT", provisionedPath("fn", "3"), provisioned(1)); !strings.Contains(got["message"].(string), "SnapStart") {
 		t.Errorf("version with SnapStart: %v", got)
 	}

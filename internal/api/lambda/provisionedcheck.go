@@ -1,8 +1,6 @@
 package lambda
 
 import (
-	"encoding/json"
-
 	"github.com/millicent-run/millicent"
 )
 
@@ -70,17 +68,10 @@ func (h *Handler) checkProvisionedVersion(f *millicent.Function, number string, 
 		return err
 	case active && v.State != millicent.StateActive:
 		return conflict("The operation cannot be performed at this time. The function is currently in the following state: %s", v.State)
-	case snapStarts(v):
+	case v.SnapStart:
 		return invalid("Provisioned Concurrency cannot be used with SnapStart, which version %s has enabled.", number)
 	}
 	return nil
-}
-
-// snapStarts reports whether a version starts from a snapshot.
-func snapStarts(v *millicent.Version) bool {
-	var s SnapStart
-	err := json.Unmarshal([]byte(v.Extra["SnapStart"]), &s)
-	return err == nil && value(s.ApplyOn) == "PublishedVersions"
 }
 
 // checkProvisionedTotal refuses more than the function's reserved concurrency

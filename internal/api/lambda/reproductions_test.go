@@ -115,6 +115,8 @@ func reproductions(p *platform) []reproduction {
 	all = append(all, provisionedReproductions()...)
 	all = append(all, permissionReproductions()...)
 	all = append(all, tagReproductions()...)
+	all = append(all, eventReproductions()...)
+	all = append(all, mappingReproductions(p)...)
 	return append(all, invokeReproductions()...)
 }
 

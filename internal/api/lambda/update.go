@@ -112,7 +112,7 @@ func (h *Handler) checkUpdate(req *request, in *UpdateFunctionConfigurationReque
 			return err
 		}
 	}
-	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig, in.SnapStart))
+	req.warn(withoutEffect(in.VpcConfig, in.DeadLetterConfig, in.KMSKeyArn, in.TracingConfig))
 	if err := h.checkLayers(in.Layers); err != nil {
 		return err
 	}

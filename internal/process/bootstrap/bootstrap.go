@@ -26,9 +26,9 @@ import (
 	"strings"
 )
 
-// Files holds the folders python and node.
+// Files holds the folders python and node, and a module for functions.
 //
-//go:embed python/*.py python/millicent_runtime/*.py node/*.mjs node/*.cjs
+//go:embed python/*.py python/millicent_runtime/*.py snapshot_restore_py/*.py node/*.mjs node/*.cjs
 var Files embed.FS
 
 // Paths of the programs within Files.

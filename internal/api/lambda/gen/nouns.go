@@ -19,6 +19,10 @@ var nouns = []noun{
 		"PutFunctionConcurrency", "GetFunctionConcurrency", "DeleteFunctionConcurrency", "GetAccountSettings",
 	}},
 	{"recursion_gen.go", []string{"PutFunctionRecursionConfig", "GetFunctionRecursionConfig"}},
+	{"event_gen.go", []string{
+		"PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig", "GetFunctionEventInvokeConfig",
+		"DeleteFunctionEventInvokeConfig", "ListFunctionEventInvokeConfigs",
+	}},
 	{"provisioned_gen.go", []string{
 		"PutProvisionedConcurrencyConfig", "GetProvisionedConcurrencyConfig",
 		"DeleteProvisionedConcurrencyConfig", "ListProvisionedConcurrencyConfigs",
@@ -26,6 +30,10 @@ var nouns = []noun{
 	{"url_gen.go", []string{
 		"CreateFunctionUrlConfig", "GetFunctionUrlConfig", "UpdateFunctionUrlConfig",
 		"DeleteFunctionUrlConfig", "ListFunctionUrlConfigs",
+	}},
+	{"mapping_gen.go", []string{
+		"CreateEventSourceMapping", "GetEventSourceMapping", "ListEventSourceMappings",
+		"UpdateEventSourceMapping", "DeleteEventSourceMapping",
 	}},
 	{"permission_gen.go", []string{"AddPermission", "GetPolicy", "RemovePermission"}},
 	{"invoke_gen.go", []string{"Invoke", "InvokeAsync"}},

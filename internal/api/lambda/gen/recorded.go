@@ -5,10 +5,11 @@ package main
 
 // enumOrders holds the order in which AWS lists an enum's values.
 var enumOrders = map[string][]string{
-	"InvokeMode":       {"RESPONSE_STREAM", "BUFFERED"},
-	"Architecture":     {"x86_64", "arm64"},
-	"RecursiveLoop":    {"Terminate", "Allow"},
-	"SnapStartApplyOn": {"PublishedVersions", "None"},
+	"InvokeMode":          {"RESPONSE_STREAM", "BUFFERED"},
+	"Architecture":        {"x86_64", "arm64"},
+	"RecursiveLoop":       {"Terminate", "Allow"},
+	"EventSourcePosition": {"LATEST", "AT_TIMESTAMP", "TRIM_HORIZON"},
+	"SnapStartApplyOn":    {"PublishedVersions", "None"},
 }
 
 // patterns holds patterns whose recorded text is not the model's.

@@ -58,7 +58,11 @@ func variable(shapeName string) string { return "shape" + shapeName }
 
 func fields(m *model, name string) []string {
 	s := m.Shapes[name]
-	f := []string{"kind: kind" + title(s.Type)}
+	kind := s.Type
+	if kind == "timestamp" {
+		kind = "double" // seconds since 1970, on the wire
+	}
+	f := []string{"kind: kind" + title(kind)}
 	if s.Min != nil {
 		f = append(f, "hasMin: true", "min: "+number(*s.Min))
 	}

@@ -45,9 +45,7 @@ export class Invocation {
 
   // run calls the handler and posts the outcome.
   async run(handler) {
-    const traceID = this.#next.about.traceId;
-    if (traceID) process.env._X_AMZN_TRACE_ID = traceID;
-    else delete process.env._X_AMZN_TRACE_ID;
+    trace(this.#next.about.traceId);
     const options = streaming(handler);
     const outcome = new Promise((decide) => { this.#decide = decide; });
     if (options !== null) {
@@ -71,7 +69,7 @@ export class Invocation {
   enter(fn) { this.#enter(fn); }
   onDrained(fn) { this.#onDrained = fn; }
   event() { return parse(this.#next.body); }
-  context() { return newContext(this.#settings, this.#next.about, this.#settings.modern ? {} : this.#completion()); }
+  context() { return newContext(this.#settings, this.#next.about, this.#settings.modern ? {} : this.#completion().completion); }
   get modern() { return this.#settings.modern; }
 
   // report logs a failed outcome and returns its type and its document.
@@ -103,8 +101,10 @@ export class Invocation {
       await this.#client.fail(this.id, type, document, this.last);
       return;
     }
-    await this.#output.flushed();
-    await this.#client.respond(this.id, body, this.last);
+    const written = this.#output.flushed(); // mostly there is nothing to wait for
+    if (written !== undefined) await written;
+    const sent = this.#client.respond(this.id, body, this.last);
+    if (sent !== undefined) await sent;
   }
 
   // #enter calls fn in an asynchronous context of its own.
@@ -134,11 +134,11 @@ export class Invocation {
   // Up to nodejs22.x a handler returns a promise or completes by its callback
   // or its context; another return value means nothing.
   #callClassic(handler) {
-    const completion = this.#completion();
+    const { completion, callback, unless } = this.#completion();
     const context = newContext(this.#settings, this.#next.about, completion);
-    const result = handler(this.event(), context, completion.callback);
+    const result = handler(this.event(), context, callback);
     if (isPromise(result)) result.then(completion.succeed, completion.fail);
-    else completion.unless(() => this.succeed(null));
+    else unless(() => this.succeed(null));
   }
 
   // #completion makes what a classic handler may complete with. The first use
@@ -171,12 +171,18 @@ export class Invocation {
       fail,
       done,
     };
-    const hidden = { enumerable: false };
-    return Object.defineProperties(completion, {
-      callback: { value: callback, ...hidden },
-      unless: { value: (fn) => { if (!used) this.#onDrained = fn; }, ...hidden },
-    });
+    return { completion, callback, unless: (fn) => { if (!used) this.#onDrained = fn; } };
   }
+}
+
+let traced = true; // a stem may have been started with anything
+
+// trace gives the function the trace header of its invocation, or none: a
+// variable costs as much as a handler.
+function trace(traceID) {
+  if (traceID) process.env._X_AMZN_TRACE_ID = traceID;
+  else if (traced) delete process.env._X_AMZN_TRACE_ID;
+  traced = Boolean(traceID);
 }
 
 // drained tells an invocation that the event loop has nothing left to do.

@@ -85,17 +85,17 @@ export class Link {
   }
 
   // respond and fail also ask for the next invocation, unless last says that
-  // the process ends.
+  // the process ends. All is written when they return.
   respond(id, body, last) {
-    return this.#post(0x52, [id, 'application/json'], body, last);
+    this.#post(0x52, [id, 'application/json'], body, last);
   }
 
   fail(id, errorType, body, last) {
-    return this.#post(0x45, [id, errorType], body, last);
+    this.#post(0x45, [id, errorType], body, last);
   }
 
-  failInit(errorType, body) {
-    return this.#post(0x46, [errorType], body, true);
+  async failInit(errorType, body) {
+    this.#post(0x46, [errorType], body, true);
   }
 
   // stream begins a response of unknown length. The result's write takes
@@ -104,18 +104,18 @@ export class Link {
     this.#send(message(0x53, [id, contentType], ''));
     return {
       write: (chunk, done) => this.#send(message(0x43, [], chunk), done),
-      end: ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
+      end: async ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
     };
   }
 
-  // #post sends a message and resolves once it is on its way.
+  // #post sends a message.
   #post(kind, texts, body, last) {
     const data = message(kind, texts, body, last ? 0 : NEXT.length);
     if (!last) {
       this.#asked = true;
       NEXT.copy(data, data.length - NEXT.length);
     }
-    return new Promise((resolve) => this.#send(data, resolve));
+    this.#send(data);
   }
 
   // #send writes at once: a stream's machinery costs more than the system call,

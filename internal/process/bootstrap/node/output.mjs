@@ -67,11 +67,12 @@ export class Output {
     if (LEVELS.WARN >= this.#least) this.#entry('WARN', [text]);
   }
 
-  // flushed resolves once what went through process.stdout is written too.
-  async flushed() {
+  // flushed resolves once what went through process.stdout is written too; it
+  // is undefined when that is so already.
+  flushed() {
     const stdout = this.#stdout;
-    if (stdout === null || !stdout.writableLength || stdout.destroyed) return;
-    await new Promise((resolve) => {
+    if (stdout === null || !stdout.writableLength || stdout.destroyed) return undefined;
+    return new Promise((resolve) => {
       stdout.once('close', resolve);
       stdout.write('', () => { stdout.off('close', resolve); resolve(); });
     });

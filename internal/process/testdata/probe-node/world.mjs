@@ -1,6 +1,5 @@
 // All that a JavaScript function can see of where it runs.
 
-const loaded = [...process.moduleLoadList].sort();
 const globals = Object.getOwnPropertyNames(globalThis).sort();
 
 import fs from 'node:fs';
@@ -39,7 +38,6 @@ export function world() {
   return {
     environment: Object.entries(process.env).map(([name, value]) => `${name}=${value}`).sort(),
     arguments: [...process.argv, ...process.execArgv, process.execPath, process.title, read('/proc/self/cmdline')],
-    loaded,
     globals,
     modules: [...Object.keys(require.cache), ...require.resolve.paths('x'), ...module.globalPaths ?? []],
     process: [process.eventNames().map(String).sort().join(' '), process.version, String(process.exitCode), String(process.umask())],

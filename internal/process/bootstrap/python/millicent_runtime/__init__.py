@@ -11,6 +11,8 @@ output      standard output and the log channel
 errors      what went wrong, as a document and as a log entry; loaded when needed
 warm        what a stem does beforehand; loaded there alone
 zygote      what stems are forked from; loaded there alone
+snapstart   from an initialised function to its environments; loaded there alone
+snapshot    takes what restore gives back, by the calls of machine
 loghandler  the root logger's handler; loaded when the function loads logging
 
 Start-up time is the caller's waiting time, so a module that many functions
@@ -18,6 +20,21 @@ never need (logging, socket, traceback) is not imported before they need it.
 What is needed later is held by reference, since a function may replace
 anything in the modules that it shares with this package.
 """
+
+
+import sys
+
+
+def forget(modules, paths):
+    """Leave nothing in sight of what was loaded beyond those names of modules
+    and those paths."""
+    package = sys.modules[__name__]
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+        if name.startswith(__name__ + ".") and hasattr(package, name.rpartition(".")[2]):
+            delattr(package, name.rpartition(".")[2])
+    for path in set(sys.path_importer_cache) - paths:
+        del sys.path_importer_cache[path]
 
 
 class Unreachable(Exception):

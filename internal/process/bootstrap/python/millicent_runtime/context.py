@@ -75,6 +75,8 @@ class ClientContext(_Record):
 
 
 def _client_context(text):
+    if not text:
+        return None
     members = _json(text)
     return ClientContext(members) if members else None
 

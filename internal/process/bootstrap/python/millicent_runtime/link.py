@@ -8,22 +8,31 @@ so much JSON about it, the event. A stem, a process that is booted before it is
 known for which function, gets W, tries what it can, says B and gets A, its
 assignment: both are JSON. One that somebody waits for gets A at once.
 
+A process whose initialised state is to be kept sends it in parts, P, before
+its first N. A stem that is to become a copy of it gets S in place of A, says
+G, and has got a byte with a descriptor by another way; the copy says O once it
+has A, and then N.
+
 Descriptor numbers are used as they are: nothing has to be imported for them.
 """
 
 import os
 from json import JSONDecoder
 from struct import Struct
+from sys import byteorder
 
 from . import Unreachable
 
 _HEADER = Struct(">IB")
 _LENGTH = Struct(">I")
+_FIRST = 8192  # bytes that most messages fit into
 _JOIN = 65536  # bodies up to this size go out in one piece with their head
 _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
 _BOOTED = _HEADER.pack(1, ord("B"))
+_GIVE = _HEADER.pack(1, ord("G"))
+_RESTORED = _HEADER.pack(1, ord("O"))
 _REFUSED = _HEADER.pack(1, ord("D"))
 
 _scan = JSONDecoder().scan_once
@@ -40,23 +49,59 @@ class Link:
         self._out = _aside(fd + 1, _ASIDE + 1)
         self._asked = False
         self._data = b""
+        self._side = fd + 2  # a stem has it, for the snapshot that it may be given
         self._assigned = None
 
     def rehearsal(self):
         """Wait for the assignment that a stem is sent only to try it. Return
         None where somebody waits for the stem: it has its own already."""
         kind, body = self._receive()
-        if kind == ord("A"):
-            self._assigned = _parse(body)
+        if kind != ord("W"):
+            self._assigned = kind, body
             return None
         return _expect(ord("W"), kind, body)
 
-    def assignment(self):
-        """Say that a stem has booted; wait for what it is to be."""
+    def assignment(self, restore=None):
+        """Say that a stem has booted; wait for what it is to be. Does not
+        return where that is the copy of another process."""
         if self._assigned is not None:
-            return self._assigned
-        self._send(_BOOTED)
+            kind, body = self._assigned
+        else:
+            self._send(_BOOTED)
+            kind, body = self._receive()
+        if kind == ord("S"):
+            self._restore(restore)
+        os.close(self._side)
+        return _expect(ord("A"), kind, body)
+
+    def _restore(self, restore):
+        from _socket import CMSG_LEN, socket
+
+        try:
+            side = socket(fileno=self._side)
+            passed = side.recvmsg(1, CMSG_LEN(4))[1]
+            side.close()
+            self._send(_GIVE)
+            restore(int.from_bytes(passed[0][2], byteorder), _scan)
+        except Exception as error:
+            self.fail_init("Runtime.SnapshotUnusable", repr(error).encode("utf-8", "replace"))
+        os._exit(1)
+
+    def descriptors(self):
+        return self._in, self._out
+
+    def send_snapshot(self, part):
+        """Send a part of a snapshot."""
+        self._send(_HEADER.pack(1 + len(part), ord("P")))
+        self._send(part)
+
+    def restored(self):
+        """Return the assignment, in the copy of a process."""
         return _expect(ord("A"), *self._receive())
+
+    def hooks(self):
+        """Say that from now on the function's own hooks run."""
+        self._send(_RESTORED)
 
     def refuse(self):
         """Say that what the function's code was compiled to is of no use."""
@@ -118,7 +163,7 @@ class Link:
         return data
 
     def _receive(self):
-        data = self._more(_JOIN)
+        data = self._more(_FIRST)
         while len(data) < 5:
             data += self._more(_JOIN)
         size, kind = _HEADER.unpack_from(data)

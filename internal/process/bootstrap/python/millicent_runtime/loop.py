@@ -9,7 +9,7 @@ import os
 import sys
 from time import tzset
 
-from . import compiled, payload
+from . import compiled, forget, payload
 from .context import LambdaContext
 from .handler import Fault, load
 from .output import Output, flush, unbuffer
@@ -61,6 +61,7 @@ def run():
 
 def serve(link):
     """Serve the function that the environment names, by a link if not None."""
+    keep = _environ.pop("_MILLICENT_SNAPSHOT", "")
     file = _environ.pop("_MILLICENT_COMPILED", "")
     settings = Settings(_environ)
     output = Output(_environ)
@@ -74,6 +75,8 @@ def serve(link):
     runtime.init()
     if compiled.refused:
         link.refuse()
+    if keep:
+        runtime.snapshot()
     while True:
         runtime.serve()
 
@@ -88,25 +91,27 @@ def _link():
         return None
     from .link import Link
 
+    restore = None
     if stem == "zygote":
         from .zygote import serve as fork
 
-        fork(3, 4)  # returns in children, which are stems
+        restore = fork(3, 4)  # returns in children, which are stems
     link = Link(int(fd))
     if stem:
-        _rehearse(link)
-        become(link.assignment())
+        restore = _rehearse(link, restore)
+        become(link.assignment(restore))
     return link
 
 
-def _rehearse(link):
+def _rehearse(link, restore):
     trial = link.rehearsal()
     if trial is None:
-        return
-    from .warm import warm
+        return restore
+    from .warm import restorer, warm
 
     become(trial)
     warm(Settings({"AWS_LAMBDA_RUNTIME_API": ""}))
+    return restore or restorer()
 
 
 def become(assignment):
@@ -139,6 +144,32 @@ class Runtime:
             return
         except Exception as error:
             kind, document = self._explain(error, "")
+        flush()
+        self._api.fail_init(kind, document)
+        sys.exit(1)
+
+    def snapshot(self):
+        """Have the process kept as it is. Environments that start from it
+        return, and so does the process itself, to wait for its end."""
+        before = set(sys.modules), set(sys.path_importer_cache)
+        from . import snapstart
+
+        forget(*before)
+        try:
+            if snapstart.take(self._api, become) is None:
+                return
+        except (snapstart.snapshot.Refused, snapstart.snapshot.Unsupported) as error:
+            kind = "Runtime.Snapshot" + type(error).__name__
+            document = self._encoder.document({"errorMessage": str(error), "errorType": kind})
+        except snapstart.Failed as failed:
+            kind, error = failed.args
+            document = self._explain(error, "")[1]
+        else:
+            for name in ("_LAMBDA_TELEMETRY_LOG_FD", "_MILLICENT_COMPILED"):  # as it was before
+                _environ.pop(name, None)
+            self._settings = Settings(_environ)
+            self._pid = _getpid()
+            return
         flush()
         self._api.fail_init(kind, document)
         sys.exit(1)

@@ -105,12 +105,18 @@ def unbuffer():
         new.mode = "w"
         setattr(sys, name, new)
         setattr(sys, "__%s__" % name, new)
+        _ours[fd - 1] = new
+
+
+_ours = [None, None]  # streams that unbuffer made
 
 
 def flush():
     """Flush what a function may have put in the place of the streams."""
     for stream in (sys.stdout, sys.stderr):
         try:
+            if (stream is _ours[0] or stream is _ours[1]) and stream.write_through:
+                continue  # it holds nothing
             stream.flush()
         except Exception:
             pass  # closed, or not a stream at all

@@ -7,6 +7,7 @@ object is to write to it. Nothing is left that a function could see.
 
 import sys
 
+from . import forget
 from .context import LambdaContext
 from .handler import load
 from .payload import Encoder, decode
@@ -20,7 +21,16 @@ def warm(settings):
     context.get_remaining_time_in_millis()
     for body in (b"{}", b'{"key": ["value", 1, null]}'):
         Encoder(ascii_only=True).encode(handler(decode(body), context))
-    package = sys.modules[__package__]
-    for name in set(sys.modules) - before | {__name__}:
-        del sys.modules[name]
-        delattr(package, name.rpartition(".")[2])
+    forget(before - {__name__}, set(sys.path_importer_cache))
+
+
+def restorer():
+    """Return what makes a stem the copy of another process; None where there
+    is no such thing."""
+    before = set(sys.modules), set(sys.path_importer_cache)
+    try:
+        from .restore import restore
+    except Exception:
+        restore = None
+    forget(*before)
+    return restore

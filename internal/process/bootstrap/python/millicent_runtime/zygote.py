@@ -23,6 +23,9 @@ import os
 from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket
 from json import JSONDecoder
 
+from . import forget
+from .restore import restore
+
 _NEWPID, _NEWCGROUP = 0x20000000, 0x02000000
 _SET_DUMPABLE, _CAPBSET_DROP, _SET_NO_NEW_PRIVS, _CAP_AMBIENT, _AMBIENT_CLEAR_ALL = 4, 24, 38, 47, 4
 _KEPT = (6, 7, 18, 19, 21)  # CAP_SETGID, CAP_SETUID, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SYS_ADMIN
@@ -31,7 +34,7 @@ _LANDLOCK_RESTRICT_SELF, _CLOSE_RANGE = 446, 436
 _MOST_FILES = 64
 _PRACTICE = 20
 _ASIDE = 512  # descriptors from here on are free for a moment
-_TELL = 6  # the descriptor by which a child tells of itself, behind those of a stem
+_TELL = 7  # the descriptor by which a child tells of itself, behind those of a stem
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _scan = JSONDecoder().scan_once
@@ -53,7 +56,8 @@ def _system_call(number, *arguments):
 
 
 def serve(requests, home):
-    """Serve requests; return only in the children, as stems to be.
+    """Serve requests; return only in the children, as stems to be, what makes
+    a stem the copy of another process.
 
     requests is the descriptor of the server's socket, home that of the pid
     namespace that this process is in.
@@ -62,7 +66,7 @@ def serve(requests, home):
     server = socket(fileno=requests)
     _restrict_itself()
     _practise()
-    _leave_nothing_behind()
+    forget(_before, _paths)
     gc.collect()
     gc.freeze()  # a collection would write to what all children share
     server.send(b"ready")
@@ -86,7 +90,7 @@ def serve(requests, home):
                 _check(request["uid"])
                 os.write(_TELL, b"%d" % os.getpid())
                 os.close(_TELL)
-                return
+                return restore
             except BaseException as error:
                 _fail(error, tell)
         _call(_libc.setns, home, _NEWPID)
@@ -141,18 +145,8 @@ def _restrict_itself():
     os.umask(0o022)
 
 
-def _leave_nothing_behind():
-    for name in set(sys.modules) - _before:
-        del sys.modules[name]
-    for path in set(sys.path_importer_cache) - _paths:
-        del sys.path_importer_cache[path]
-    package = sys.modules[__package__]
-    if hasattr(package, "zygote"):
-        del package.zygote
-
-
 def _enter(request, files, seccomp):
-    pid1, tell, output, frames, told, say, *rest = files
+    pid1, tell, output, frames, told, say, side, *rest = files
     rules = rest.pop(0) if request["rules"] else -1
     for group in rest:
         os.write(group, b"0")
@@ -163,7 +157,7 @@ def _enter(request, files, seccomp):
     for limit in request["limits"]:
         _limit(limit["Resource"], limit["Value"])
     null = os.open("/dev/null", os.O_RDWR)
-    _place([null, output, output, frames, told, say, tell, rules])
+    _place([null, output, output, frames, told, say, side, tell, rules])
     _drop(request["uid"])
     if request["rules"]:
         _system_call(_LANDLOCK_RESTRICT_SELF, _TELL + 1, 0)

@@ -1,21 +1,21 @@
-package server
+package nowait
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"net"
-
-	"github.com/millicent-run/millicent/internal/nowait"
 )
 
-// quick is a listener for TCP whose connections are read and written without
-// Go's scheduler being told, for a server that has one reader and one writer
-// at a time, as that of net/http.
-type quick struct{ net.Listener }
+// Listener returns l with connections that are Streams, as far as they are TCP:
+// for a server that has one reader and one writer of each at a time, as that of
+// net/http.
+func Listener(l net.Listener) net.Listener { return listener{l} }
+
+type listener struct{ net.Listener }
 
 // Accept implements net.Listener.
-func (l quick) Accept() (net.Conn, error) {
+func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -24,32 +24,32 @@ func (l quick) Accept() (net.Conn, error) {
 	if !ok {
 		return c, nil
 	}
-	s, err := nowait.New(t)
+	s, err := New(t)
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err) // no connection of the poller's
 	}
-	return quickConn{t, s}, nil
+	return conn{t, s}, nil
 }
 
-type quickConn struct {
+type conn struct {
 	*net.TCPConn
-	stream *nowait.Stream
+	stream *Stream
 }
 
 // Read implements net.Conn.
-func (c quickConn) Read(p []byte) (int, error) {
+func (c conn) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)
 	return n, c.named("read", err)
 }
 
 // Write implements net.Conn.
-func (c quickConn) Write(p []byte) (int, error) {
+func (c conn) Write(p []byte) (int, error) {
 	n, err := c.stream.Write(p)
 	return n, c.named("write", err)
 }
 
 // named returns err as net's own connections do.
-func (c quickConn) named(op string, err error) error {
+func (c conn) named(op string, err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // as net.Conn returns it
 		return err
 	}

@@ -1,0 +1,175 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+// restoreLimit bounds a start from a snapshot, hooks and all.
+const restoreLimit = 10 * time.Second
+
+// launchRestored has a stem in the environment's sandbox become what a snapshot holds. ok is
+// false where it cannot be: then nothing runs, and the environment can start as
+// others do. An error is the platform's, or what the function's hooks are to
+// blame for.
+func (e *environment) launchRestored(ctx context.Context, st *stem, shot *snapshot) (ok bool, err error) {
+	began := time.Now()
+	e.journal.event(restoreStart(e.runtime, e.region, e.version))
+	r := e.runOf(st)
+	err = errors.Join(st.give(shot.file), st.closeSide())
+	if err == nil {
+		err = e.restore(ctx, r, began.Add(restoreLimit))
+	}
+	if err != nil {
+		e.log.Warn("a snapshot cannot be used", "error", err)
+		return false, errors.Join(e.ended(ctx), e.stop(r))
+	}
+	copied := time.Now()
+	f, err := e.awaitReady(ctx, r, began.Add(restoreLimit))
+	if f != nil || err != nil {
+		err = errors.Join(err, e.stop(r))
+	}
+	e.journal.event(restoreRuntimeDone(f))
+	e.restored, e.restoredBilled = time.Since(began), ceilMillis(time.Since(copied))
+	e.journal.event(restoreReport(e.restored, f))
+	switch {
+	case err != nil:
+		return true, err
+	case f != nil:
+		return true, notRestored(f)
+	}
+	e.run = r
+	e.started.From, e.started.Boot, e.started.Init = millicent.FromVersion, copied.Sub(began), time.Since(copied)
+	return true, nil
+}
+
+func ceilMillis(d time.Duration) time.Duration {
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// notRestored is what the caller learns when a function's hooks fail.
+func notRestored(f *failure) error {
+	if f.timeout {
+		return millicent.Errorf("SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.")
+	}
+	return millicent.Errorf("SnapStartException", "The runtime could not be restored from its snapshot: %s", f.said())
+}
+
+// restore tells r's runtime, a stem, to take its snapshot, gives it its
+// assignment, and waits until it is what the snapshot holds.
+func (e *environment) restore(ctx context.Context, r *run, late time.Time) error {
+	defer context.AfterFunc(ctx, r.link.interrupt)()
+	if err := r.link.send(appendMessage(nil, linkSnapshot, nil), late); err != nil {
+		return err
+	}
+	if err := e.expect(ctx, r, linkGive, late); err != nil {
+		return err
+	}
+	if err := r.link.assign(linkAssign, assignment{e.environ, taskRoot}, late); err != nil {
+		return err
+	}
+	return e.expect(ctx, r, linkRestored, late)
+}
+
+// expect waits for a message of r's runtime that has no body.
+func (e *environment) expect(ctx context.Context, r *run, want byte, late time.Time) error {
+	for {
+		r.link.until(late)
+		switch {
+		case e.ended(ctx) != nil:
+			return e.ended(ctx)
+		case r.gone():
+			return fmt.Errorf("the runtime ended: %+v", r.process.Status())
+		case !time.Now().Before(late):
+			return os.ErrDeadlineExceeded
+		}
+		kind, body, err := r.link.in.next()
+		switch {
+		case interrupted(err):
+			r.link.limit = time.Time{}
+		case err != nil && r.exitsWithin(exitGrace):
+			return fmt.Errorf("the runtime ended: %+v", r.process.Status())
+		case err != nil:
+			return err
+		case kind == linkInitError:
+			return fmt.Errorf("the runtime says %.300q", body)
+		case kind != want:
+			return errViolation
+		default:
+			return nil
+		}
+	}
+}
+
+// give sends a byte that carries a descriptor. It fits the socket's buffer.
+func (st *stem) give(file *os.File) error {
+	if st.side == nil {
+		return errors.New("the runtime cannot be given a snapshot")
+	}
+	theirs, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	side, err := st.side.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = theirs.Control(func(fd uintptr) {
+		err := side.Control(func(to uintptr) {
+			sent = syscall.Sendmsg(int(to), []byte{0}, syscall.UnixRights(int(fd)), nil, 0)
+		})
+		sent = errors.Join(sent, err)
+	})
+	return errors.Join(err, sent)
+}
+
+// restoreStart says that an environment starts from a snapshot.
+func restoreStart(rt Runtime, region string, v *millicent.Version) platformEvent {
+	version, arn := runtimeVersion(rt, region)
+	return platformEvent{
+		kind: "platform.restoreStart", level: "INFO", text: "RESTORE_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn,
+		record: func() any {
+			return struct {
+				RuntimeVersion    string `json:"runtimeVersion"`
+				RuntimeVersionArn string `json:"runtimeVersionArn"`
+				FunctionName      string `json:"functionName"`
+				FunctionVersion   string `json:"functionVersion"`
+			}{version, arn, v.Function, v.Number}
+		},
+	}
+}
+
+func restoreRuntimeDone(f *failure) platformEvent {
+	return platformEvent{kind: "platform.restoreRuntimeDone", level: level(f, "DEBUG"), record: func() any {
+		return struct {
+			Status    string `json:"status"`
+			ErrorType string `json:"errorType,omitempty"`
+		}{status(f), reported(f)}
+	}}
+}
+
+// restoreReport says how long a start from a snapshot took.
+func restoreReport(took time.Duration, f *failure) platformEvent {
+	type metrics struct {
+		DurationMs float64 `json:"durationMs"`
+	}
+	e := platformEvent{kind: "platform.restoreReport", level: level(f, "INFO"), record: func() any {
+		return struct {
+			Status    string  `json:"status"`
+			ErrorType string  `json:"errorType,omitempty"`
+			Metrics   metrics `json:"metrics"`
+		}{status(f), reported(f), metrics{millis(took)}}
+	}}
+	e.text = fmt.Sprintf("RESTORE_REPORT Restore Duration: %.2f ms", millis(took))
+	if f != nil {
+		e.text += "\t" + statusFields(f)
+	}
+	return e
+}
