@@ -100,6 +100,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Logs:        s.logs,
 		Recent:      &s.recent,
 		Links:       links,
+		Events:      s.events,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,
