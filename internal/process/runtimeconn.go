@@ -47,10 +47,10 @@ type runtimeConn struct {
 // what is to be read first from one on which a request came that is not plain,
 // nil from one that is over.
 func (c *runtimeConn) serve() (unusual io.Reader) {
-	for {
+	for least := 1; ; least = 4 { // bytes that are taken for a request that broke off, as in net/http
 		head, err := c.head()
 		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
+		case errors.Is(err, bufio.ErrBufferFull), err != nil && c.in.Buffered() >= least:
 			return c.in
 		case err != nil:
 			return nil
