@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 //	down             stops it, and wants a clean end
 //	fetch NAME PATH  prints what a function answers to a GET of its URL
 //	usekey FILE      signs from now on with the key that FILE, or stdout, holds
+//	api METHOD PATH BODY   calls the server
+//	until RE ARG...  runs millicent ARG... until it prints what RE matches
+//	number VAR       sets VAR to the first number of the JSON in stdout
 //	request VAR      sets VAR to the requestId of the JSON in stdout
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -46,7 +49,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(cond string) (bool, error) { return cond == "root" && os.Geteuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": scriptUp, "down": scriptDown, "fetch": scriptFetch, "usekey": scriptUseKey,
-			"request": scriptRequest,
+			"request": scriptRequest, "api": scriptAPI, "until": scriptUntil, "number": scriptNumber,
 		},
 	})
 }
@@ -165,6 +168,49 @@ func scriptRequest(ts *testscript.TestScript, neg bool, args []string) {
 	m := requestLine.FindStringSubmatch(ts.ReadFile("stdout"))
 	if neg || len(args) != 1 || m == nil {
 		ts.Fatalf("request: usage: request VAR, after what printed JSON")
+	}
+	ts.Setenv(args[0], m[1])
+}
+
+func scriptAPI(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("api: usage: api METHOD PATH BODY")
+	}
+	req, err := http.NewRequest(args[0], ts.Getenv("MILLICENT_ENDPOINT")+args[1], strings.NewReader(args[2]))
+	ts.Check(err)
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode >= 300 {
+		ts.Fatalf("api: %s: %s", resp.Status, body)
+	}
+}
+
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("until: usage: until REGEXP ARG...")
+	}
+	wanted := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec("millicent", args[1:]...))
+		if wanted.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("until: it never printed %s", args[0])
+		}
+	}
+}
+
+// numberMember is the first number of a dead letter.
+var numberMember = regexp.MustCompile(`"number": (\d+)`)
+
+func scriptNumber(ts *testscript.TestScript, neg bool, args []string) {
+	m := numberMember.FindStringSubmatch(ts.ReadFile("stdout"))
+	if neg || len(args) != 1 || m == nil {
+		ts.Fatalf("number: usage: number VAR, after something that printed one")
 	}
 	ts.Setenv(args[0], m[1])
 }

@@ -1,12 +1,16 @@
 package async
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +38,8 @@ type world struct {
 	serve     func(inv *millicent.Invocation) (*millicent.Result, error)
 	runs      []string // function and event
 	published []string
-	refuse    error // of Dial and Publish
+	refuse    error                                           // of Dial and Publish
+	hook      func(r *http.Request, body string) (status int) // what webhooks answer
 }
 
 // inWorld runs f in a world with functions, in fake time.
@@ -113,8 +118,24 @@ func (w *world) Invoke(_ context.Context, inv *millicent.Invocation) (*millicent
 	return serve(inv)
 }
 
-func (w *world) dial(_ context.Context, _ []string, address string) (net.Conn, error) {
-	return nil, errors.Join(w.refuse, errors.New("no network: "+address))
+func (w *world) dial(context.Context, []string, string) (net.Conn, error) {
+	if w.refuse != nil {
+		return nil, w.refuse
+	}
+	ours, theirs := net.Pipe()
+	go func() { // one request, whose connection is closed then
+		defer theirs.Close()
+		r, err := http.ReadRequest(bufio.NewReader(theirs))
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		fmt.Fprintf(theirs, "HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n", w.hook(r, string(body)))
+	}()
+	return ours, nil
 }
 
 func (w *world) publish(_ context.Context, subject, id string, data []byte) error {

@@ -1,6 +1,7 @@
 package async
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -52,15 +53,24 @@ func newRecord(ev *event, a attempt, v verdict, region string, now time.Time) ([
 		r.ResponseContext = &responseContext{200, res.Version, res.FunctionError}
 		r.ResponsePayload = payload(res.Payload)
 	}
-	b, err := json.Marshal(r)
+	b, err := encode(r)
 	if err == nil && len(b) > MaxEvent && r.ResponsePayload != nil {
 		r.ResponsePayload = nil
-		b, err = json.Marshal(r)
+		b, err = encode(r)
 	}
 	if err == nil && len(b) > MaxEvent {
 		err = millicent.Errorf(millicent.CodeInvalid, "The record has %d bytes; at most %d can be sent.", len(b), MaxEvent)
 	}
 	return b, err
+}
+
+// encode returns a record as JSON, payloads with the characters they have.
+func encode(r record) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(r)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // payload returns bytes as the JSON that they are, and otherwise as a string.

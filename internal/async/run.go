@@ -138,8 +138,12 @@ func (e *Events) finish(ctx context.Context, d queue.Delivery, ev *event, a atte
 		return
 	}
 	if v.condition != conditionSuccess {
-		e.cfg.Log.Warn("event failed", "tenant", ev.tenant, "function", ev.function, "id", ev.id,
-			"condition", v.condition, "attempts", v.progress.Attempts, "age", age, "error", a.err)
+		log := e.cfg.Log.With("tenant", ev.tenant, "function", ev.function, "id", ev.id,
+			"condition", v.condition, "attempts", v.progress.Attempts, "age", age)
+		if a.err != nil {
+			log = log.With("error", a.err)
+		}
+		log.Warn("event failed")
 	}
 	e.cfg.Observer.EventEnded(v.condition, age)
 	for _, m := range puts {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -16,10 +15,10 @@ import (
 // belongs to it alone. It ends as a whole.
 type run struct {
 	session *session
-	api     *http.Server // nil for a runtime on a link
-	link    *link        // nil for one that speaks the Runtime API
-	output  *pipe        // standard output and error
-	frames  *pipe        // the framed log channel
+	api     *runtimeAPI // nil for a runtime on a link
+	link    *link       // nil for one that speaks the Runtime API
+	output  *pipe       // standard output and error
+	frames  *pipe       // the framed log channel
 	process *sandbox.Process
 	stopped chan struct{} // closed by stop
 	ooms    int           // kernel kills for memory before this run

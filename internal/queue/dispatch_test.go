@@ -256,3 +256,51 @@ func TestDispatchManyIdle(t *testing.T) {
 		}
 	})
 }
+
+// A consumer that is held gets nothing meanwhile, and no more at a time than
+// its limit, as it is then.
+func TestDispatchHoldAndLimit(t *testing.T) {
+	inBubble(t, Config{}, func(t *testing.T, q *Queues, l *memoryLog) {
+		var mu sync.Mutex
+		now, most, handled := 0, 0, 0
+		d := q.Dispatch(DispatcherConfig{Concurrency: 40, Kind: "async", Adopt: func(n Name) (Consumer, bool) {
+			return Consumer{Concurrency: 2, Handle: func(ctx context.Context, batch []Delivery) {
+				mu.Lock()
+				now++
+				most = max(most, now)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				mustSettle(t, q, batch[0])
+				mu.Lock()
+				now--
+				handled++
+				mu.Unlock()
+			}}, true
+		}})
+		defer d.Close()
+		f := asyncName("a", "f")
+		mustPut(t, q, slices.Repeat([]Message{{Queue: f, Body: []byte("x")}}, 60)...)
+		check := func(after time.Duration, wantHandled, wantMost int) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if handled != wantHandled || most != wantMost {
+				t.Errorf("%d were handled, %d at a time; want %d and %d", handled, most, wantHandled, wantMost)
+			}
+			most = 0
+		}
+		check(1500*time.Millisecond, 2, 2)
+		d.Limit(f.String(), 5)
+		check(time.Second, 2+5, 5)
+		d.Hold(f.String(), time.Now().Add(10*time.Second))
+		check(5*time.Second, 2+5+5, 0)
+		check(4900*time.Millisecond, 2+5+5, 0)
+		check(1200*time.Millisecond, 2+5+5+5, 5)
+		d.Limit(f.String(), 1)
+		d.Hold("nobody", time.Now())
+		d.Limit("nobody", 1)
+		check(time.Minute, 60, 1)
+	})
+}

@@ -11,6 +11,12 @@
 //	           ?function=NAME                    finds an old one sooner
 //	GET    /_millicent/starts?function=NAME      {"starts":[millicent.Explanation, …]}, the latest first;
 //	           &limit=N                          default 20, at most 1000
+//	GET    /_millicent/queues                    {"queues":[millicent.EventQueue, …]}: events that have not ended, by function
+//	GET    /_millicent/deadletters?function=NAME {"deadLetters":[millicent.DeadLetter, …]}, without bodies, by number;
+//	           &after=NUMBER &limit=N            default 100, at most 1000
+//	GET    /_millicent/functions/{name}/deadletters/{number}   millicent.DeadLetter, with its body
+//	POST   /_millicent/functions/{name}/deadletters            {"replay":true,"all":true,"numbers":[N, …],"dryRun":true}: runs them
+//	                                             again, or without replay removes them; answers which, as above
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204

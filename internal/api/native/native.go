@@ -67,10 +67,12 @@ type Config struct {
 	Info        Info
 	Runtimes    func() []Runtime
 	Provisioned func(tenant string) []Provisioned
+	Schedule    func(tenant, group, name string, times int) (*ScheduleStatus, error)
 	Store       Store
 	Logs        Logs
 	Recent      Recent
 	Links       *Links
+	Events      Events
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -95,19 +97,24 @@ type endpoint func(w http.ResponseWriter, r *http.Request) error
 
 func (h *Handler) routes() {
 	for pattern, serve := range map[string]endpoint{
-		"GET /_millicent/health":                  h.health,
-		"GET /_millicent/info":                    h.info,
-		"GET /_millicent/runtimes":                h.runtimes,
-		"GET /_millicent/logs":                    h.logs,
-		"GET /_millicent/invocations/{id}":        h.explain,
-		"GET /_millicent/starts":                  h.starts,
-		"GET /_millicent/provisioned":             h.provisioned,
-		"POST /_millicent/keys":                   h.createKey,
-		"GET /_millicent/keys":                    h.listKeys,
-		"DELETE /_millicent/keys/{id}":            h.deleteKey,
-		"GET /_millicent/functions/{name}/egress": h.getEgress,
-		"PUT /_millicent/functions/{name}/egress": h.putEgress,
-		"GET /_millicent/packages/{token}":        h.download,
+		"GET /_millicent/health":                                h.health,
+		"GET /_millicent/info":                                  h.info,
+		"GET /_millicent/runtimes":                              h.runtimes,
+		"GET /_millicent/logs":                                  h.logs,
+		"GET /_millicent/invocations/{id}":                      h.explain,
+		"GET /_millicent/starts":                                h.starts,
+		"GET /_millicent/provisioned":                           h.provisioned,
+		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
+		"GET /_millicent/queues":                                h.eventQueues,
+		"GET /_millicent/deadletters":                           h.deadLetters,
+		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
+		"POST /_millicent/functions/{name}/deadletters":         h.actOnDeadLetters,
+		"POST /_millicent/keys":                                 h.createKey,
+		"GET /_millicent/keys":                                  h.listKeys,
+		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
+		"GET /_millicent/functions/{name}/egress":               h.getEgress,
+		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
 	}

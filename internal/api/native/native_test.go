@@ -133,7 +133,7 @@ func (p *platform) handler(stopping <-chan struct{}) *Handler {
 		Provisioned: func(tenant string) []Provisioned {
 			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
 		},
-		Links: &Links{Secret: []byte("secret")},
+		Links: &Links{Secret: []byte("secret")}, Events: fakeEvents{},
 		CheckEgress: func(entry string) error {
 			if strings.Contains(entry, " ") {
 				return errors.New("no host name: " + entry)

@@ -1,0 +1,47 @@
+package millicent
+
+import "time"
+
+// A DeadLetter is an Event invocation that ended in failure and had nowhere
+// else to go, or a record of one that did not reach its destination.
+type DeadLetter struct {
+	Function  string    `json:"function"`
+	Number    uint64    `json:"number"` // unique, ascending
+	ID        string    `json:"id"`     // request id of the invocation
+	Qualifier string    `json:"qualifier,omitempty"`
+	Target    string    `json:"target,omitempty"`  // ARN that the record was for; empty for an event
+	Condition string    `json:"condition"`         // RetriesExhausted, EventAgeExceeded, …
+	Code      string    `json:"code,omitempty"`    // of the platform's error; empty when the function failed
+	Message   string    `json:"message,omitempty"` // of the error
+	Attempts  int       `json:"attempts"`          // that ran
+	Received  time.Time `json:"received"`          // when the event was accepted
+	Failed    time.Time `json:"failed"`
+	Size      int       `json:"size"` // bytes of the event or record
+
+	// Body is the event, or the record; only where it was asked for.
+	Body string `json:"body,omitempty"`
+}
+
+// An EventQueue tells of the Event invocations of a function that have not
+// ended.
+type EventQueue struct {
+	Function  string    `json:"function"`
+	Ready     int       `json:"ready"`   // that wait for their turn
+	Delayed   int       `json:"delayed"` // that wait for another attempt
+	Running   int       `json:"running"`
+	Bytes     int64     `json:"bytes"`
+	Oldest    time.Time `json:"oldest,omitzero"`    // when the oldest was accepted
+	NextRetry time.Time `json:"nextRetry,omitzero"` // of the delayed
+
+	Deliveries  int `json:"deliveries"`  // records on their way to webhooks and subjects
+	DeadLetters int `json:"deadLetters"` // kept
+}
+
+// A DeadLetterAction says what is to be done with dead letters.
+type DeadLetterAction struct {
+	Function string   `json:"-"`
+	Replay   bool     `json:"replay,omitempty"` // run the events, or send the records, anew; else remove them
+	Numbers  []uint64 `json:"numbers,omitempty"`
+	All      bool     `json:"all,omitempty"` // all that there are, instead of Numbers
+	DryRun   bool     `json:"dryRun,omitempty"`
+}
