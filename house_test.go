@@ -50,16 +50,18 @@ var imports = map[string][]string{
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":     {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
-	"internal/invoke":      {".", "internal/store", "internal/scheduler"},
-	"internal/sqs":         {".", "internal/store", "internal/queue"},
-	"internal/api/sqs":     {".", "internal/sqs"},
-	"internal/async":       {".", "internal/queue", "internal/sqs"},
-	"internal/eventsource": {".", "internal/store", "internal/sqs"},
-	"internal/api/lambda":  {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":     {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/native":  {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api":         {".", "internal/api/lambda", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
+	"internal/process":       {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
+	"internal/invoke":        {".", "internal/store", "internal/scheduler"},
+	"internal/sqs":           {".", "internal/store", "internal/queue"},
+	"internal/api/sqs":       {".", "internal/sqs"},
+	"internal/async":         {".", "internal/queue", "internal/sqs"},
+	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
+	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
+	"internal/api/scheduler": {".", "internal/schedule"},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
 	"internal/server":   {"*"},
@@ -71,16 +73,18 @@ var imports = map[string][]string{
 
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
-	"internal/process":     {"internal/process/launchertest"},
-	"internal/api/lambda":  {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
-	"internal/api/native":  {"internal/natsd"},
-	"internal/store":       {"internal/natsd"},
-	"internal/queue":       {"internal/natsd"},
-	"internal/sqs":         {"internal/natsd"},
-	"internal/eventsource": {"internal/natsd", "internal/queue"},
-	"internal/api/sqs":     {"internal/natsd", "internal/store", "internal/queue"},
-	"internal/invoke":      {"internal/natsd"},
-	"client":               {"internal/server"},
+	"internal/process":       {"internal/process/launchertest"},
+	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
+	"internal/api/native":    {"internal/natsd"},
+	"internal/store":         {"internal/natsd"},
+	"internal/queue":         {"internal/natsd"},
+	"internal/sqs":           {"internal/natsd"},
+	"internal/eventsource":   {"internal/natsd", "internal/queue"},
+	"internal/api/sqs":       {"internal/natsd", "internal/store", "internal/queue"},
+	"internal/schedule":      {"internal/natsd"},
+	"internal/api/scheduler": {"internal/natsd", "internal/store", "internal/queue", "internal/sqs"},
+	"internal/invoke":        {"internal/natsd"},
+	"client":                 {"internal/server"},
 }
 
 // free are trees whose programs stand by themselves: they import nothing of

@@ -10,6 +10,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/api/scheduler"
 	"github.com/millicent-run/millicent/internal/api/sqs"
 )
 
@@ -121,8 +122,11 @@ const skew = 15 * time.Minute
 
 // serviceOf returns the service that a request must be signed for.
 func serviceOf(r *http.Request) string {
-	if sqs.Match(r) {
+	switch {
+	case sqs.Match(r):
 		return "sqs"
+	case scheduler.Match(r):
+		return "scheduler"
 	}
 	return "lambda"
 }

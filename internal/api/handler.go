@@ -14,6 +14,7 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api/native"
+	"github.com/millicent-run/millicent/internal/api/scheduler"
 	"github.com/millicent-run/millicent/internal/api/sqs"
 	"github.com/millicent-run/millicent/internal/api/url"
 )
@@ -27,14 +28,15 @@ type LambdaAPI interface {
 
 // Config gives a Handler the APIs that it serves. All of it is required.
 type Config struct {
-	Region  string
-	Auth    *Auth
-	Lambda  LambdaAPI
-	SQS     *sqs.Handler
-	URL     *url.Handler
-	Native  *native.Handler
-	Metrics http.Handler
-	Log     *slog.Logger
+	Region    string
+	Auth      *Auth
+	Lambda    LambdaAPI
+	SQS       *sqs.Handler
+	Scheduler *scheduler.Handler
+	URL       *url.Handler
+	Native    *native.Handler
+	Metrics   http.Handler
+	Log       *slog.Logger
 }
 
 // A Handler serves all requests of a server.
@@ -110,7 +112,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve sends a request that is to no function URL where it belongs.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if sqs.Match(r) {
-		return h.serveSQS(w, r)
+		return h.serveOther(w, r, h.cfg.SQS)
+	}
+	if scheduler.Match(r) {
+		return h.serveOther(w, r, h.cfg.Scheduler)
 	}
 	if err := h.checkForeign(r); err != nil {
 		return err
@@ -128,16 +133,22 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	return h.route(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
 }
 
-// serveSQS serves a request to the SQS API, which has its own form of errors.
-func (h *Handler) serveSQS(w http.ResponseWriter, r *http.Request) error {
+// An otherAPI is one beside the Lambda API, which has its own form of errors
+// and says itself what functions may ask of it.
+type otherAPI interface {
+	Serve(w http.ResponseWriter, r *http.Request) error
+	Refuse(w http.ResponseWriter, r *http.Request, err error) error
+}
+
+func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, api otherAPI) error {
 	if err := h.checkForeign(r); err != nil {
-		return h.cfg.SQS.Refuse(w, r, err)
+		return api.Refuse(w, r, err)
 	}
 	id, err := h.cfg.Auth.Identify(r)
 	if err != nil {
-		return h.cfg.SQS.Refuse(w, r, err)
+		return api.Refuse(w, r, err)
 	}
-	return h.cfg.SQS.Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
+	return api.Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
 }
 
 // checkForeign applies where nothing else tells callers from web pages.

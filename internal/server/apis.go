@@ -14,6 +14,7 @@ import (
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/api/lambda"
 	"github.com/millicent-run/millicent/internal/api/native"
+	schedulerapi "github.com/millicent-run/millicent/internal/api/scheduler"
 	sqsapi "github.com/millicent-run/millicent/internal/api/sqs"
 	"github.com/millicent-run/millicent/internal/api/url"
 	"github.com/millicent-run/millicent/internal/egress"
@@ -55,10 +56,11 @@ func (s *server) newAPI(context.Context) error {
 		Log:        s.log,
 	})
 	s.handler = api.New(api.Config{
-		Region: s.cfg.Region,
-		Auth:   auth,
-		Lambda: lambdaAPI,
-		SQS:    sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
+		Region:    s.cfg.Region,
+		Auth:      auth,
+		Lambda:    lambdaAPI,
+		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
+		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules, Log: s.log}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
 		}),
@@ -93,6 +95,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 			}
 			return list
 		},
+		Schedule:    s.scheduleStatus,
 		Store:       s.store,
 		Logs:        s.logs,
 		Recent:      &s.recent,

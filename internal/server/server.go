@@ -21,6 +21,7 @@ import (
 	"github.com/millicent-run/millicent/internal/process"
 	"github.com/millicent-run/millicent/internal/queue"
 	"github.com/millicent-run/millicent/internal/sandbox"
+	"github.com/millicent-run/millicent/internal/schedule"
 	"github.com/millicent-run/millicent/internal/scheduler"
 	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
@@ -70,30 +71,32 @@ type server struct {
 	begin time.Time
 	built stack
 
-	secret    []byte
-	nats      *natsd.Server
-	conn      *nats.Conn
-	js        jetstream.JetStream
-	store     *store.Store
-	queues    *queue.Queues
-	sqs       *sqs.Service
-	mappings  *eventsource.Service
-	logs      *telemetry.Logs
-	host      *sandbox.Host
-	egress    *egress.Gateway
-	runtimes  *process.Runtimes
-	inside    door // the API, for calls from within sandboxes
-	launcher  *process.Launcher
-	launches  chan struct{} // closed when there is a launcher
-	scheduler *scheduler.Scheduler
-	provider  *provider
-	metrics   *telemetry.Metrics
-	recent    telemetry.Recent
-	invoker   *invoke.Invoker
-	events    *async.Events
-	keys      api.FunctionKeys
-	handler   *api.Handler
-	listeners *listeners
+	secret     []byte
+	nats       *natsd.Server
+	conn       *nats.Conn
+	js         jetstream.JetStream
+	store      *store.Store
+	queues     *queue.Queues
+	sqs        *sqs.Service
+	mappings   *eventsource.Service
+	schedules  *schedule.Service
+	scheduling *schedule.Engine
+	logs       *telemetry.Logs
+	host       *sandbox.Host
+	egress     *egress.Gateway
+	runtimes   *process.Runtimes
+	inside     door // the API, for calls from within sandboxes
+	launcher   *process.Launcher
+	launches   chan struct{} // closed when there is a launcher
+	scheduler  *scheduler.Scheduler
+	provider   *provider
+	metrics    *telemetry.Metrics
+	recent     telemetry.Recent
+	invoker    *invoke.Invoker
+	events     *async.Events
+	keys       api.FunctionKeys
+	handler    *api.Handler
+	listeners  *listeners
 }
 
 // build builds the server, each part on those before it.
@@ -133,6 +136,7 @@ func (s *server) build(ctx context.Context) error {
 		// What was accepted before the last stop runs from now on.
 		{"events", s.startEvents},
 		{"event source mappings", s.newMappings},
+		{"schedules", s.startSchedules},
 		// The API, on all of it; calls from within sandboxes have waited for it.
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.

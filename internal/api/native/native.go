@@ -67,6 +67,7 @@ type Config struct {
 	Info        Info
 	Runtimes    func() []Runtime
 	Provisioned func(tenant string) []Provisioned
+	Schedule    func(tenant, group, name string, times int) (*ScheduleStatus, error)
 	Store       Store
 	Logs        Logs
 	Recent      Recent
@@ -103,6 +104,7 @@ func (h *Handler) routes() {
 		"GET /_millicent/invocations/{id}":                      h.explain,
 		"GET /_millicent/starts":                                h.starts,
 		"GET /_millicent/provisioned":                           h.provisioned,
+		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
 		"GET /_millicent/queues":                                h.eventQueues,
 		"GET /_millicent/deadletters":                           h.deadLetters,
 		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
