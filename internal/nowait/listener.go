@@ -24,32 +24,49 @@ func (l listener) Accept() (net.Conn, error) {
 	if !ok {
 		return c, nil
 	}
-	s, err := New(t)
+	conn, err := NewConn(t)
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err) // no connection of the poller's
 	}
-	return conn{t, s}, nil
+	return conn, nil
 }
 
-type conn struct {
+// A Conn is a TCP connection that is a Stream.
+type Conn struct {
 	*net.TCPConn
 	stream *Stream
 }
 
+// NewConn returns a Conn of a connection, which is not to be read or written
+// otherwise then.
+func NewConn(t *net.TCPConn) (*Conn, error) {
+	s, err := New(t)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{t, s}, nil
+}
+
 // Read implements net.Conn.
-func (c conn) Read(p []byte) (int, error) {
+func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.stream.Read(p)
 	return n, c.named("read", err)
 }
 
 // Write implements net.Conn.
-func (c conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) {
 	n, err := c.stream.Write(p)
 	return n, c.named("write", err)
 }
 
+// WriteSome is Stream's.
+func (c *Conn) WriteSome(p []byte) (int, error) {
+	n, err := c.stream.WriteSome(p)
+	return n, c.named("write", err)
+}
+
 // named returns err as net's own connections do.
-func (c conn) named(op string, err error) error {
+func (c *Conn) named(op string, err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // as net.Conn returns it
 		return err
 	}

@@ -20,8 +20,8 @@ import (
 // one writes. What has to wait for the other side waits where all of Go does,
 // and ends with the deadlines and the closing of the file that it was made of.
 type Stream struct {
-	raw     syscall.RawConn
-	in, out transfer
+	raw           syscall.RawConn
+	in, out, some transfer
 }
 
 // New returns a Stream of a file or a connection, which is not to be read or
@@ -32,7 +32,7 @@ func New(c syscall.Conn) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{raw: raw}
-	s.in.step, s.out.step = s.in.read, s.out.write
+	s.in.step, s.out.step, s.some.step = s.in.read, s.out.write, s.some.writeSome
 	return s, nil
 }
 
@@ -54,6 +54,15 @@ func (s *Stream) Write(p []byte) (int, error) {
 		return 0, nil
 	}
 	return s.out.run(p, s.raw.Write)
+}
+
+// WriteSome writes what the other side has room for now, without waiting for
+// more.
+func (s *Stream) WriteSome(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return s.some.run(p, s.raw.Write)
 }
 
 // A transfer is a Read or a Write, again and again with the same memory.
@@ -102,6 +111,12 @@ func (t *transfer) write(fd uintptr) bool {
 			return true
 		}
 	}
+	return true
+}
+
+// writeSome is the only step of a WriteSome.
+func (t *transfer) writeSome(fd uintptr) bool {
+	t.write(fd)
 	return true
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -16,10 +15,10 @@ import (
 // belongs to it alone. It ends as a whole.
 type run struct {
 	session *session
-	api     *http.Server // nil for a runtime on a link
-	link    *link        // nil for one that speaks the Runtime API
-	output  *pipe        // standard output and error
-	frames  *pipe        // the framed log channel
+	api     *runtimeAPI // nil for a runtime on a link
+	link    *link       // nil for one that speaks the Runtime API
+	output  *pipe       // standard output and error
+	frames  *pipe       // the framed log channel
 	process *sandbox.Process
 	stopped chan struct{} // closed by stop
 	ooms    int           // kernel kills for memory before this run
@@ -183,9 +182,12 @@ func (r *run) offer(t *turn) bool {
 
 // stop kills everything in the sandbox and ends the run; its output is in the
 // log then. After an error nothing can be run in the sandbox any more.
-func (e *environment) stop(r *run) error {
+func (e *environment) stop(r *run) error { return e.finish(r, e.box.KillAll) }
+
+// finish is stop with a way of its own to end everything in the sandbox.
+func (e *environment) finish(r *run, kill func() error) error {
 	close(r.stopped)
-	err := e.box.KillAll()
+	err := kill()
 	if isClosed(e.box.Done()) { // with all that was in it
 		err = nil
 	}

@@ -6,46 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"regexp"
 	"strconv"
-
-	"golang.org/x/net/netutil"
-
-	"github.com/millicent-run/millicent/internal/nowait"
 )
 
-// Bounds of what a runtime may send. A runtime needs two connections; the
-// header limit lets pass the 1 MB of X-Ray cause that aws-lambda-go may send.
+// Bounds of what a runtime may send. The header limit lets pass the 1 MB of
+// X-Ray cause that aws-lambda-go may send.
 const (
-	maxPayload     = 6<<20 + 100 // response or error document, in bytes
-	maxDiscard     = 128 << 20   // what is read and thrown away of a larger one, so that the refusal arrives
-	maxHeader      = 1<<20 + 64<<10
-	maxConnections = 16
-	maxTrailer     = 256 << 10 // error document in a trailer, base64
+	maxPayload = 6<<20 + 100 // response or error document, in bytes
+	maxDiscard = 128 << 20   // what is read and thrown away of a larger one, so that the refusal arrives
+	maxHeader  = 1<<20 + 64<<10
+	maxTrailer = 256 << 10 // error document in a trailer, base64
 )
 
 const errNotAllowed = "State transition is not allowed"
 
-// serveRuntimeAPI serves s on l until the returned server is closed. No
-// timeouts: a runtime may wait for its next event for ever, and one that
-// dawdles harms only itself.
-func serveRuntimeAPI(s *session, l net.Listener, log *slog.Logger) *http.Server {
-	srv := &http.Server{
-		Handler:        s.routes(),
-		MaxHeaderBytes: maxHeader,
-		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	go func() {
-		if err := srv.Serve(netutil.LimitListener(nowait.Listener(l), maxConnections)); !errors.Is(err, http.ErrServerClosed) {
-			log.Warn("Runtime API ended", "function", s.version.Function, "error", err)
-		}
-	}()
-	return srv
-}
-
+// routes is the whole Runtime API.
 func (s *session) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/ping", s.ping)

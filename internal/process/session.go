@@ -40,6 +40,7 @@ type session struct {
 	initFailed *failure              // what the runtime reported of its Init
 	extensions map[string]*extension // by identifier; nil before the first
 	watches    []*watch
+	takers     []*runtimeConn // on which the runtime waits for its next event
 }
 
 // A watch waits for a session to come to a point.
@@ -250,8 +251,8 @@ func (s *session) initFailure() *failure {
 // does not wait.
 func (s *session) offer(t *turn) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.idle() {
+		s.mu.Unlock()
 		return false
 	}
 	s.turn = t
@@ -260,8 +261,25 @@ func (s *session) offer(t *turn) bool {
 			x.pending = t
 		}
 	}
-	s.announce()
+	if len(s.takers) == 0 {
+		s.announce()
+		s.mu.Unlock()
+		return true
+	}
+	c := s.takers[0]
+	s.untake(c)
+	c.writing.Lock() // before anybody knows
+	s.take()
+	s.mu.Unlock()
+	c.give(t)
 	return true
+}
+
+// untake removes a connection from those that wait. Callers hold mu.
+func (s *session) untake(c *runtimeConn) {
+	if i := slices.Index(s.takers, c); i >= 0 {
+		s.takers = slices.Delete(s.takers, i, i+1)
+	}
 }
 
 // abandon ends the wait for t's outcome and returns the outcome if one came
