@@ -174,7 +174,7 @@ func (e *Events) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
 	case "":
 		e.cfg.Observer.EventReceived()
 	case queue.CodeFull:
-		e.warn(eventOf(inv), "event refused: too many wait", "error", err)
+		e.tell(eventOf(inv), "refused").Warn("event refused: too many wait", "error", err)
 		return millicent.Throttled(millicent.ReasonConcurrency)
 	}
 	return err

@@ -75,7 +75,7 @@ func (e *Events) release(d queue.Delivery, at time.Time, p queue.Progress) {
 // drop forgets the event of a function that was deleted.
 func (e *Events) drop(ctx context.Context, d queue.Delivery, ev *event) {
 	age := e.cfg.Now().Sub(ev.Received)
-	e.warn(ev, "event dropped: its function was deleted", "age", age)
+	e.tell(ev, "deleted").Warn("event dropped: its function was deleted", "age", age)
 	e.cfg.Observer.EventEnded(Deleted, age)
 	if err := errors.Join(e.cfg.Queues.Settle(context.WithoutCancel(ctx), d.Queue, d.Handle)...); err != nil {
 		e.cfg.Log.Error("event not dropped", "id", ev.id, "error", err)
@@ -130,7 +130,7 @@ func (e *Events) finish(ctx context.Context, d queue.Delivery, ev *event, a atte
 	}
 	if err != nil && !lost(err) {
 		// What can't go where it should stays with us.
-		e.warn(ev, "event's end not delivered, kept as a dead letter", "error", err)
+		e.tell(ev, "undelivered").Warn("event's end not delivered, kept as a dead letter", "error", err)
 		err = e.bury(ctx, e.undeliverable(ev, a, v, err), settle)
 	}
 	if err != nil {
@@ -142,7 +142,7 @@ func (e *Events) finish(ctx context.Context, d queue.Delivery, ev *event, a atte
 		if a.err != nil {
 			args = append(args, "error", a.err)
 		}
-		e.warn(ev, "event failed", args...)
+		e.tell(ev, "failed").Warn("event failed", args...)
 	}
 	e.cfg.Observer.EventEnded(v.condition, age)
 	for _, m := range puts {

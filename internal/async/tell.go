@@ -1,6 +1,7 @@
 package async
 
 import (
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ type teller struct {
 
 type told struct {
 	function queue.Name
-	message  string
+	kind     string
 }
 
 type telling struct {
@@ -56,15 +57,16 @@ func (t *teller) due(key told, now time.Time) (untold int, ok bool) {
 	return untold, true
 }
 
-// warn tells the operator of an event.
-func (e *Events) warn(ev *event, message string, args ...any) {
-	untold, ok := e.teller.due(told{ev.queue(KindEvent), message}, e.cfg.Now())
+// tell returns the log to tell the operator of an event in: one that says
+// nothing when enough of the kind was told.
+func (e *Events) tell(ev *event, kind string) *slog.Logger {
+	untold, ok := e.teller.due(told{ev.queue(KindEvent), kind}, e.cfg.Now())
 	if !ok {
-		return
+		return slog.New(slog.DiscardHandler)
 	}
 	log := e.cfg.Log.With("tenant", ev.tenant, "function", ev.function, "id", ev.id)
 	if untold > 0 {
 		log = log.With("untold", untold)
 	}
-	log.Warn(message, args...)
+	return log
 }
