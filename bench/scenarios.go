@@ -26,6 +26,7 @@ var scenarios = []scenario{
 	{"sustained", "Python starts one after the other on 8 connections", (*bench).sustained},
 	{"warm", "warm invocation, one connection", (*bench).warm},
 	{"throughput", "warm invocations, 8 connections", (*bench).throughput},
+	{"async", "events accepted, on disk before the answer", (*bench).async},
 	{"memory", "memory of an idle environment", (*bench).memory},
 	{"deployed", "10,000 functions deployed, none running", (*bench).deployed},
 	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
