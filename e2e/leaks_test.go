@@ -43,8 +43,8 @@ func (s *server) footprint() footprint {
 			hierarchies, _ := s.cgroups()
 			f.Processes -= after.Processes()
 			f.Cgroups -= after.Sandboxes() * hierarchies
-			f.Loops -= after.Sandboxes()
-			f.FDs -= after.FDs() + after.Sandboxes()
+			f.Loops -= after.Sandboxes() + after.Disks
+			f.FDs -= after.FDs() + after.Sandboxes() + after.Disks
 			f.Goroutines -= after.Goroutines()
 			return f
 		}

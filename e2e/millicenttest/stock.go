@@ -12,6 +12,7 @@ type Stock struct {
 	Python       int // of the booted
 	Zygotes      int
 	Changing     int // sandboxes that are being prepared or given up
+	Disks        int // for sandboxes to come
 }
 
 // ReadStock finds the stock in the text of /metrics.
@@ -32,6 +33,8 @@ func ReadStock(metrics string) (st Stock) {
 			}
 		case name == "millicent_zygotes":
 			st.Zygotes = n
+		case name == "millicent_spare_disks":
+			st.Disks = n
 		case name == "millicent_changing_sandboxes":
 			st.Changing = n
 		}

@@ -5,12 +5,14 @@ type Stock struct {
 	Sandboxes map[string]int // prepared, by what runs in them: a runtime, or nothing in a "bare" one
 	Changing  int            // being prepared, or given up
 	Zygotes   int            // each in a sandbox of its own
+	Disks     int            // for sandboxes to come
 }
 
 // Stock counts what is held in readiness at the moment.
 func (l *Launcher) Stock() Stock {
 	var st Stock
 	st.Sandboxes, st.Changing = l.pool.counts()
+	st.Disks = l.cfg.Host.SpareDisks()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, z := range l.zygotes {

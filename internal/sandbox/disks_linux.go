@@ -101,6 +101,13 @@ func (d *disks) close() error {
 	return err
 }
 
+// spare returns how many unused disks are kept.
+func (d *disks) spare() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.stock)
+}
+
 // clearStock gives up all unused disks.
 func (d *disks) clearStock() error {
 	d.mu.Lock()

@@ -223,6 +223,16 @@ func (h *Host) limited(format string, args ...any) {
 // enforce here (run as an ordinary user, a missing cgroup controller, …).
 func (h *Host) Limitations() []string { return append([]string(nil), h.limits...) }
 
+// SpareDisks returns how many disks are kept for sandboxes to come, beside
+// those of the sandboxes that there are. They go when nobody wants them for a
+// while.
+func (h *Host) SpareDisks() int {
+	if h.disks == nil {
+		return 0
+	}
+	return h.disks.spare()
+}
+
 // Close closes every sandbox and removes what the Host made.
 func (h *Host) Close() error {
 	h.mu.Lock()

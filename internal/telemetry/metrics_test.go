@@ -45,7 +45,7 @@ func TestMetrics(t *testing.T) {
 		return Load{Launching: 1, Idle: 12, Frozen: 10, Busy: 3, Closing: 4, MemoryMB: 1280, Waiting: 5}
 	})
 	m.CountStock(func() Stock {
-		return Stock{Sandboxes: map[string]int{"python3.12": 6, "bare": 7}, Changing: 8, Zygotes: 9}
+		return Stock{Sandboxes: map[string]int{"python3.12": 6, "bare": 7}, Changing: 8, Zygotes: 9, Disks: 15}
 	})
 	m.CountReclaims(func() Reclaims { return Reclaims{Room: 11, Memory: 12, Expired: 13, Bytes: 14} })
 	m.CountProvisioned(func() Provisioned {
@@ -91,6 +91,7 @@ func TestMetrics(t *testing.T) {
 		`millicent_prepared_sandboxes{kind="bare"} 7`,
 		`millicent_changing_sandboxes 8`,
 		`millicent_zygotes 9`,
+		`millicent_spare_disks 15`,
 		`millicent_provisioned_environments{state="requested"} 10`,
 		`millicent_provisioned_environments{state="allocated"} 11`,
 		`millicent_provisioned_environments{state="available"} 12`,

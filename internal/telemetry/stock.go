@@ -8,6 +8,7 @@ type Stock struct {
 	Sandboxes map[string]int // prepared, by what runs in them
 	Changing  int            // being prepared, or given up
 	Zygotes   int
+	Disks     int // for sandboxes to come
 }
 
 var (
@@ -17,6 +18,8 @@ var (
 		"Sandboxes that are being prepared or given up.", nil, nil)
 	zygotesDesc = prometheus.NewDesc("millicent_zygotes",
 		"Processes that runtimes are forked from, each in a sandbox of its own.", nil, nil)
+	disksDesc = prometheus.NewDesc("millicent_spare_disks",
+		"Disks that are kept for sandboxes to come.", nil, nil)
 )
 
 // A stockCollector makes gauges of the stock at each scrape.
@@ -30,6 +33,7 @@ func (c stockCollector) Describe(descs chan<- *prometheus.Desc) {
 	descs <- preparedDesc
 	descs <- changingDesc
 	descs <- zygotesDesc
+	descs <- disksDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -40,4 +44,5 @@ func (c stockCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	metrics <- prometheus.MustNewConstMetric(changingDesc, prometheus.GaugeValue, float64(stock.Changing))
 	metrics <- prometheus.MustNewConstMetric(zygotesDesc, prometheus.GaugeValue, float64(stock.Zygotes))
+	metrics <- prometheus.MustNewConstMetric(disksDesc, prometheus.GaugeValue, float64(stock.Disks))
 }
