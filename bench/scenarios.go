@@ -26,8 +26,10 @@ var scenarios = []scenario{
 	{"sustained", "Python starts one after the other on 8 connections", (*bench).sustained},
 	{"warm", "warm invocation, one connection", (*bench).warm},
 	{"throughput", "warm invocations, 8 connections", (*bench).throughput},
+	{"async", "events accepted, on disk before the answer", (*bench).async},
 	{"memory", "memory of an idle environment", (*bench).memory},
 	{"deployed", "10,000 functions deployed, none running", (*bench).deployed},
+	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
 	{"peers", "first answer of a peer's process", (*bench).peerStarts},
 }
 
@@ -44,6 +46,8 @@ type sizes struct {
 	idle                                          time.Duration // how long they rest before they are looked at
 	deployed, deployedStarts                      int
 	peerStarts                                    int
+	mappings                                      int
+	watch                                         time.Duration // of what does nothing
 }
 
 var (
@@ -52,12 +56,14 @@ var (
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
 		rounds: 10, round: time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
+		mappings: 1000, watch: 30 * time.Second,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
 		bursts: 1, sustained: 4 * time.Second, sustainedFunctions: 200,
 		rounds: 3, round: 400 * time.Millisecond,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
+		mappings: 100, watch: 3 * time.Second,
 	}
 )
 

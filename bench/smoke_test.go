@@ -28,6 +28,7 @@ var tiny = sizes{
 	bursts: 1, sustained: time.Second, sustainedFunctions: 30,
 	rounds: 2, round: 50 * time.Millisecond,
 	environments: 1, idle: 100 * time.Millisecond, deployed: 20, deployedStarts: 1, peerStarts: 1,
+	mappings: 3, watch: 100 * time.Millisecond,
 }
 
 // TestSmoke measures a real server, a little of it.

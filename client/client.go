@@ -136,7 +136,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	if c.creds.AccessKeyID != "" {
 		sum := sha256.Sum256(r.body)
-		err := c.signer.SignHTTP(ctx, c.creds, req, hex.EncodeToString(sum[:]), "lambda", c.region, time.Now())
+		err := c.signer.SignHTTP(ctx, c.creds, req, hex.EncodeToString(sum[:]), service(r.path), c.region, time.Now())
 		if err != nil {
 			return nil, fmt.Errorf("sign the call: %w", err)
 		}

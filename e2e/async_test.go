@@ -209,3 +209,9 @@ func TestEventsSurvive(t *testing.T) {
 		t.Logf("%s: all 20 ran", name)
 	}
 }
+
+func TestBoto3Events(t *testing.T) {
+	need(t, "/usr/lib/python3/dist-packages/boto3", "python3-boto3")
+	s := up(t)
+	runClient(t, s, ".", "/usr/bin/python3", "testdata/boto3_events.py", s.url())
+}

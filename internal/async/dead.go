@@ -98,7 +98,8 @@ func (e *Events) makeRoom(ctx context.Context, m queue.Message) error {
 		default:
 			return err
 		}
-		e.cfg.Log.Warn("dead letter dropped: the function has too many", "tenant", m.Queue.Tenant, "function", m.Queue.Name, "id", oldest[0].ID)
+		e.tell(&event{id: oldest[0].ID, tenant: m.Queue.Tenant, function: m.Queue.Name}, "dead letter dropped").
+			Warn("dead letter dropped: the function has too many")
 	}
 }
 

@@ -49,7 +49,7 @@ func (e *Events) deliver(ctx context.Context, deliveries []queue.Delivery) {
 		return
 	default:
 		e.cfg.Observer.EventDelivered(to.Kind, false)
-		e.cfg.Log.Warn("record not delivered, kept as a dead letter", "tenant", ev.tenant, "function", ev.function, "id", ev.id, "to", ev.Target, "error", err)
+		e.tell(ev, "rejected").Warn("record not delivered, kept as a dead letter", "to", ev.Target, "error", err)
 		cause := err
 		err = e.bury(settled, func() (queue.Message, error) {
 			dead := *ev

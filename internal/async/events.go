@@ -112,6 +112,7 @@ type Events struct {
 	cfg        Config
 	running    *queue.Dispatcher
 	delivering *queue.Dispatcher
+	teller     teller
 	closed     atomic.Bool
 	end        sync.Once
 	ended      chan struct{}
@@ -173,7 +174,7 @@ func (e *Events) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
 	case "":
 		e.cfg.Observer.EventReceived()
 	case queue.CodeFull:
-		e.cfg.Log.Warn("event refused: too many wait", "tenant", inv.Tenant, "function", inv.Function, "error", err)
+		e.tell(eventOf(inv), "refused").Warn("event refused: too many wait", "error", err)
 		return millicent.Throttled(millicent.ReasonConcurrency)
 	}
 	return err

@@ -39,6 +39,8 @@ func TestRetries(t *testing.T) {
 		begin := time.Now()
 		var tries []string
 		w.serve = func(inv *millicent.Invocation) (*millicent.Result, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			tries = append(tries, fmt.Sprint(inv.ID, " ", time.Since(begin).Round(time.Second)))
 			return failure500(inv)
 		}
@@ -103,6 +105,8 @@ func TestThrottles(t *testing.T) {
 		begin := time.Now()
 		var tries []time.Duration
 		w.serve = func(inv *millicent.Invocation) (*millicent.Result, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			tries = append(tries, time.Since(begin).Round(time.Second))
 			switch {
 			case len(tries) < 5:
@@ -116,6 +120,7 @@ func TestThrottles(t *testing.T) {
 		}
 		w.send("f", "1")
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		want := []time.Duration{0, 1, 3, 7, 15, 31, 91}
 		for i := range want {
 			want[i] *= time.Second

@@ -75,7 +75,7 @@ func (e *Events) release(d queue.Delivery, at time.Time, p queue.Progress) {
 // drop forgets the event of a function that was deleted.
 func (e *Events) drop(ctx context.Context, d queue.Delivery, ev *event) {
 	age := e.cfg.Now().Sub(ev.Received)
-	e.cfg.Log.Warn("event dropped: its function was deleted", "tenant", ev.tenant, "function", ev.function, "id", ev.id, "age", age)
+	e.tell(ev, "deleted").Warn("event dropped: its function was deleted", "age", age)
 	e.cfg.Observer.EventEnded(Deleted, age)
 	if err := errors.Join(e.cfg.Queues.Settle(context.WithoutCancel(ctx), d.Queue, d.Handle)...); err != nil {
 		e.cfg.Log.Error("event not dropped", "id", ev.id, "error", err)
@@ -130,7 +130,7 @@ func (e *Events) finish(ctx context.Context, d queue.Delivery, ev *event, a atte
 	}
 	if err != nil && !lost(err) {
 		// What can't go where it should stays with us.
-		e.cfg.Log.Warn("event's end not delivered, kept as a dead letter", "tenant", ev.tenant, "function", ev.function, "id", ev.id, "error", err)
+		e.tell(ev, "undelivered").Warn("event's end not delivered, kept as a dead letter", "error", err)
 		err = e.bury(ctx, e.undeliverable(ev, a, v, err), settle)
 	}
 	if err != nil {
@@ -138,12 +138,11 @@ func (e *Events) finish(ctx context.Context, d queue.Delivery, ev *event, a atte
 		return
 	}
 	if v.condition != conditionSuccess {
-		log := e.cfg.Log.With("tenant", ev.tenant, "function", ev.function, "id", ev.id,
-			"condition", v.condition, "attempts", v.progress.Attempts, "age", age)
+		args := []any{"condition", v.condition, "attempts", v.progress.Attempts, "age", age}
 		if a.err != nil {
-			log = log.With("error", a.err)
+			args = append(args, "error", a.err)
 		}
-		log.Warn("event failed")
+		e.tell(ev, "failed").Warn("event failed", args...)
 	}
 	e.cfg.Observer.EventEnded(v.condition, age)
 	for _, m := range puts {

@@ -155,7 +155,7 @@ func (e *environment) shutDown() error {
 		if r.session.hasExtensions() && !r.gone() {
 			e.terminate(r)
 		}
-		errs = append(errs, e.stop(r))
+		errs = append(errs, e.finish(r, e.box.End))
 		e.run = nil
 	}
 	if st := e.stem; st != nil {

@@ -182,9 +182,12 @@ func (r *run) offer(t *turn) bool {
 
 // stop kills everything in the sandbox and ends the run; its output is in the
 // log then. After an error nothing can be run in the sandbox any more.
-func (e *environment) stop(r *run) error {
+func (e *environment) stop(r *run) error { return e.finish(r, e.box.KillAll) }
+
+// finish is stop with a way of its own to end everything in the sandbox.
+func (e *environment) finish(r *run, kill func() error) error {
 	close(r.stopped)
-	err := e.box.KillAll()
+	err := kill()
 	if isClosed(e.box.Done()) { // with all that was in it
 		err = nil
 	}

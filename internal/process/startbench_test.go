@@ -68,7 +68,7 @@ func BenchmarkSustained(b *testing.B) {
 
 // cpuTime returns the processor time of this process and of those of its
 // children that have ended. What the kernel does for nobody in particular is
-// not in it.
+// not in it, nor what was killed with its pid 1, for which nobody waits.
 func cpuTime() (sum time.Duration) {
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var r syscall.Rusage

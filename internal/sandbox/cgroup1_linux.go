@@ -166,11 +166,6 @@ func (g *group1) limit(s Spec) error {
 	if err := g.setPids(s.pids()); err != nil {
 		return err
 	}
-	if dir := g.dirs["cpu"]; dir != "" {
-		if err := putInt(dir, "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
-			return err
-		}
-	}
 	if s.Background {
 		if err := g.setBackground(true); err != nil {
 			return err
@@ -280,7 +275,7 @@ func (g *group1) resetPeak() error {
 
 func (g *group1) tasks() (files []*os.File, err error) {
 	for _, dir := range g.all {
-		f, err := os.OpenFile(dir+"/tasks", os.O_WRONLY, 0)
+		f, err := openControlFile(dir+"/tasks", os.O_WRONLY)
 		if err != nil {
 			for _, f := range files {
 				f.Close() // nothing was written

@@ -239,7 +239,7 @@ func (g *group2) tasks() ([]*os.File, error) { return nil, nil }
 func (g *group2) dir() (*os.File, error) { return os.Open(g.path) }
 
 func (g *group2) entry() ([]*os.File, error) {
-	f, err := os.OpenFile(g.path+"/cgroup.procs", os.O_WRONLY, 0)
+	f, err := openControlFile(g.path+"/cgroup.procs", os.O_WRONLY)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func TestGroup1(t *testing.T) {
 		"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "tasks": "",
 	})
 	cpu := newTree(t, root+"/cpu,cpuacct/millicent/me/one", map[string]string{
-		"cpu.cfs_period_us": "", "cpu.cfs_quota_us": "", "cpuacct.usage": "1500000\n", "tasks": "",
+		"cpu.cfs_quota_us": "", "cpuacct.usage": "1500000\n", "tasks": "",
 	})
 	pids := newTree(t, root+"/pids/millicent/me/one", map[string]string{"pids.max": "", "tasks": ""})
 
@@ -110,7 +110,7 @@ func TestGroup1(t *testing.T) {
 		t.Fatal(err)
 	}
 	memory.holds(t, map[string]string{"memory.limit_in_bytes": "134217728", "memory.memsw.limit_in_bytes": "134217728"})
-	cpu.holds(t, map[string]string{"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "25000"})
+	cpu.holds(t, map[string]string{"cpu.cfs_quota_us": "25000"})
 	pids.holds(t, map[string]string{"pids.max": "11"}) // with the spawner
 	if err := g.setCPU(0); err != nil {
 		t.Fatal(err)

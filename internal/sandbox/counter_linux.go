@@ -27,7 +27,7 @@ func (c *counter) read(path string) (int64, error) {
 		return 0, fs.ErrClosed
 	}
 	if c.file == nil {
-		f, err := os.Open(path)
+		f, err := openControlFile(path, os.O_RDONLY)
 		if err != nil {
 			return 0, err
 		}

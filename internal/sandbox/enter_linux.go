@@ -17,10 +17,11 @@ import (
 
 // An Entry is what a process outside takes to become one of the sandbox's. It
 // is for the platform's own processes alone, run by root, that fork what shall
-// go in: nothing of a function has ever run in them. The child of such a
-// process does, in this order:
+// go in: nothing of a function has ever run in them. A descendant of
+// such a process does, in this order:
 //
-//  1. Its parent has called setns(PID1, CLONE_NEWPID) before the fork.
+//  1. Its ancestor has called setns(PID1, CLONE_NEWPID) before it forked one
+//     that forks this one, and ends.
 //  2. Write "0" to each of Groups, then unshare(CLONE_NEWCGROUP).
 //  3. setns(PID1, Namespaces).
 //  4. Write OOMScore to /proc/self/oom_score_adj; set Limits; umask 022.
@@ -30,9 +31,8 @@ import (
 //  8. PR_SET_NO_NEW_PRIVS; landlock_restrict_self(Rules); PR_SET_DUMPABLE 1,
 //     which the change of uid took; seccomp with Filter.
 //
-// Then it forks the process that is meant, which calls setsid, and ends: pid 1
-// is that one's parent then, as it is of what Start starts, and Adopt tells it
-// so. The files are the Entry's own until Close.
+// It leads a session, and its parent has ended: pid 1 is its parent then, as it
+// is of what Start starts, and Adopt tells it so. The files are the Entry's own until Close.
 type Entry struct {
 	PID1   *os.File   // a pidfd
 	Groups []*os.File // control groups, to be written to

@@ -129,7 +129,7 @@ func (g *group1) thawer() (*os.File, error) {
 	if dir == "" {
 		return nil, errNoFreezer
 	}
-	return os.OpenFile(dir+"/freezer.state", os.O_WRONLY, 0)
+	return openControlFile(dir+"/freezer.state", os.O_WRONLY)
 }
 
 func (g *group1) freeze(ctx context.Context) error {
@@ -142,7 +142,7 @@ func (g *group1) freeze(ctx context.Context) error {
 		if err := put(dir, "freezer.state", "FROZEN"); err != nil {
 			return false, err
 		}
-		b, err := os.ReadFile(dir + "/freezer.state")
+		b, err := readControl(dir + "/freezer.state")
 		return strings.TrimSpace(string(b)) == "FROZEN", err
 	})
 }

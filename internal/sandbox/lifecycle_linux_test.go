@@ -46,6 +46,31 @@ func TestKillAll(t *testing.T) {
 	}
 }
 
+// TestEndLeavesNobody: nothing is left inside, of a sandbox that stands still either.
+func TestEndLeavesNobody(t *testing.T) {
+	h := openHost(t)
+	for _, freeze := range []bool{false, true} {
+		s := newSandbox(t, h, Spec{Mounts: []Mount{probeMount(t)}})
+		p, err := s.Start(Cmd{Path: "/bin/sleep", Args: []string{"sleep", "1000"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if freeze {
+			if err := s.Freeze(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.End(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, p.Done(), "the end of a process in a sandbox that was ended")
+		waitFor(t, s.Done(), "the end of pid 1")
+		if err := errors.Join(s.End(), s.Close(), s.End()); err != nil {
+			t.Errorf("after the end: %v", err)
+		}
+	}
+}
+
 // TestKillAllRemovesObjects: what outlives processes is gone as well.
 func TestKillAllRemovesObjects(t *testing.T) {
 	t.Parallel()

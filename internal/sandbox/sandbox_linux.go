@@ -69,6 +69,24 @@ func (s *Sandbox) KillAll() error {
 	return err
 }
 
+// End kills every process in the sandbox, the first one too, and returns once
+// they are gone: what is left to do is to Close. It thaws a frozen sandbox.
+func (s *Sandbox) End() error {
+	s.state.Lock()
+	defer s.state.Unlock()
+	select {
+	case <-s.done: // Close may have been here
+		return nil
+	default:
+	}
+	if err := s.thaw(); err != nil { // what is frozen does not die
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	return s.endPID1(ctx)
+}
+
 // Attach adds a mount to a running sandbox. An ordinary user cannot.
 func (s *Sandbox) Attach(m Mount) error {
 	if s.host.rootless {

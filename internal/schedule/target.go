@@ -30,13 +30,13 @@ type target struct {
 	universal           string // one of the operations; the others are empty
 }
 
-var functionARN = regexp.MustCompile(`^arn:aws:lambda:([a-z0-9-]+):([0-9]{12}):function:([a-zA-Z0-9-_]{1,64})(?::(\$LATEST|[a-zA-Z0-9-_]{1,128}))?$`)
+var functionARNForm = regexp.MustCompile(`^arn:aws:lambda:([a-z0-9-]+):([0-9]{12}):function:([a-zA-Z0-9-_]{1,64})(?::(\$LATEST|[a-zA-Z0-9-_]{1,128}))?$`)
 
 func parseTarget(arn string) (t target, ok bool) {
 	if arn == universalInvoke || arn == universalSend {
 		return target{universal: arn}, true
 	}
-	if m := functionARN.FindStringSubmatch(arn); m != nil {
+	if m := functionARNForm.FindStringSubmatch(arn); m != nil {
 		return target{region: m[1], tenant: m[2], function: m[3], qualifier: m[4]}, true
 	}
 	region, tenant, name, ok := millicent.ParseQueueARN(arn)

@@ -11,6 +11,7 @@ output      standard output and the log channel
 errors      what went wrong, as a document and as a log entry; loaded when needed
 warm        what a stem does beforehand; loaded there alone
 zygote      what stems are forked from; loaded there alone
+orphan      how it forks them
 snapstart   from an initialised function to its environments; loaded there alone
 snapshot    takes what restore gives back, by the calls of machine
 loghandler  the root logger's handler; loaded when the function loads logging

@@ -106,5 +106,9 @@ class Thread:
         ctypes.c_int32.from_address(self.tid).value = call(SET_TID_ADDRESS, self.tid)
         if self.robust[0]:
             call(SET_ROBUST_LIST, *self.robust)
+        self.enter_rseq()
+
+    def enter_rseq(self):
+        """Undo leave_rseq."""
         if self.rseq:
             call(RSEQ, *self.rseq, 0, _RSEQ_SIGNATURE)

@@ -24,6 +24,7 @@ from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket
 from json import JSONDecoder
 
 from . import forget
+from .orphan import Forker
 from .restore import restore
 
 _NEWPID, _NEWCGROUP = 0x20000000, 0x02000000
@@ -66,6 +67,7 @@ def serve(requests, home):
     server = socket(fileno=requests)
     _restrict_itself()
     _practise()
+    fork = Forker().fork if Forker.possible() else _fork_twice
     forget(_before, _paths)
     gc.collect()
     gc.freeze()  # a collection would write to what all children share
@@ -78,15 +80,12 @@ def serve(requests, home):
         request = _scan(data.decode("utf-8"), 0)[0]
         pid1, tell = files[0], files[1]
         _call(_libc.setns, pid1, _NEWPID)
-        child = os.fork()
+        child = fork()
         if child == 0:
             server.detach()  # its number will be another's
             try:
-                if os.fork():
-                    os._exit(0)  # pid 1 of the sandbox is the other's parent now
                 _enter(request, files, number)
                 tell = _TELL
-                os.setsid()
                 _check(request["uid"])
                 os.write(_TELL, b"%d" % os.getpid())
                 os.close(_TELL)
@@ -99,6 +98,20 @@ def serve(requests, home):
         os.waitpid(child, 0)
         for fd in files:
             os.close(fd)
+
+
+def _fork_twice():
+    """Do what Forker does where that is not possible."""
+    child = os.fork()
+    if child == 0:
+        try:
+            child = os.fork()
+        except OSError:
+            os._exit(1)
+        if child:
+            os._exit(0)
+        os.setsid()
+    return child
 
 
 def _practise():
