@@ -85,6 +85,10 @@ func TestSDKSchedules(t *testing.T) {
 	if err != nil || len(list.Schedules) != 1 || *list.Schedules[0].Arn != *got.Arn {
 		t.Errorf("list %+v, error %v", list, err)
 	}
+	if out := s.mustCLI("schedule", "show", "g/s"); !strings.Contains(out, "rate(1 hour) in UTC") {
+		t.Errorf("shown: %s", out)
+	}
+	s.mustCLI("schedule", "create", "h/s", "rate(1 hour)", "queue:q", "--paused", "--catch-up", "all")
 	// Enabled, a rate begins at once.
 	_, err = c.UpdateSchedule(ctx, &scheduler.UpdateScheduleInput{
 		Name: aws.String("s"), GroupName: aws.String("g"), ScheduleExpression: aws.String("rate(2 hours)"), FlexibleTimeWindow: got.FlexibleTimeWindow,

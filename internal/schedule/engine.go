@@ -214,48 +214,71 @@ type turn struct {
 	schedule *millicent.Schedule
 	plan     plan
 	missed   int
+	messages []queue.Message
 }
 
 // tick puts the ticks of schedules that are due into their queues, and reports
 // whether that went well. What could not be put stays due.
 func (e *Engine) tick(ctx context.Context) bool {
-	now := e.cfg.Now()
-	turns, messages, err := e.due(now)
-	if err == nil && len(messages) > 0 {
-		ctx, cancel := context.WithTimeout(ctx, putTimeout)
-		defer cancel()
-		_, err = e.put(ctx, messages)
+	turns, err := e.due(e.cfg.Now())
+	if err == nil {
+		turns, err = e.put(ctx, turns)
 	}
-	if err != nil {
-		if ctx.Err() == nil {
-			e.cfg.Log.Error("ticks not stored, tried again", "ticks", len(messages), "error", err)
-		}
-		return false
+	if err != nil && ctx.Err() == nil {
+		e.cfg.Log.Error("ticks not stored, tried again", "error", err)
 	}
-	for _, t := range e.advance(turns) {
-		e.complete(ctx, t)
+	for _, d := range e.advance(turns) {
+		e.complete(ctx, d)
 	}
-	return true
+	return err == nil
 }
 
-// put puts ticks, as many at a time as one change may.
-func (e *Engine) put(ctx context.Context, all []queue.Message) (n int, err error) {
+// put puts the ticks of turns, and returns the turns for which that went well.
+func (e *Engine) put(ctx context.Context, turns []turn) (done []turn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	var all []queue.Message
+	for _, t := range turns {
+		all = append(all, t.messages...)
+	}
+	switch err = e.putAll(ctx, all); millicent.ErrorCode(err) {
+	case "":
+		return turns, nil
+	case queue.CodeFull: // one full queue keeps no other schedule from its tick
+	default:
+		return nil, err
+	}
+	for _, t := range turns {
+		switch err := e.putAll(ctx, t.messages); millicent.ErrorCode(err) {
+		case "":
+			done = append(done, t)
+		case queue.CodeFull:
+			e.cfg.Log.Warn("ticks not stored: too many wait", "schedule", key(t.schedule.Group, t.schedule.Name), "tenant", t.schedule.Tenant, "error", err)
+		default:
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// putAll puts ticks, as many at a time as one change may.
+func (e *Engine) putAll(ctx context.Context, all []queue.Message) error {
 	for len(all) > 0 {
 		part := all[:min(len(all), batch)]
 		if _, err := e.cfg.Messages.Put(ctx, part...); err != nil {
-			return n, err
+			return err
 		}
-		n, all = n+len(part), all[len(part):]
+		all = all[len(part):]
 	}
-	return n, nil
+	return nil
 }
 
-// due returns the turns of schedules that are due, and their ticks: about as
-// many as one change may put, and at least one schedule's.
-func (e *Engine) due(now time.Time) (turns []turn, messages []queue.Message, err error) {
+// due returns the turns of schedules that are due: about as many as have ticks
+// for one change, and at least one.
+func (e *Engine) due(now time.Time) (turns []turn, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.agenda) > 0 && !e.agenda[0].due.After(now) && len(messages) < batch && len(turns) < batch {
+	for ticks := 0; len(e.agenda) > 0 && !e.agenda[0].due.After(now) && ticks < batch && len(turns) < batch; {
 		en := e.agenda[0]
 		e.agenda.set(en, now.Add(putPause)) // should they not get there
 		t := turn{entry: en, schedule: en.schedule, missed: en.missed}
@@ -264,13 +287,14 @@ func (e *Engine) due(now time.Time) (turns []turn, messages []queue.Message, err
 		for _, at := range t.plan.run {
 			m, err := tick{Schedule: t.schedule.ID, Time: at.UTC(), Missed: t.missed}.message(t.schedule)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			messages = append(messages, m)
+			t.messages = append(t.messages, m)
 		}
+		ticks += len(t.messages)
 		turns = append(turns, t)
 	}
-	return turns, messages, nil
+	return turns, nil
 }
 
 // advance notes that the ticks of turns are put, and returns the schedules

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/queue"
 )
 
 func busy(*millicent.Invocation) error { return millicent.Throttled(millicent.ReasonConcurrency) }
@@ -189,6 +190,28 @@ func TestPauseAndDelete(t *testing.T) {
 	}
 }
 
+// A schedule whose queue is full keeps no other from its tick.
+func TestFullQueue(t *testing.T) {
+	w := newWorld(t)
+	w.bounds = queue.Bounds{QueueMessages: 2}
+	w.down(0)
+	full := w.create("full", "at(2026-11-23T08:10:00)", nil)
+	for range 2 {
+		_, err := w.messages.Put(t.Context(), queue.Message{Queue: queueOf(full), Body: []byte("x"), NotBefore: testBegin.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.create("fine", "at(2026-11-23T08:10:00)", nil)
+	w.pass(10 * time.Minute)
+	w.want("fine 2026-11-23T08:10:00Z")
+	if err := w.messages.Purge(t.Context(), queueOf(full)); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Second)
+	w.want("full 2026-11-23T08:10:00Z")
+}
+
 // A rate that ends is deleted after its last tick, and not before.
 func TestDeletedAfterCompletion(t *testing.T) {
 	w := newWorld(t)
@@ -323,4 +346,22 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("%+v: %v", to, err)
 		}
 	}
+}
+
+// Many schedules that are due at once.
+func BenchmarkTicks(b *testing.B) {
+	const schedules = 1000
+	w := newWorld(b)
+	for i := range schedules {
+		w.create(fmt.Sprint("s", i), "rate(1 minute)", nil)
+		<-w.seen
+	}
+	b.ResetTimer()
+	for range b.N {
+		w.pass(time.Minute)
+		for range schedules {
+			<-w.seen
+		}
+	}
+	b.ReportMetric(float64(b.N*schedules)/b.Elapsed().Seconds(), "ticks/s")
 }

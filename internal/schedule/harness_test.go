@@ -28,8 +28,9 @@ var testBegin = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 // A world is an engine upon a real state engine, with a clock of its own.
 type world struct {
-	*testing.T
-	dir string
+	testing.TB
+	dir    string
+	bounds queue.Bounds // from the next open
 
 	mu   sync.Mutex
 	time time.Time
@@ -43,9 +44,9 @@ type world struct {
 	engine   *Engine
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.TempDir(), time: testBegin, seen: make(chan *millicent.Invocation, 1000)}
+	w := &world{TB: t, dir: t.TempDir(), time: testBegin, seen: make(chan *millicent.Invocation, 1000)}
 	t.Cleanup(w.close)
 	w.open()
 	return w
@@ -104,7 +105,7 @@ func (w *world) open() {
 	must(err)
 	js, err := jetstream.New(conn)
 	must(err)
-	w.messages, err = queue.Open(w.Context(), js, queue.Config{Dir: filepath.Join(w.dir, "messages"), Now: w.now, Log: log})
+	w.messages, err = queue.Open(w.Context(), js, queue.Config{Dir: filepath.Join(w.dir, "messages"), Bounds: w.bounds, Now: w.now, Log: log})
 	must(err)
 	w.closing(w.messages)
 	definitions := openTest[millicent.Queue](w, js, "queues")

@@ -16,6 +16,14 @@ const (
 	// begun at once still begins when the wait has lasted as long as it takes.
 	sooner = 2
 
+	// brief is how many times shorter than a start an invocation has to be for
+	// its version to make do with few environments, see crowded.
+	brief = 8
+
+	// persistent is how many times as long as a start a line lasts that is not
+	// an accident: each in it is served soon, and yet it does not end.
+	persistent = 4
+
 	// negligible is the time of a start that is not worth any wait.
 	negligible = time.Millisecond
 
@@ -133,8 +141,28 @@ type demand struct {
 	launching int           // launches in progress, or with room promised to them
 	busy      int           // environments
 	waited    time.Duration // by the oldest request beyond those launching
+	lined     time.Duration // for how long there has been somebody in line without a break
 	lease     time.Duration // that an invocation holds an environment, as measured; 0: not yet
+	typical   time.Duration // the median of the same
 	start     time.Duration // that a launch takes, as measured
+	cores     int           // of the machine
+}
+
+// crowded reports whether another environment is more likely to take time from
+// the others than to serve the line sooner: invocations are brief, and there is
+// an environment for each core and one more.
+func (d demand) crowded() bool {
+	return d.launching+d.busy > d.cores && d.typical > 0 && d.typical < d.start/brief
+}
+
+// endurance returns how long a request waits for what is busy before there is
+// one launch more. Where it is crowded a long wait mostly means that the machine
+// had no time, and it has less with another process.
+func (d demand) endurance() time.Duration {
+	if d.crowded() {
+		return brief * d.start
+	}
+	return d.start
 }
 
 // launches decides whether one more launch is to begin now. A version of
@@ -146,8 +174,11 @@ func (d demand) launches() bool {
 		return false // one is coming for each
 	case d.launching+d.busy == 0:
 		return true
-	case d.waited >= d.start || d.start < negligible:
+	case d.waited >= d.endurance() || d.start < negligible:
 		return true
+	}
+	if d.lined >= persistent*d.start && d.launching == 0 && !d.crowded() {
+		return true // it will not end by itself
 	}
 	lease := d.lease
 	if lease == 0 {

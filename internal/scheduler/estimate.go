@@ -21,6 +21,21 @@ func (a *average) add(d time.Duration) {
 	*a = max(*a+(average(d)-*a)/4, 1)
 }
 
+// A median is about as long as half of the durations are at most: the few long
+// ones hardly move it. Zero before the first.
+type median time.Duration
+
+func (m *median) add(d time.Duration) {
+	switch {
+	case *m == 0:
+		*m = median(max(d, 1))
+	case d > time.Duration(*m):
+		*m += *m/16 + 1
+	default:
+		*m = max(*m-*m/16, 1)
+	}
+}
+
 // usesHalfLife is the time after which a use counts half.
 const usesHalfLife = 30 * time.Minute
 

@@ -78,3 +78,23 @@ func TestRecordOfARevision(t *testing.T) {
 		t.Errorf("got %+v, want %+v", *r, want)
 	}
 }
+
+func TestMedian(t *testing.T) {
+	var m median
+	for i := range 1000 {
+		d := time.Duration(100+i%10) * time.Microsecond
+		if i%10 == 0 {
+			d = time.Second
+		}
+		m.add(d)
+	}
+	if got := time.Duration(m); got < 90*time.Microsecond || got > 130*time.Microsecond {
+		t.Errorf("got %v of nine in ten from 101 to 109 µs", got)
+	}
+	m = 1
+	m.add(0)
+	m.add(time.Nanosecond)
+	if m < 1 {
+		t.Errorf("got %d", m)
+	}
+}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"time"
 
 	"github.com/millicent-run/millicent"
 )
@@ -34,6 +35,7 @@ type version struct {
 	idle    []*environment // a stack
 	settled int            // of these, see idleList
 	line    line           // requests; empty while there are idle environments
+	lined   time.Time      // since when line is not empty, while it is not
 
 	want *want          // nil when nothing is provisioned
 	own  []*environment // those that are

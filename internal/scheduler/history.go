@@ -19,6 +19,7 @@ type record struct {
 	ended    time.Time // when the last environment was closed; zero where none was
 	evictor  string    // what it was closed for; see StartRecord.For
 	lease    average   // that an invocation holds an environment
+	typical  median    // of the same
 	start    average   // that a launch takes
 	uses     frequency // of its environments
 }
@@ -32,7 +33,7 @@ func (old *record) startOf(revision string) *record {
 	case old.revision == revision:
 		return old
 	}
-	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, start: old.start, uses: old.uses}
+	return &record{revision: revision, cause: millicent.StartUpdated, ended: old.ended, lease: old.lease, typical: old.typical, start: old.start, uses: old.uses}
 }
 
 // nextStart returns what is known of a start that begins now, of a version that has

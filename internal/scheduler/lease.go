@@ -57,6 +57,7 @@ func (s *Scheduler) release(l *Lease, broken bool, now time.Time) {
 		return
 	}
 	e.of.record.lease.add(now.Sub(e.leasedSince))
+	e.of.record.typical.add(now.Sub(e.leasedSince))
 	if broken {
 		s.close(e, millicent.StartAfterFailure)
 	} else {

@@ -41,19 +41,27 @@ func (c candidate) compare(o candidate) int {
 	return cmp.Or(cmp.Compare(o.seniority, c.seniority), cmp.Compare(c.request.serial, o.request.serial))
 }
 
-// candidate asks whether ver wants one more launch.
-func (s *Scheduler) candidate(ver *version, now time.Time) (c candidate, ok bool) {
-	d := demand{
+// demand returns what there is of ver, and its oldest request without a launch
+// of its own, nil when there is none.
+func (s *Scheduler) demand(ver *version, now time.Time) (d demand, q *request) {
+	d = demand{
 		waiting:   ver.line.length - ver.line.failed,
 		launching: ver.count[launching] + ver.promised,
 		busy:      ver.count[busy],
 		lease:     time.Duration(ver.record.lease),
+		typical:   time.Duration(ver.record.typical),
+		cores:     s.cores,
 	}
-	q := ver.line.beyond(d.launching)
-	if q != nil {
-		d.waited = now.Sub(q.since)
+	if q = ver.line.beyond(d.launching); q != nil {
+		d.waited, d.lined = now.Sub(q.since), now.Sub(ver.lined)
 		d.start = s.starts.estimate(q.spec.Runtime, ver.record)
 	}
+	return d, q
+}
+
+// candidate asks whether ver wants one more launch.
+func (s *Scheduler) candidate(ver *version, now time.Time) (c candidate, ok bool) {
+	d, q := s.demand(ver, now)
 	if d.launches() {
 		return candidate{seniority(d.waited, ver.environments()+ver.promised), q}, true
 	}
@@ -221,7 +229,9 @@ func (s *Scheduler) recall(ver *version, alarm *soonest) {
 	if q == nil {
 		return
 	}
-	alarm.at(q.since.Add(s.starts.estimate(q.spec.Runtime, ver.record)))
+	if d, next := s.demand(ver, alarm.now); next != nil {
+		alarm.at(next.since.Add(d.endurance()))
+	}
 	if limit := patience(ver.why, s.cfg.QueueWait); limit >= 0 {
 		alarm.at(q.since.Add(limit))
 	}

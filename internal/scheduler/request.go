@@ -94,6 +94,7 @@ func (s *Scheduler) enqueue(v *millicent.Version, of *version, sl slot, now time
 	of.line.push(q)
 	s.waiting++
 	if of.at == 0 {
+		of.lined = now
 		of.why = forLaunch // until plan finds another reason
 		s.lines = append(s.lines, of)
 		of.at = len(s.lines)

@@ -74,6 +74,7 @@ func (cfg Config) withDefaults() Config {
 type Scheduler struct {
 	cfg   Config
 	limit room
+	cores int
 
 	life    context.Context // of the launches and of watch; ends with Close
 	endLife context.CancelFunc
@@ -115,6 +116,7 @@ func New(cfg Config) *Scheduler {
 	s := &Scheduler{
 		cfg:       cfg,
 		limit:     room{cfg.MaxEnvironments, cfg.MaxMemoryMB},
+		cores:     runtime.GOMAXPROCS(0),
 		watched:   make(chan struct{}),
 		rested:    make(chan struct{}),
 		rests:     rests{wake: make(chan struct{}, 1)},
