@@ -2,7 +2,7 @@ package eventsource
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -110,7 +110,7 @@ func (s *Service) Close(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.New("batches of event source mappings are still running")
+		return fmt.Errorf("batches of event source mappings are still running: %w", ctx.Err())
 	}
 }
 
