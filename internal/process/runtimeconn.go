@@ -61,7 +61,7 @@ func (c *runtimeConn) serve() (unusual io.Reader) {
 		}
 		copied, left := bytes.Clone(head), c.in.Buffered()-len(head)
 		req, err := http.ReadRequest(c.in)
-		if err != nil || !plain(req) {
+		if err != nil || !plain(req) || bytes.Count(bytes.ToLower(copied), []byte("\r\nhost:")) != 1 {
 			_, _ = c.in.Discard(c.in.Buffered() - left) // it may have given up early
 			return io.MultiReader(bytes.NewReader(copied), c.in)
 		}
@@ -114,10 +114,12 @@ func plainTarget(head []byte) (id, action string, ok bool) {
 	return path[:i], path[i:], true
 }
 
-// The characters of invocations' identifiers, and of the API's address.
+// The characters of invocations' identifiers, of the API's address, and of
+// headers' names.
 const (
 	plainID   = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
 	plainHost = plainID + ".:"
+	plainName = plainID + "_"
 )
 
 // plain reports whether a request needs nothing of the server but an answer.
@@ -130,6 +132,8 @@ func plain(r *http.Request) bool {
 	}
 	for name, values := range r.Header {
 		switch {
+		case strings.Trim(name, plainName) != "": // such as one with a space before its colon
+			return false
 		case name == "Expect", name == "Upgrade", name == "Connection" && !slices.Equal(values, []string{"keep-alive"}):
 			return false
 		case slices.ContainsFunc(values, func(v string) bool { return strings.ContainsFunc(v, unicode.IsControl) }):
