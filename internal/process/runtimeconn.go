@@ -82,11 +82,29 @@ func (c *runtimeConn) head() ([]byte, error) {
 	for n := 1; ; n = c.in.Buffered() + 1 {
 		_, err := c.in.Peek(n)
 		there, _ := c.in.Peek(c.in.Buffered()) // what is buffered is there
-		if i := bytes.Index(there, []byte("\r\n\r\n")); i >= 0 {
-			return there[:i+4], nil
+		if size := headSize(there); size > 0 {
+			return there[:size], nil
 		}
 		if err != nil {
 			return nil, err
+		}
+	}
+}
+
+// headSize returns how long the head is that data begins with, 0 while it has
+// no end. A line may end without a carriage return.
+func headSize(data []byte) int {
+	for from := 0; ; {
+		i := bytes.IndexByte(data[from:], '\n')
+		if i < 0 {
+			return 0
+		}
+		from += i + 1
+		switch rest := data[from:]; {
+		case bytes.HasPrefix(rest, []byte("\n")):
+			return from + 1
+		case bytes.HasPrefix(rest, []byte("\r\n")):
+			return from + 2
 		}
 	}
 }
@@ -95,6 +113,9 @@ func (c *runtimeConn) head() ([]byte, error) {
 // both are empty in a request for the next one. ok is false for another
 // request.
 func plainTarget(head []byte) (id, action string, ok bool) {
+	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) {
+		return "", "", false
+	}
 	if bytes.HasPrefix(head, []byte(nextHead)) {
 		return "", "", true
 	}

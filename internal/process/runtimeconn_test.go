@@ -190,7 +190,8 @@ func FuzzRuntimeConn(f *testing.F) {
 		strings.Replace(nextRequest, "Host: x", "Host: x\r\nHost: y", 1),
 		strings.Replace(nextRequest, "Host: x\r\n", "", 1),
 		strings.Replace(nextRequest, "Host: x", "Host: x\n", 1) + nextRequest,
-		strings.Replace(nextRequest, "1.1", "1.0", 1),
+		strings.Replace(nextRequest, "1.1", "1.0", 1), strings.ReplaceAll(answer, "\r\n", "\n"),
+		strings.Replace(answer, "\r\n\r\n", "\n\n\r\n\r\n", 1),
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n", "x",
 	} {
 		f.Add([]byte(seed))
