@@ -29,16 +29,22 @@ var listener = map[string]lambda.Exception{
 }
 
 // answerOf returns what is sent for an error: the one map from codes to
-// answers. Codes that the listener does not raise itself are the Lambda API's;
-// an unknown code, or no *millicent.Error at all, is answered as a
-// ServiceException that tells nothing.
-func answerOf(err error) (status int, header http.Header, body []byte) {
+// answers, of the Lambda API or of the other one that r is to. Codes that the
+// listener does not raise itself are that API's; an unknown code, or no
+// *millicent.Error at all, is answered as a failure that tells nothing.
+func answerOf(r *http.Request, other otherAPI, err error) (status int, header http.Header, body []byte) {
 	var e *millicent.Error
-	if errors.As(err, &e) {
-		if ex, ok := listener[e.Code]; ok {
-			body, _ = json.Marshal(map[string]string{ex.Message: e.Message}) // strings only: it cannot fail
-			return ex.Status, http.Header{"Content-Type": {"application/json"}, "X-Amzn-Errortype": {e.Code}}, body
-		}
+	var ex lambda.Exception
+	own := errors.As(err, &e)
+	if own {
+		ex, own = listener[e.Code]
+	}
+	switch {
+	case other != nil:
+		return other.Answer(r, err, ex.Status)
+	case own:
+		body, _ = json.Marshal(map[string]string{ex.Message: e.Message}) // strings only: it cannot fail
+		return ex.Status, http.Header{"Content-Type": {"application/json"}, "X-Amzn-Errortype": {e.Code}}, body
 	}
 	return lambda.Answer(err)
 }

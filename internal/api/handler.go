@@ -77,6 +77,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer done()
 		bodies = part
 	}
+	other := h.other(r)
+	if isURL {
+		other = nil // whatever is asked of a function URL is for the function
+	}
 	in, a := boundBody(w, r, bodies), newAnswer(w)
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
@@ -89,13 +93,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	defer func() {
 		if p := recover(); p != nil {
-			h.recovered(a, r, p)
+			h.recovered(a, r, other, p)
 		}
 	}()
 	var err error
-	if isURL {
+	switch {
+	case isURL:
 		err = h.cfg.URL.Serve(a, r, target)
-	} else {
+	case other != nil:
+		err = h.serveOther(a, r, other)
+	default:
 		err = h.serve(a, r)
 	}
 	switch {
@@ -105,18 +112,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if in.refused != nil {
 			err = in.refused // whatever the reader made of it
 		}
-		h.refuse(a, r, err)
+		h.refuse(a, r, other, err)
 	}
 }
 
 // serve sends a request that is to no function URL where it belongs.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
-	if sqs.Match(r) {
-		return h.serveOther(w, r, h.cfg.SQS)
-	}
-	if scheduler.Match(r) {
-		return h.serveOther(w, r, h.cfg.Scheduler)
-	}
 	if err := h.checkForeign(r); err != nil {
 		return err
 	}
@@ -133,20 +134,35 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	return h.route(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
 }
 
-// An otherAPI is one beside the Lambda API, which has its own form of errors
-// and says itself what functions may ask of it.
+// An otherAPI is one beside the Lambda API, which says itself what functions
+// may ask of it, and has its own form of errors.
 type otherAPI interface {
 	Serve(w http.ResponseWriter, r *http.Request) error
-	Refuse(w http.ResponseWriter, r *http.Request, err error) error
+
+	// Answer returns what is sent for an error of Serve's, or for one of the
+	// listener's own, which has a status then.
+	Answer(r *http.Request, err error, status int) (int, http.Header, []byte)
+}
+
+// other returns the API beside the Lambda API that a request is to, nil for
+// none.
+func (h *Handler) other(r *http.Request) otherAPI {
+	switch {
+	case sqs.Match(r):
+		return h.cfg.SQS
+	case scheduler.Match(r):
+		return h.cfg.Scheduler
+	}
+	return nil
 }
 
 func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, api otherAPI) error {
 	if err := h.checkForeign(r); err != nil {
-		return api.Refuse(w, r, err)
+		return err
 	}
 	id, err := h.cfg.Auth.Identify(r)
 	if err != nil {
-		return api.Refuse(w, r, err)
+		return err
 	}
 	return api.Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
 }
@@ -177,11 +193,11 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
 }
 
 // refuse answers an error, and logs it when it is ours.
-func (h *Handler) refuse(a *answer, r *http.Request, err error) {
+func (h *Handler) refuse(a *answer, r *http.Request, other otherAPI, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // the client left: nobody reads an answer
 	}
-	status, header, body := answerOf(err)
+	status, header, body := answerOf(r, other, err)
 	log := h.cfg.Log.With("id", millicent.RequestIDFrom(r.Context()),
 		"method", r.Method, "path", r.URL.Path, "status", status, "error", err)
 	if status >= http.StatusInternalServerError && status != http.StatusNotImplemented && status != http.StatusServiceUnavailable {
@@ -194,7 +210,7 @@ func (h *Handler) refuse(a *answer, r *http.Request, err error) {
 
 // recovered answers a panic; what was already begun is cut off, so that the
 // client cannot take a part for the whole.
-func (h *Handler) recovered(a *answer, r *http.Request, p any) {
+func (h *Handler) recovered(a *answer, r *http.Request, other otherAPI, p any) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
@@ -203,6 +219,6 @@ func (h *Handler) recovered(a *answer, r *http.Request, p any) {
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
-	status, header, body := answerOf(fmt.Errorf("panic: %v", p))
+	status, header, body := answerOf(r, other, fmt.Errorf("panic: %v", p))
 	a.send(status, header, body)
 }

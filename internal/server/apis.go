@@ -59,8 +59,8 @@ func (s *server) newAPI(context.Context) error {
 		Region:    s.cfg.Region,
 		Auth:      auth,
 		Lambda:    lambdaAPI,
-		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Log: s.log}),
-		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules, Log: s.log}),
+		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs}),
+		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
 		}),

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -23,7 +22,6 @@ const maxRequest = 2 << 20
 type Config struct {
 	Region    string
 	Schedules *schedule.Service
-	Log       *slog.Logger
 }
 
 // A Handler serves the EventBridge Scheduler API.
@@ -92,24 +90,19 @@ func (h *Handler) find(r *http.Request) (name string, op operation, rest string)
 	return "", nil, ""
 }
 
-// Serve serves a request that matches. Errors are answered.
+// Serve serves a request that matches; Answer has the answers to its errors.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	answer, err := h.run(r)
 	if err != nil {
-		return h.Refuse(w, r, err)
+		return err
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return fmt.Errorf("encode an answer: %w", err)
 	}
-	return send(w, http.StatusOK, body)
-}
-
-func send(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, err := w.Write(body)
-	return err
+	_, _ = w.Write(body) // a client that left misses nothing
+	return nil
 }
 
 func (h *Handler) run(r *http.Request) (any, error) {
@@ -129,7 +122,7 @@ func (r *request) decode(v any) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
 	switch {
 	case err != nil:
-		return err
+		return &millicent.Error{Code: schedule.CodeValidation, Message: "The request's body could not be read.", Err: err}
 	case len(body) > maxRequest:
 		return millicent.Errorf(schedule.CodeValidation, "The request is larger than %d bytes.", maxRequest)
 	case len(body) == 0:
@@ -199,18 +192,14 @@ const codeUnknown = "UnknownOperationException"
 
 // statuses are the codes that are not answered with 400.
 var statuses = map[string]int{
-	millicent.CodeNotFound:                http.StatusNotFound,
-	schedule.CodeConflict:                 http.StatusConflict,
-	schedule.CodeQuota:                    http.StatusPaymentRequired,
-	"ThrottlingException":                 http.StatusTooManyRequests,
-	"InternalServerException":             http.StatusInternalServerError,
-	codeUnknown:                           http.StatusNotFound,
-	millicent.CodeAccessDenied:            http.StatusForbidden,
-	"MissingAuthenticationTokenException": http.StatusForbidden,
-	"UnrecognizedClientException":         http.StatusForbidden,
-	"InvalidSignatureException":           http.StatusForbidden,
-	"IncompleteSignatureException":        http.StatusForbidden,
-	millicent.CodeServerUnavailable:       http.StatusServiceUnavailable,
+	millicent.CodeNotFound:          http.StatusNotFound,
+	schedule.CodeConflict:           http.StatusConflict,
+	schedule.CodeQuota:              http.StatusPaymentRequired,
+	"ThrottlingException":           http.StatusTooManyRequests,
+	"InternalServerException":       http.StatusInternalServerError,
+	codeUnknown:                     http.StatusNotFound,
+	millicent.CodeAccessDenied:      http.StatusForbidden,
+	millicent.CodeServerUnavailable: http.StatusServiceUnavailable,
 }
 
 // words are this API's for codes of other packages.
@@ -221,29 +210,22 @@ var words = map[string]string{
 	millicent.CodeInternal:  "InternalServerException",
 }
 
-// Refuse answers an error, and logs it when it is ours.
-func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // nobody reads an answer
-	}
+// Answer returns what is sent for an error. status, where it is not zero, is
+// that of an error which is not this package's.
+func (h *Handler) Answer(_ *http.Request, err error, status int) (int, http.Header, []byte) {
 	var e *millicent.Error
 	if !errors.As(err, &e) {
 		e = &millicent.Error{Code: millicent.CodeInternal, Message: "The server failed to serve the request; its log says why."}
 	}
-	code, status := e.Code, http.StatusBadRequest
+	code := e.Code
 	if word, ok := words[code]; ok {
 		code = word
 	}
-	if s, ok := statuses[code]; ok {
-		status = s
+	if status == 0 {
+		if status = statuses[code]; status == 0 {
+			status = http.StatusBadRequest
+		}
 	}
-	if status == http.StatusInternalServerError {
-		h.cfg.Log.Error("request failed", "id", millicent.RequestIDFrom(r.Context()), "path", r.URL.Path, "error", err)
-	}
-	body, err := json.Marshal(map[string]string{"Message": e.Message})
-	if err != nil {
-		return fmt.Errorf("encode an error: %w", err)
-	}
-	w.Header().Set("X-Amzn-Errortype", code)
-	return send(w, status, body)
+	body, _ := json.Marshal(map[string]string{"Message": e.Message}) // strings only: it cannot fail
+	return status, http.Header{"Content-Type": {"application/json"}, "X-Amzn-Errortype": {code}}, body
 }

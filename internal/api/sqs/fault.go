@@ -46,10 +46,6 @@ var statuses = map[string]int{
 	sqs.CodeOverLimit:               http.StatusForbidden,
 	sqs.CodeThrottledRequests:       http.StatusForbidden,
 	millicent.CodeAccessDenied:      http.StatusForbidden,
-	"SignatureDoesNotMatch":         http.StatusForbidden,
-	"InvalidSignatureException":     http.StatusForbidden,
-	"UnrecognizedClientException":   http.StatusForbidden,
-	"MissingAuthenticationToken":    http.StatusForbidden,
 	millicent.CodeInternal:          http.StatusInternalServerError,
 	millicent.CodeServerUnavailable: http.StatusServiceUnavailable,
 }
@@ -61,11 +57,15 @@ func faultOf(err error) fault {
 	if !errors.As(err, &e) {
 		e = &millicent.Error{Code: millicent.CodeInternal, Message: "The server failed to serve the request; its log says why."}
 	}
-	f := fault{code: e.Code, queryCode: e.Code, status: http.StatusBadRequest, message: e.Message}
-	if q, ok := queryCodes[e.Code]; ok {
+	code := e.Code
+	if code == millicent.CodeThrottled {
+		code = sqs.CodeThrottledRequests
+	}
+	f := fault{code: code, queryCode: code, status: http.StatusBadRequest, message: e.Message}
+	if q, ok := queryCodes[code]; ok {
 		f.queryCode = q
 	}
-	if s, ok := statuses[e.Code]; ok {
+	if s, ok := statuses[code]; ok {
 		f.status = s
 	}
 	return f

@@ -3,12 +3,11 @@ package sqs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/millicent-run/millicent"
@@ -28,7 +27,6 @@ const (
 type Config struct {
 	Region string
 	Queues *sqs.Service
-	Log    *slog.Logger
 }
 
 // A Handler serves the SQS API.
@@ -132,7 +130,7 @@ type call struct {
 func read(r *http.Request) (c call, err error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
 	if err != nil {
-		return c, err
+		return c, &millicent.Error{Code: sqs.CodeInvalidValue, Message: "The request's body could not be read.", Err: err}
 	}
 	if len(body) > maxRequest {
 		return c, malformed("The request is larger than %d bytes.", maxRequest)
@@ -167,38 +165,42 @@ func decodeJSON(body []byte, v any) error {
 	return nil
 }
 
-// Serve serves a request that matches. Its errors are answered in the
-// request's protocol; those of the platform itself are returned as well, for
-// the log, when the answer has been sent.
+// Serve serves a request that matches; Answer has the answers to its errors.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	c, err := read(r)
-	var answer any
-	if err == nil {
-		answer, err = h.run(r, c)
-	}
 	if err != nil {
-		return h.refuse(w, r, c.query, err)
+		return err
 	}
+	answer, err := h.run(r, c)
+	if err != nil {
+		return err
+	}
+	contentType, body := xmlType, []byte(nil)
 	if c.query {
-		return send(w, http.StatusOK, "text/xml", encodeXML(c.operation, millicent.RequestIDFrom(r.Context()), answer))
+		body = encodeXML(c.operation, millicent.RequestIDFrom(r.Context()), answer)
+	} else if contentType, body, err = jsonAnswer(answer); err != nil {
+		return err
 	}
-	if _, empty := answer.(*none); empty {
-		return send(w, http.StatusOK, jsonType, nil)
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		return fmt.Errorf("encode an answer: %w", err)
-	}
-	return send(w, http.StatusOK, jsonType, body)
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // a client that left misses nothing: its messages come back
+	return nil
 }
 
-const jsonType = "application/x-amz-json-1.0"
+const (
+	jsonType = "application/x-amz-json-1.0"
+	xmlType  = "text/xml"
+)
 
-func send(w http.ResponseWriter, status int, contentType string, body []byte) error {
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	_, err := w.Write(body)
-	return err
+func jsonAnswer(answer any) (contentType string, body []byte, err error) {
+	if _, empty := answer.(*none); empty {
+		return jsonType, nil, nil
+	}
+	if body, err = json.Marshal(answer); err != nil {
+		return "", nil, fmt.Errorf("encode an answer: %w", err)
+	}
+	return jsonType, body, nil
 }
 
 func (h *Handler) run(r *http.Request, c call) (any, error) {
@@ -225,27 +227,17 @@ func origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// Refuse answers an error, in the request's protocol.
-func (h *Handler) Refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	return h.refuse(w, r, isQuery(r), err)
-}
-
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, query bool, err error) error {
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return nil // nobody reads an answer
-	}
+// Answer returns what is sent for an error, in the request's protocol. status,
+// where it is not zero, is that of an error which is not this package's.
+func (h *Handler) Answer(r *http.Request, err error, status int) (int, http.Header, []byte) {
 	f := faultOf(err)
-	id := millicent.RequestIDFrom(r.Context())
-	if f.status >= http.StatusInternalServerError {
-		h.cfg.Log.Error("request failed", "id", id, "path", r.URL.Path, "error", err)
+	if status != 0 {
+		f.status = status
 	}
-	if query {
-		return send(w, f.status, "text/xml", encodeXMLError(f.kind(), f.queryCode, f.message, id))
+	if isQuery(r) {
+		return f.status, http.Header{"Content-Type": {xmlType}},
+			encodeXMLError(f.kind(), f.queryCode, f.message, millicent.RequestIDFrom(r.Context()))
 	}
-	w.Header().Set("X-Amzn-Query-Error", f.queryCode+";"+f.kind())
-	body, err := json.Marshal(map[string]string{"__type": "com.amazonaws.sqs#" + f.code, "message": f.message})
-	if err != nil {
-		return fmt.Errorf("encode an error: %w", err)
-	}
-	return send(w, f.status, jsonType, body)
+	body, _ := json.Marshal(map[string]string{"__type": "com.amazonaws.sqs#" + f.code, "message": f.message}) // strings only: it cannot fail
+	return f.status, http.Header{"Content-Type": {jsonType}, "X-Amzn-Query-Error": {f.queryCode + ";" + f.kind()}}, body
 }

@@ -65,7 +65,7 @@ func newPlatform(t *testing.T) *platform {
 	}
 	t.Cleanup(func() { closing(t, queues) })
 	service := sqs.New(sqs.Config{Region: "us-east-1", Catalog: catalog, Messages: queues})
-	return &platform{t, New(Config{Region: "us-east-1", Queues: service, Log: log}), millicent.Identity{Tenant: testTenant}}
+	return &platform{t, New(Config{Region: "us-east-1", Queues: service}), millicent.Identity{Tenant: testTenant}}
 }
 
 func closing(t *testing.T, c io.Closer) {
@@ -82,7 +82,10 @@ func (p *platform) serve(r *http.Request) *httptest.ResponseRecorder {
 	ctx := millicent.WithIdentity(millicent.WithRequestID(r.Context(), "id-1"), p.identity)
 	w := httptest.NewRecorder()
 	if err := p.handler.Serve(w, r.WithContext(ctx)); err != nil {
-		p.t.Fatal(err)
+		status, header, body := p.handler.Answer(r, err, 0)
+		maps.Copy(w.Header(), header)
+		w.WriteHeader(status)
+		_, _ = w.Write(body)
 	}
 	return w
 }
