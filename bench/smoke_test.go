@@ -181,11 +181,11 @@ func TestFootprintBeyond(t *testing.T) {
 func TestReadStock(t *testing.T) {
 	got := readStock("# TYPE millicent_prepared_sandboxes gauge\n" +
 		"millicent_prepared_sandboxes{kind=\"bare\"} 2\nmillicent_prepared_sandboxes{kind=\"nodejs20.x\"} 3\n" +
-		"millicent_prepared_sandboxes{kind=\"python3.11\"} 4\nmillicent_zygotes 1\nmillicent_changing_sandboxes 5\n")
-	if want := (stock{bare: 2, booted: 7, python: 4, zygotes: 1, changing: 5}); got != want {
+		"millicent_prepared_sandboxes{kind=\"python3.11\"} 4\nmillicent_zygotes 1\nmillicent_changing_sandboxes 5\nmillicent_spare_disks 6\n")
+	if want := (stock{bare: 2, booted: 7, python: 4, zygotes: 1, changing: 5, disks: 6}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if f := got.footprint(5); f.processes != 18 || f.cgroups != 50 || f.loops != 10 {
+	if f := got.footprint(5); f.processes != 18 || f.cgroups != 50 || f.loops != 16 {
 		t.Errorf("a stock takes %+v", f)
 	}
 }

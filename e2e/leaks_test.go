@@ -23,7 +23,7 @@ type footprint struct {
 	Mounts     int // in the server's mount table
 	Cgroups    int // directories of its environments, in all hierarchies
 	Loops      int // loop devices with a backing file in its data directory
-	FDs        int // of the server, without those of the disks
+	FDs        int // of the server
 	Goroutines int // of the server
 }
 
@@ -43,8 +43,8 @@ func (s *server) footprint() footprint {
 			hierarchies, _ := s.cgroups()
 			f.Processes -= after.Processes()
 			f.Cgroups -= after.Sandboxes() * hierarchies
-			f.Loops -= after.Sandboxes() + after.Disks
-			f.FDs -= after.FDs() + after.Sandboxes() + after.Disks
+			f.Loops -= after.Disks()
+			f.FDs -= after.FDs()
 			f.Goroutines -= after.Goroutines()
 			return f
 		}

@@ -24,19 +24,17 @@ type Footprint struct {
 	Mounts    int // in the server's mount table, of its data directory
 	Cgroups   int // directories of its environments, in all hierarchies
 	Loops     int // loop devices with a backing file in its data directory
-	FDs       int // of the server, without those of the disks
+	FDs       int // of the server
 }
 
 // spare is how many descriptors a server may hold for connections that are
 // about to close.
 const spare = 8
 
-// within reports whether f holds no more than base. Loop devices, and the
-// descriptors that go with them, are left out: a server keeps some for its
-// next sandboxes until it stops.
+// within reports whether f holds no more than base.
 func (f Footprint) within(base Footprint) bool {
 	return f.Processes <= base.Processes && f.Mounts <= base.Mounts && f.Cgroups <= base.Cgroups &&
-		f.FDs <= base.FDs+spare
+		f.Loops <= base.Loops && f.FDs <= base.FDs+spare
 }
 
 // stableTime is how long to wait for a moment in which the stock does not
@@ -54,8 +52,8 @@ func (s *Server) Footprint(t testing.TB) Footprint {
 		if after == before && after.Changing == 0 || time.Now().After(deadline) {
 			f.Processes -= after.Processes()
 			f.Cgroups -= after.Sandboxes() * len(s.hierarchies())
-			f.FDs -= after.FDs() + f.Loops
-			f.Loops -= after.Sandboxes()
+			f.Loops -= after.Disks()
+			f.FDs -= after.FDs()
 			return f
 		}
 	}
