@@ -89,9 +89,7 @@ func compiling(t *testing.T, runtime string, files map[string]string, change fun
 	})
 	v := probeVersion()
 	v.Runtime, v.Handler, v.Package.SHA256 = runtime, "app.handler", strings.Repeat("a", 64)
-	if rt, ok := l.cfg.Runtimes.Lookup(runtime); !ok {
-		t.Skip(rt.Note)
-	}
+	needRuntime(t, l, runtime)
 	return l, v, kept
 }
 

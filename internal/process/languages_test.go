@@ -30,9 +30,7 @@ func language(t *testing.T, name, file, text string, change func(*millicent.Vers
 	if change != nil {
 		change(v)
 	}
-	if rt, ok := l.cfg.Runtimes.Lookup(v.Runtime); !ok {
-		t.Skip(rt.Note)
-	}
+	needRuntime(t, l, v.Runtime)
 	return startEnv(t, l, v)
 }
 

@@ -60,9 +60,7 @@ func snapFunction(t *testing.T, code string) (*Launcher, *millicent.Version) {
 	l := machine.launcher(t, dir, &launchertest.Log{}, nil)
 	v := probeVersion()
 	v.Runtime, v.Handler, v.SnapStart = "python3.12", "app.handler", true
-	if rt, ok := l.cfg.Runtimes.Lookup(v.Runtime); !ok {
-		t.Skip(rt.Note)
-	}
+	needRuntime(t, l, v.Runtime)
 	return l, v
 }
 

@@ -25,9 +25,7 @@ func languageProbe(t *testing.T, runtime string, change func(*Config)) (*Launche
 	l := machine.launcher(t, dir, &launchertest.Log{}, change)
 	v := probeVersion()
 	v.Runtime, v.Handler = runtime, "app.handler"
-	if rt, ok := l.cfg.Runtimes.Lookup(runtime); !ok {
-		t.Skip(rt.Note)
-	}
+	needRuntime(t, l, runtime)
 	return l, v
 }
 
@@ -68,7 +66,7 @@ func TestStemHasTheLoadersPath(t *testing.T) {
 	machine.need(t)
 	matches, _ := filepath.Glob("/usr/lib/*/libz.so.1")
 	if len(matches) == 0 {
-		t.Skip("no library to load")
+		t.Skip("there is no /usr/lib/*/libz.so.1 to load (package zlib1g)")
 	}
 	library, err := os.ReadFile(matches[0])
 	if err != nil {
@@ -88,9 +86,7 @@ func TestStemHasTheLoadersPath(t *testing.T) {
 	l := machine.launcher(t, dir, &launchertest.Log{}, pooling)
 	v := probeVersion()
 	v.Runtime, v.Handler = "python3.12", "app.handler"
-	if rt, ok := l.cfg.Runtimes.Lookup(v.Runtime); !ok {
-		t.Skip(rt.Note)
-	}
+	needRuntime(t, l, v.Runtime)
 	fromStem(t, l, v).answers("{}", "true")
 }
 
