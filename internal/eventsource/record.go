@@ -3,7 +3,6 @@ package eventsource
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/sqs"
@@ -36,26 +35,13 @@ type recordAttribute struct {
 }
 
 // recordOf returns a message as a record.
-func recordOf(m *sqs.Message, arn, region string) record {
+func recordOf(m *sqs.Message, arn, region, tenant string) record {
 	r := record{
 		MessageID: m.ID, ReceiptHandle: m.Handle, Body: m.Body, BodyMD5: sqs.BodyMD5(m.Body),
-		Attributes: map[string]string{
-			"ApproximateReceiveCount":          strconv.Itoa(m.Receives),
-			"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
-			"SenderId":                         m.Sender,
-			"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
-		},
+		Attributes:        m.SystemAttributes(region, tenant),
 		MessageAttributes: map[string]recordAttribute{},
 		AttributesMD5:     sqs.AttributesMD5(&m.QueueMessage),
 		EventSource:       "aws:sqs", EventSourceARN: arn, Region: region,
-	}
-	for name, v := range map[string]string{
-		"AWSTraceHeader": m.TraceHeader, "MessageGroupId": m.Group,
-		"MessageDeduplicationId": m.Dedup, "SequenceNumber": m.Sequence,
-	} {
-		if v != "" {
-			r.Attributes[name] = v
-		}
 	}
 	for name, a := range m.Attributes {
 		ra := recordAttribute{DataType: a.Type, StringListValues: []string{}, BinaryListValues: []string{}}
@@ -76,7 +62,7 @@ type batch struct {
 }
 
 // batches makes events of messages, each of at most maxPayload, in order.
-func batches(messages []sqs.Message, arn, region string) ([]batch, error) {
+func batches(messages []sqs.Message, arn, region, tenant string) ([]batch, error) {
 	var all []batch
 	var b batch
 	var event bytes.Buffer
@@ -90,7 +76,7 @@ func batches(messages []sqs.Message, arn, region string) ([]batch, error) {
 		event.Reset()
 	}
 	for i := range messages {
-		encoded, err := json.Marshal(recordOf(&messages[i], arn, region))
+		encoded, err := json.Marshal(recordOf(&messages[i], arn, region, tenant))
 		if err != nil {
 			return nil, err
 		}

@@ -164,7 +164,7 @@ func (r *run) filter(q *millicent.Queue, messages []sqs.Message) (kept []sqs.Mes
 	}
 	var dropped []string
 	for i := range messages {
-		rec := recordOf(&messages[i], r.mapping.Source, r.service.cfg.Region)
+		rec := recordOf(&messages[i], r.mapping.Source, r.service.cfg.Region, r.mapping.Tenant)
 		if filtered(&rec, r.filters) {
 			kept = append(kept, messages[i])
 		} else {
@@ -186,7 +186,7 @@ func (r *run) filter(q *millicent.Queue, messages []sqs.Message) (kept []sqs.Mes
 func (r *run) serve(q *millicent.Queue, messages []sqs.Message) outcome {
 	ctx := context.WithoutCancel(r.ctx)
 	log := r.service.cfg.Log.With("mapping", r.mapping.ID, "function", r.mapping.Function)
-	all, err := batches(messages, r.mapping.Source, r.service.cfg.Region)
+	all, err := batches(messages, r.mapping.Source, r.service.cfg.Region, r.mapping.Tenant)
 	if err != nil {
 		log.Error("messages could not be encoded", "error", err)
 		return outcomeFailed

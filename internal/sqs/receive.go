@@ -2,6 +2,8 @@ package sqs
 
 import (
 	"context"
+	"maps"
+	"strconv"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -27,6 +29,29 @@ type Message struct {
 	Sequence      string // of a FIFO queue, else empty
 	Source        string // name of the queue whose dead letter it is, else empty
 	millicent.QueueMessage
+}
+
+// TraceHeader is the one system attribute that may be sent.
+const TraceHeader = "AWSTraceHeader"
+
+// SystemAttributes returns what the queue itself knows of the message, by the
+// names of the API; region and tenant are the queue's.
+func (m *Message) SystemAttributes(region, tenant string) map[string]string {
+	all := map[string]string{
+		"SenderId":                         m.Sender,
+		"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
+		"ApproximateReceiveCount":          strconv.Itoa(m.Receives),
+		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
+		TraceHeader:                        m.TraceHeader,
+		"MessageGroupId":                   m.Group,
+		"MessageDeduplicationId":           m.Dedup,
+		"SequenceNumber":                   m.Sequence,
+	}
+	if m.Source != "" {
+		all["DeadLetterQueueSourceArn"] = millicent.QueueARN(region, tenant, m.Source)
+	}
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
+	return all
 }
 
 // Receive takes messages of q, which are hidden from others meanwhile, and

@@ -2,16 +2,12 @@ package sqs
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/sqs"
 )
-
-// traceHeader is the one system attribute that may be sent.
-const traceHeader = "AWSTraceHeader"
 
 // message returns what the wire says as a message to send.
 func (o *outgoing) message(req *request) (sqs.Outgoing, error) {
@@ -22,7 +18,7 @@ func (o *outgoing) message(req *request) (sqs.Outgoing, error) {
 		out.Delay = new(time.Duration(*o.Delay) * time.Second)
 	}
 	for name, a := range o.SystemAttributes {
-		if name != traceHeader || a.DataType != "String" || a.StringValue == nil {
+		if name != sqs.TraceHeader || a.DataType != "String" || a.StringValue == nil {
 			return out, malformed("Message system attribute name '%.80s' is invalid: AWSTraceHeader of type String is the only one there is.", name)
 		}
 		out.TraceHeader = *a.StringValue
@@ -61,7 +57,7 @@ func sentOf(out sqs.Outgoing, s sqs.Sent) sent {
 	}
 	if out.TraceHeader != "" {
 		answer.SystemMD5 = sqs.AttributesMD5(&millicent.QueueMessage{
-			Attributes: map[string]millicent.MessageAttribute{traceHeader: {Type: "String", Text: out.TraceHeader}},
+			Attributes: map[string]millicent.MessageAttribute{sqs.TraceHeader: {Type: "String", Text: out.TraceHeader}},
 		})
 	}
 	return answer
@@ -161,9 +157,9 @@ func within(n *int, name string, most int) (*time.Duration, error) {
 func (in *receiveMessageRequest) show(region string, q *millicent.Queue, m *sqs.Message) message {
 	shown := message{MessageID: m.ID, ReceiptHandle: m.Handle, BodyMD5: sqs.BodyMD5(m.Body), Body: m.Body}
 	wanted := append(append([]string{}, in.AttributeNames...), in.SystemAttributeNames...)
-	for name, value := range systemAttributes(region, q, m) {
+	for name, value := range m.SystemAttributes(region, q.Tenant) {
 		for _, w := range wanted {
-			if (w == "All" || w == name) && value != "" {
+			if w == "All" || w == name {
 				if shown.Attributes == nil {
 					shown.Attributes = map[string]string{}
 				}
@@ -190,31 +186,12 @@ func (in *receiveMessageRequest) show(region string, q *millicent.Queue, m *sqs.
 	return shown
 }
 
-// systemAttributes are those that the queue itself gives a message; empty ones
-// are none.
-func systemAttributes(region string, q *millicent.Queue, m *sqs.Message) map[string]string {
-	all := map[string]string{
-		"SenderId":                         m.Sender,
-		"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
-		"ApproximateReceiveCount":          strconv.Itoa(m.Receives),
-		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
-		traceHeader:                        m.TraceHeader,
-		"MessageGroupId":                   m.Group,
-		"MessageDeduplicationId":           m.Dedup,
-		"SequenceNumber":                   m.Sequence,
-	}
-	if m.Source != "" {
-		all["DeadLetterQueueSourceArn"] = millicent.QueueARN(region, q.Tenant, m.Source)
-	}
-	return all
-}
-
 // asked reports whether a message attribute is among the names, which may be
-// All, or end with .* for a prefix.
+// All, or a prefix that ends with .* itself.
 func asked(name string, names []string) bool {
 	for _, n := range names {
-		prefix, all := strings.CutSuffix(n, ".*")
-		if n == "All" || n == name || all && (prefix == "" || strings.HasPrefix(name, prefix+".") || strings.HasPrefix(name, prefix)) {
+		prefix, some := strings.CutSuffix(n, ".*")
+		if n == "All" || n == name || some && strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}
