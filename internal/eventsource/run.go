@@ -137,11 +137,7 @@ func (r *run) gather(q *millicent.Queue) ([]sqs.Message, error) {
 			}
 			return nil, err
 		}
-		kept, err := r.filter(q, got)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, kept...)
+		all = append(all, r.filter(q, got)...)
 		now := r.service.cfg.Now()
 		if until.IsZero() && len(all) > 0 {
 			until = now.Add(m.Window)
@@ -158,9 +154,9 @@ func (r *run) gather(q *millicent.Queue) ([]sqs.Message, error) {
 }
 
 // filter returns the messages that the mapping wants, and deletes the others.
-func (r *run) filter(q *millicent.Queue, messages []sqs.Message) (kept []sqs.Message, err error) {
+func (r *run) filter(q *millicent.Queue, messages []sqs.Message) (kept []sqs.Message) {
 	if len(r.filters) == 0 {
-		return messages, nil
+		return messages
 	}
 	var dropped []string
 	for i := range messages {
@@ -171,38 +167,37 @@ func (r *run) filter(q *millicent.Queue, messages []sqs.Message) (kept []sqs.Mes
 			dropped = append(dropped, messages[i].Handle)
 		}
 	}
-	if len(dropped) > 0 {
-		for _, err := range r.service.cfg.Queues.Done(context.WithoutCancel(r.ctx), q, dropped) {
-			if err != nil {
-				return kept, err
-			}
+	r.delete(context.WithoutCancel(r.ctx), q, dropped)
+	return kept
+}
+
+// delete deletes messages that are done with.
+func (r *run) delete(ctx context.Context, q *millicent.Queue, handles []string) {
+	if len(handles) == 0 {
+		return
+	}
+	for _, err := range r.service.cfg.Queues.Done(ctx, q, handles) {
+		if err != nil {
+			r.service.cfg.Log.Warn("a message that was handled could not be deleted: it will come again",
+				"mapping", r.mapping.ID, "function", r.mapping.Function, "error", err)
 		}
 	}
-	return kept, nil
 }
 
 // serve runs messages and deletes those that succeeded. It goes on when the
 // run is stopped.
 func (r *run) serve(q *millicent.Queue, messages []sqs.Message) outcome {
 	ctx := context.WithoutCancel(r.ctx)
-	log := r.service.cfg.Log.With("mapping", r.mapping.ID, "function", r.mapping.Function)
 	all, err := batches(messages, r.mapping.Source, r.service.cfg.Region, r.mapping.Tenant)
 	if err != nil {
-		log.Error("messages could not be encoded", "error", err)
+		r.service.cfg.Log.Error("messages could not be encoded", "mapping", r.mapping.ID, "function", r.mapping.Function, "error", err)
 		return outcomeFailed
 	}
 	worst := outcomeDone
 	for _, b := range all {
 		handles, o := r.invoke(ctx, q, b)
 		worst = max(worst, o)
-		if len(handles) == 0 {
-			continue
-		}
-		for _, err := range r.service.cfg.Queues.Done(ctx, q, handles) {
-			if err != nil {
-				log.Warn("a message that was handled could not be deleted: it will come again", "error", err)
-			}
-		}
+		r.delete(ctx, q, handles)
 	}
 	return worst
 }
