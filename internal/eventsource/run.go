@@ -198,6 +198,9 @@ func (r *run) serve(q *millicent.Queue, messages []sqs.Message) outcome {
 		handles, o := r.invoke(ctx, q, b)
 		worst = max(worst, o)
 		r.delete(ctx, q, handles)
+		if q.FIFO() && o != outcomeDone {
+			break // what follows may be of the same group, and must not be done before
+		}
 	}
 	return worst
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -142,7 +143,7 @@ func (w *world) send(q *millicent.Queue, group string, bodies ...string) {
 	for _, b := range bodies {
 		out := sqs.Outgoing{Body: b}
 		if group != "" {
-			out.Group, out.Dedup = group, b
+			out.Group, out.Dedup = group, b[:min(len(b), 100)]
 		}
 		all = append(all, out)
 	}
@@ -306,6 +307,37 @@ func TestGroupsStayInOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	w.empty(q)
+}
+
+// TestGroupsStayInOrderOverSplits: messages that are too large for one event
+// are given in several, and none before an earlier one was done.
+func TestGroupsStayInOrderOverSplits(t *testing.T) {
+	var mu sync.Mutex
+	var order []byte
+	failed := false
+	w := newWorld(t, func(_ *millicent.Invocation, e event) (*millicent.Result, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !failed {
+			failed = true
+			return &millicent.Result{FunctionError: "Unhandled"}, nil
+		}
+		for _, r := range e.Records {
+			order = append(order, r.Body[0])
+		}
+		return &millicent.Result{}, nil
+	})
+	q := w.queue("q.fifo", map[string]string{"FifoQueue": "true", "VisibilityTimeout": "1"})
+	for i := range 8 {
+		w.send(q, "g", string(rune('0'+i))+strings.Repeat("x", 1_000_000))
+	}
+	w.mapping(q, millicent.Mapping{})
+	w.empty(q)
+	mu.Lock()
+	defer mu.Unlock()
+	if string(order) != "01234567" {
+		t.Errorf("the order is %s", order)
+	}
 }
 
 func TestFilters(t *testing.T) {
