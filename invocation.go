@@ -26,6 +26,9 @@ type Invocation struct {
 
 	Lineage // filled in where it is the zero value
 
+	Key     string // id of the caller's access key; the Invoker sets it where it is empty
+	Attempt int    // of an asynchronous event's runs, from 1; zero where a caller waits
+
 	Received time.Time
 	Wait     Wait // for its environment; the Invoker sets it
 }

@@ -35,6 +35,9 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	if inv.ARN == "" {
 		inv.ARN = millicent.ARN(i.cfg.Region, inv.Tenant, inv.Function, inv.Qualifier)
 	}
+	if inv.Key == "" {
+		inv.Key = millicent.IdentityFrom(ctx).AccessKey
+	}
 	if inv.Root != "" {
 		return
 	}
@@ -46,9 +49,9 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	}
 }
 
-// admit returns the version that serves inv, once it is active, and the
-// function's reserved concurrency. It ends a loop of invocations.
-func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Version, *int, error) {
+// admit returns the version that serves inv, once it is active, and its
+// function. It ends a loop of invocations.
+func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Version, *millicent.Function, error) {
 	draw := i.cfg.Draw()
 	v, err := i.cfg.Store.Resolve(inv.Tenant, inv.Function, inv.Qualifier, draw)
 	if err == nil && v.State == millicent.StatePending {
@@ -75,7 +78,7 @@ func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millic
 		i.cfg.Observer.Invoked(inv, nil, err)
 		return nil, nil, err
 	}
-	return v, f.Reserved, nil
+	return v, f, nil
 }
 
 // awaitActive waits a little for a Pending version and returns it as it is

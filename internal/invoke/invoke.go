@@ -43,6 +43,8 @@ type Config struct {
 	Region    string
 
 	Observer Observer         // default: none
+	Meter    Meter            // default: none
+	Book     func() string    // the price book in force, such as default@1; default: none
 	Now      func() time.Time // default time.Now
 	NewID    func() string    // default a random UUID
 	Draw     func() float64   // even in [0, 1), chooses between an alias's versions; default rand.Float64
@@ -53,6 +55,12 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = unmetered{}
+	}
+	if cfg.Book == nil {
+		cfg.Book = func() string { return "" }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -111,14 +119,17 @@ func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 
 // invoke is the path: resolve and admit, acquire, invoke, release, settle.
 func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	v, reserved, err := i.admit(ctx, inv)
+	if err := i.cfg.Meter.Ready(); err != nil {
+		return nil, err
+	}
+	v, f, err := i.admit(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
 	var res *millicent.Result
 	for deaths := 0; ; deaths++ {
 		var lease *scheduler.Lease
-		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, reserved); err != nil {
+		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, f.Reserved); err != nil {
 			break
 		}
 		res, err = use(ctx, lease, inv)
@@ -126,7 +137,7 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 			break
 		}
 	}
-	return i.settle(ctx, inv, v, res, err)
+	return i.settle(ctx, inv, v, f, res, err)
 }
 
 // use invokes lease's environment and releases it. An environment that
@@ -140,8 +151,9 @@ func use(ctx context.Context, lease *scheduler.Lease, inv *millicent.Invocation)
 	return res, err
 }
 
-// settle makes the outcome what the caller and the observer get.
-func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, res *millicent.Result, err error) (*millicent.Result, error) {
+// settle makes the outcome what the caller and the observer get, and a record of
+// what was used.
+func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, f *millicent.Function, res *millicent.Result, err error) (*millicent.Result, error) {
 	switch {
 	case err == nil:
 		res.Version = v.Number
@@ -157,6 +169,12 @@ func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *mill
 		res = nil
 	}
 	i.cfg.Observer.Invoked(inv, res, err)
+	if err == nil {
+		err = i.meter(ctx, inv, f, res)
+	}
+	if err != nil {
+		res = nil
+	}
 	return res, err
 }
 
