@@ -167,11 +167,11 @@ func (a *account) charge(cost millicent.Money, start, now time.Time) (passed []i
 	if a.phase != open {
 		return nil
 	}
-	return a.news()
+	return a.passed()
 }
 
-// news returns the percentages that were passed and not told of.
-func (a *account) news() (passed []int) {
+// passed returns the percentages that were passed and not told of.
+func (a *account) passed() (passed []int) {
 	if len(a.budget.Warn) == 0 {
 		return nil
 	}
@@ -191,7 +191,15 @@ func (a *account) opened(before millicent.Money, told int) (passed []int) {
 	a.spent = a.spent.Add(before)
 	a.told = max(a.told, told)
 	a.phase = open
-	return a.news()
+	return a.passed()
+}
+
+// news returns what is to be told of percentages that were passed.
+func (a *account) news(passed []int, now time.Time) (all []News) {
+	for _, percent := range passed {
+		all = append(all, News{Status: a.status(now), Percent: percent})
+	}
+	return all
 }
 
 // resumes returns when what is refused for a verdict may run again; zero when

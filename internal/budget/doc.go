@@ -31,6 +31,7 @@
 //
 // # Locks
 //
-// Each tenant has a lock for its accounts, held for a few additions. Nothing blocks, and
-// no other lock is taken, while it is held.
+// Each tenant has a lock for its accounts, held for a few additions: nothing
+// blocks, and no other lock is taken, meanwhile. Of Service.loading, Gate.mu and
+// Service.mu only the first is held while another is taken.
 package budget

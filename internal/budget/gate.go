@@ -18,7 +18,7 @@ type GateConfig struct {
 	Price func(*millicent.UsageRecord) millicent.Money // what a use cost
 
 	Now  func() time.Time
-	News func(News) // is told what happened, one at a time; it must not block
+	News func(News) // is told what happened; it must not block
 }
 
 // News is that a part of a budget is spent, or that a function was paused.
@@ -98,8 +98,16 @@ func (g *Gate) Count(rec *millicent.UsageRecord) {
 	if t := g.tenant(rec.Tenant); t != nil {
 		cost, now := g.cfg.Price(rec), g.cfg.Now()
 		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.charge(rec, cost, 0, now, g.cfg.News)
+		news := t.charge(rec, cost, 0, now)
+		t.mu.Unlock()
+		g.tell(news)
+	}
+}
+
+// tell passes news on; no lock is held.
+func (g *Gate) tell(all []News) {
+	for _, n := range all {
+		g.cfg.News(n)
 	}
 }
 
@@ -129,14 +137,16 @@ func (h *hold) settle(rec *millicent.UsageRecord) {
 	}
 	now := h.gate.cfg.Now()
 	h.tenant.mu.Lock()
-	defer h.tenant.mu.Unlock()
 	for _, t := range h.taken {
 		t.account.release(t.amount)
 	}
 	h.taken = nil
+	var news []News
 	if rec != nil {
-		h.tenant.charge(rec, cost, h.hops, now, h.gate.cfg.News)
+		news = h.tenant.charge(rec, cost, h.hops, now)
 	}
+	h.tenant.mu.Unlock()
+	h.gate.tell(news)
 }
 
 // A use is what budgets are found by.
@@ -177,13 +187,13 @@ func (g *Gate) put(b *millicent.Budget, p phase) (from, now time.Time, known boo
 func (g *Gate) open(b *millicent.Budget, from time.Time, before millicent.Money, told int) {
 	t := g.ensure(b.Tenant)
 	now := g.cfg.Now()
+	var news []News
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	a := t.accounts[b.ID()]
-	if a == nil || a.phase == open || !a.from.Equal(from) {
-		return
+	if a := t.accounts[b.ID()]; a != nil && a.phase != open && a.from.Equal(from) {
+		news = a.news(a.opened(before, told), now)
 	}
-	t.tell(a, a.opened(before, told), now, g.cfg.News)
+	t.mu.Unlock()
+	g.tell(news)
 }
 
 // drop ends a budget.

@@ -123,25 +123,26 @@ func breaker(covering []*account) *account {
 }
 
 // charge counts a use that has ended.
-func (t *tenant) charge(rec *millicent.UsageRecord, cost millicent.Money, hops int, now time.Time, news func(News)) {
+func (t *tenant) charge(rec *millicent.UsageRecord, cost millicent.Money, hops int, now time.Time) (news []News) {
 	var buffer [inlined]*account
 	covering := t.covering(buffer[:0], use{rec.Function, rec.Alias, rec.Key, rec.Tags})
 	for _, a := range covering {
-		t.tell(a, a.charge(cost, rec.Start, now), now, news)
+		news = append(news, a.news(a.charge(cost, rec.Start, now), now)...)
 	}
 	if !t.flowing || rec.Kind != millicent.UsageInvocation {
-		return
+		return news
 	}
 	if a := breaker(covering); a != nil {
-		t.watch(a, rec.Function, cost, hops, now, news)
+		news = append(news, t.watch(a, rec.Function, cost, hops, now)...)
 	}
+	return news
 }
 
 // maxFlows bounds how many functions of a tenant are watched at a time.
 const maxFlows = 10_000
 
 // watch counts what a function spends by the minute, and pauses it in a storm.
-func (t *tenant) watch(a *account, function string, cost millicent.Money, hops int, now time.Time, news func(News)) {
+func (t *tenant) watch(a *account, function string, cost millicent.Money, hops int, now time.Time) []News {
 	f := t.flows[function]
 	if f == nil {
 		if len(t.flows) >= maxFlows {
@@ -152,17 +153,13 @@ func (t *tenant) watch(a *account, function string, cost millicent.Money, hops i
 	}
 	f.charge(cost, hops, now)
 	if f.paused(now) != nil {
-		return
+		return nil
 	}
-	if s := f.stormy(a.budget.Amount, now); s != nil {
-		s.Tenant, s.Function, s.Budget = t.name, function, a.id
-		f.pause(s)
-		news(News{Status: a.status(now), Storm: s})
+	s := f.stormy(a.budget.Amount, now)
+	if s == nil {
+		return nil
 	}
-}
-
-func (t *tenant) tell(a *account, passed []int, now time.Time, news func(News)) {
-	for _, percent := range passed {
-		news(News{Status: a.status(now), Percent: percent})
-	}
+	s.Tenant, s.Function, s.Budget = t.name, function, a.id
+	f.pause(s)
+	return []News{{Status: a.status(now), Storm: s}}
 }
