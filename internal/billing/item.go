@@ -57,16 +57,6 @@ func (i Item) Unit() string { return measures[i].unit }
 // called: 1,024,000 MB-ms are a GB-second.
 func (i Item) Per() (int64, string) { return measures[i].per, measures[i].perUnit }
 
-// itemNamed returns the item of a name.
-func itemNamed(name string) (Item, bool) {
-	for i, m := range measures {
-		if m.name == name {
-			return Item(i), true
-		}
-	}
-	return 0, false
-}
-
 // Quantities are how much of each item was used. Those of many records add up
 // exactly, in any order; a sum that an int64 cannot hold stays at its most.
 type Quantities [NumItems]int64
