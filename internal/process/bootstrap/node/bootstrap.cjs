@@ -14,7 +14,9 @@ try {
 } catch {
   // Nobody has made one.
 }
-const script = new vm.Script(fs.readFileSync(file, 'utf8'), { filename: file, cachedData });
+// What V8 keeps bears the name that it was made with: that in a sandbox.
+const filename = '/var/runtime/node/program.js';
+const script = new vm.Script(fs.readFileSync(file, 'utf8'), { filename, cachedData });
 
 // As if this were no module: functions find themselves and Node.js only.
 delete require.cache[__filename];

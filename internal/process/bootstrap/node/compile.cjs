@@ -74,7 +74,7 @@ function* batches(root) {
   let batch = [];
   let size = 0;
   for (const name of sources(root)) {
-    const Module = parse(name);
+    const module = parse(name);
     if (module === null) continue;
     batch.push(module);
     size += module.size;

@@ -3,6 +3,8 @@
 
 const { stringify } = JSON;
 
+const PROGRAM = '/var/runtime/node/program.js:';
+
 class RuntimeError extends Error {}
 
 // named returns a class whose instances, and their stacks, bear a type of the
@@ -85,7 +87,7 @@ function stackOf({ stack }) {
   if (typeof stack !== 'string') return undefined;
   const lines = stack.split('\n');
   let end = lines.length;
-  while (end > 1 && (lines[end - 1].includes(HERE) || lines[end - 1].includes('(node:async_hooks:'))) end--;
+  while (end > 1 && (lines[end - 1].includes(PROGRAM) || lines[end - 1].includes('(node:async_hooks:'))) end--;
   return lines.slice(0, end);
 }
 

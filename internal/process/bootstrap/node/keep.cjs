@@ -8,14 +8,15 @@ const inspector = require('node:inspector');
 const vm = require('node:vm');
 
 const file = `${__dirname}/program.js`;
-const script = new vm.Script(fs.readFileSync(file, 'utf8'), { filename: file });
+const filename = '/var/runtime/node/program.js'; // as in bootstrap.cjs
+const script = new vm.Script(fs.readFileSync(file, 'utf8'), { filename });
 script.runInThisContext(); // gives a function, and does not call it
 
 // A debugger that asks where it could stop has V8 compile every function.
 const session = new inspector.Session();
 session.connect();
 session.on('Debugger.scriptParsed', ({ params }) => {
-  if (!params.url.endsWith('/program.js')) return;
+  if (!params.url.endsWith(filename)) return;
   session.post('Debugger.getPossibleBreakpoints', { start: { scriptId: params.scriptId, lineNumber: 0, columnNumber: 0 } });
 });
 session.post('Debugger.enable');
