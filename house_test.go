@@ -41,6 +41,10 @@ var imports = map[string][]string{
 	"internal/queue":                {"."},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
+	"internal/billing":              {"."},
+	"internal/meter":                {"."},
+	"internal/ledger":               {".", "internal/billing"},
+	"internal/budget":               {".", "internal/store", "internal/billing"},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
 	"internal/sandbox/init":         {"internal/sandbox/initproc"},
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
@@ -60,7 +64,7 @@ var imports = map[string][]string{
 	"internal/api/scheduler": {".", "internal/schedule"},
 	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
 	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
