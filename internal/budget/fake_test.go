@@ -2,6 +2,7 @@ package budget
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -160,13 +161,9 @@ func (e *environment) Close() error { return nil }
 
 func wantRefusal(t *testing.T, err error, budget string) *millicent.Error {
 	t.Helper()
-	e := &millicent.Error{}
-	if millicent.ErrorCode(err) != millicent.CodeThrottled {
-		t.Fatalf("got %v, want a refusal by %s", err, budget)
-	}
-	e = err.(*millicent.Error) //nolint:errorlint // the gate's own
-	cause, ok := e.Err.(*millicent.BudgetRefusal)
-	if !ok || cause.Budget != budget {
+	var e *millicent.Error
+	var cause *millicent.BudgetRefusal
+	if !errors.As(err, &e) || e.Code != millicent.CodeThrottled || !errors.As(err, &cause) || cause.Budget != budget {
 		t.Fatalf("got %v, want a refusal by %s", err, budget)
 	}
 	return e
