@@ -35,6 +35,16 @@ type Observer interface {
 	Invoked(inv *millicent.Invocation, res *millicent.Result, err error)
 }
 
+// Budget admits invocations by what their tenants may spend.
+type Budget interface {
+	// Reserve holds the most that an invocation can cost, until settle is
+	// called with the record of what it used, or with nil when nothing ran.
+	Reserve(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) (settle func(*millicent.UsageRecord), err error)
+
+	// Affords returns the error that Reserve would, and reserves nothing.
+	Affords(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) error
+}
+
 // Config gives an Invoker what it needs. Store, Scheduler and Region are
 // required; zero values of the rest take the defaults.
 type Config struct {
@@ -45,6 +55,7 @@ type Config struct {
 	Observer Observer         // default: none
 	Meter    Meter            // default: none
 	Book     func() string    // the price book in force, such as default@1; default: none
+	Budget   Budget           // default: none
 	Now      func() time.Time // default time.Now
 	NewID    func() string    // default a random UUID
 	Draw     func() float64   // even in [0, 1), chooses between an alias's versions; default rand.Float64
@@ -61,6 +72,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Book == nil {
 		cfg.Book = func() string { return "" }
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = unlimited{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -122,10 +136,17 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 	if err := i.cfg.Meter.Ready(); err != nil {
 		return nil, err
 	}
-	v, f, err := i.admit(ctx, inv)
+	f, v, err := i.admit(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
+	release, err := i.cfg.Budget.Reserve(inv, f, v)
+	if err != nil {
+		i.cfg.Observer.Invoked(inv, nil, err)
+		return nil, err
+	}
+	var used *millicent.UsageRecord
+	defer func() { release(used) }() // after a panic, too
 	var res *millicent.Result
 	for deaths := 0; ; deaths++ {
 		var lease *scheduler.Lease
@@ -137,7 +158,15 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 			break
 		}
 	}
-	return i.settle(ctx, inv, v, f, res, err)
+	res, err = i.settle(ctx, inv, v, res, err)
+	if err != nil {
+		return nil, err
+	}
+	used = usage(inv, f, res, i.cfg.Book())
+	if err := i.meter(ctx, inv, used); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // use invokes lease's environment and releases it. An environment that
@@ -151,9 +180,8 @@ func use(ctx context.Context, lease *scheduler.Lease, inv *millicent.Invocation)
 	return res, err
 }
 
-// settle makes the outcome what the caller and the observer get, and a record of
-// what was used.
-func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, f *millicent.Function, res *millicent.Result, err error) (*millicent.Result, error) {
+// settle makes the outcome what the caller and the observer get.
+func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *millicent.Version, res *millicent.Result, err error) (*millicent.Result, error) {
 	switch {
 	case err == nil:
 		res.Version = v.Number
@@ -169,12 +197,6 @@ func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *mill
 		res = nil
 	}
 	i.cfg.Observer.Invoked(inv, res, err)
-	if err == nil {
-		err = i.meter(ctx, inv, f, res)
-	}
-	if err != nil {
-		res = nil
-	}
 	return res, err
 }
 

@@ -26,11 +26,11 @@ func (unmetered) Ready() error                  { return nil }
 func (unmetered) Record(millicent.UsageRecord)  {}
 func (unmetered) Durable(context.Context) error { return nil }
 
-// meter records what an invocation used that a function has answered. Where no
-// caller waits, the record is durable before the event's end can be: an error
-// says that it is not.
-func (i *Invoker) meter(ctx context.Context, inv *millicent.Invocation, f *millicent.Function, res *millicent.Result) error {
-	i.cfg.Meter.Record(usageOf(inv, f, res, i.cfg.Book()))
+// meter keeps the record of an invocation that a function has answered. Where
+// no caller waits, it is durable before the event's end can be: an error says
+// that it is not.
+func (i *Invoker) meter(ctx context.Context, inv *millicent.Invocation, used *millicent.UsageRecord) error {
+	i.cfg.Meter.Record(*used)
 	if inv.Attempt == 0 {
 		return nil
 	}
@@ -38,22 +38,4 @@ func (i *Invoker) meter(ctx context.Context, inv *millicent.Invocation, f *milli
 		return errStopping(err)
 	}
 	return nil
-}
-
-// usageOf returns the record of an invocation that ended with a result.
-func usageOf(inv *millicent.Invocation, f *millicent.Function, res *millicent.Result, book string) millicent.UsageRecord {
-	u := &res.Usage
-	rec := millicent.UsageRecord{
-		Kind: millicent.UsageInvocation, ID: inv.ID, Attempt: max(1, inv.Attempt),
-		Tenant: inv.Tenant, Function: inv.Function, Version: res.Version, Key: inv.Key, Tags: f.Tags,
-		Root: inv.Root, Parent: inv.Parent,
-		Start: u.Start, Duration: u.Duration, Init: u.Init + u.RestoreBilled, Billed: u.Billed(),
-		MemoryMB: u.MemoryMB, PeakMemoryMB: u.PeakMemoryMB, CPU: u.CPU,
-		In: int64(len(inv.Event)), Out: int64(len(res.Payload)), Egress: u.Egress,
-		Cold: u.Cold, Outcome: res.Outcome(), PriceBook: book,
-	}
-	if q := inv.Qualifier; q != "" && q != millicent.Latest && !millicent.IsNumber(q) {
-		rec.Alias = q
-	}
-	return rec
 }

@@ -94,6 +94,7 @@ type server struct {
 	provider   *provider
 	metrics    *telemetry.Metrics
 	recent     telemetry.Recent
+	rates      telemetry.Rates
 	invoker    *invoke.Invoker
 	events     *async.Events
 	keys       api.FunctionKeys
@@ -306,7 +307,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Meter:    s.metering(),
-		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
+		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)
 	s.built.push("invoker", s.invoker.Close)
