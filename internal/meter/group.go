@@ -73,19 +73,6 @@ func (r *reader) header() (h header) {
 	return h
 }
 
-// decodeHeader decodes a header that stands alone.
-func decodeHeader(b []byte) (header, error) {
-	r := reader{b: b}
-	h := r.header()
-	if len(r.b) > 0 {
-		r.fail()
-	}
-	if r.err != nil {
-		return header{}, fmt.Errorf("group header: %w", r.err)
-	}
-	return h, nil
-}
-
 // checkBytes of a record's leaf hash follow it, so that the record is known that
 // was tampered with, and not its group alone.
 const checkBytes = 4

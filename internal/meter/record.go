@@ -116,10 +116,10 @@ func appendText(b []byte, s string, t *texts) []byte {
 }
 
 func appendID(b []byte, id, own string) []byte {
-	switch {
-	case id == "":
+	switch id {
+	case "":
 		return append(b, idNone)
-	case id == own:
+	case own:
 		return append(b, idSame)
 	}
 	if u, err := uuid.Parse(id); err == nil && u.String() == id {
