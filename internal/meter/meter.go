@@ -67,6 +67,7 @@ type Meter struct {
 	head    Head          // of the groups that are durable
 	turn    chan struct{} // closed when head moves on
 	trouble error         // why records can't be kept; nil when all is well
+	once    names         // of records that may come again
 	closed  bool
 
 	refusal atomic.Pointer[millicent.Error] // what Ready answers
