@@ -91,7 +91,7 @@ func BenchmarkMonth(b *testing.B) {
 	}
 	var got millicent.Money
 	rows, err := l.Series(context.Background(), Query{From: now.AddDate(0, -2, 0), To: to.Add(time.Hour)})
-	if err != nil || len(rows) != 1 || rows[0].Sums.Quantities[billing.Requests] != int64(n/4000*4000) {
+	if err != nil || len(rows) != 1 || rows[0].Quantities[billing.Requests] != int64(n/4000*4000) {
 		b.Errorf("got %v, %v of %d records", rows, err, n)
 	}
 	for _, row := range rows {
