@@ -38,7 +38,7 @@ type world struct {
 	serve     func(inv *millicent.Invocation) (*millicent.Result, error)
 	runs      []string // function and event
 	published []string
-	carried   millicent.Lineage // with the latest of these
+	carried   millicent.Lineage                               // with the latest of these
 	refuse    error                                           // of Dial and Publish
 	hook      func(r *http.Request, body string) (status int) // what webhooks answer
 }

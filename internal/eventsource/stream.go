@@ -130,6 +130,7 @@ type answer struct {
 // try has the function run with a trial's records.
 func (r *streamRun) try(t trial) answer {
 	inv := r.invocation(eventOf(t.records))
+	inv.Attempt = t.runs + 1
 	res, err := r.service.cfg.Invoker.Invoke(context.WithoutCancel(r.ctx), inv)
 	a := answer{outcome: outcomeFailed, id: inv.ID, result: res}
 	switch {

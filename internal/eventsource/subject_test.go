@@ -87,7 +87,7 @@ func TestOwnSubjects(t *testing.T) {
 	subscribed(t, w.conn, millicent.DestinationSubject(testTenant, "orders.hello"))
 	w.handed(1)
 	send("111111111111", "another tenant's", millicent.Lineage{})
-	chain := millicent.Lineage{Root: "root"}.Next(testTenant, "other")
+	chain := millicent.Lineage{Root: "root"}.Next(testTenant, "other", "id")
 	send(testTenant, "ours", chain)
 	got, inv := w.handed(1)
 	if diff := cmp.Diff([]string{"ours"}, got); diff != "" {
@@ -100,7 +100,7 @@ func TestOwnSubjects(t *testing.T) {
 		t.Errorf("the event is %s", text)
 	}
 	for range millicent.MaxVisits {
-		chain = chain.Next(testTenant, "fn")
+		chain = chain.Next(testTenant, "fn", "id")
 	}
 	send(testTenant, "round and round", chain)
 	if a := <-w.events.abandoned; a.Condition != "RecursiveInvocation" || a.Target != "" {

@@ -28,6 +28,7 @@ type Config struct {
 	// connect to whatever Egress says, such as a NATS server on this machine.
 	Reach []string
 
+	Unmetered       bool          // keep no ledger of what is used, for measuring what that costs
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500
 	MaxMemoryMB     int           // sum of their configured memory; default the machine's but for 512 or a tenth
