@@ -106,9 +106,9 @@ func TestStreamToFunction(t *testing.T) {
 	// What is enabled again goes on where it was.
 	_, err := w.Update(t.Context(), testTenant, m.ID, func(m *millicent.Mapping) error { m.Enabled = false; return nil })
 	must(t, err)
-	w.Service.mu.Lock()
+	w.mu.Lock()
 	before := w.runs[m.ID]
-	w.Service.mu.Unlock()
+	w.mu.Unlock()
 	<-before.ended
 	b.publish("s.b", "while it is off")
 	_, err = w.Update(t.Context(), testTenant, m.ID, func(m *millicent.Mapping) error { m.Enabled, m.BatchSize = true, 20; return nil })
