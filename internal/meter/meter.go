@@ -57,7 +57,7 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	skips [64]skip // what the writer knows of the hashes for skips
+	skips skips // the writer's
 
 	mu      sync.Mutex
 	open    batch         // takes in records
