@@ -29,6 +29,9 @@ func (m *Meter) Receipt(ctx context.Context, tenant, id string) (*Receipt, error
 	if u, err := uuid.Parse(id); err == nil && u.String() == id {
 		pattern = u[:]
 	}
+	if err := m.Durable(ctx); err != nil { // it may be of just now
+		return nil, err
+	}
 	first, err := m.log.First(ctx)
 	if err != nil {
 		return nil, err

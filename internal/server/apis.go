@@ -105,6 +105,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Ledger:      s.ledgerAPI(),
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,
