@@ -103,6 +103,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Queues:      s.sqs,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,
