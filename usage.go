@@ -15,6 +15,8 @@ type Usage struct {
 
 	MemoryMB     int // configured
 	PeakMemoryMB int // highest use seen in the environment
+
+	Out int64 // bytes of the answer: of its payload or error document, and of all that was streamed
 }
 
 // Billed returns the billed duration: Init, or what a snapshot's start is
