@@ -41,6 +41,7 @@ func (l *link) chunk(part []byte) error {
 		if _, err := p.of.stream.Write(part); err != nil {
 			l.refuseParts(responseTooLarge(maxStream))
 		}
+		l.in.reuse(part)
 	case len(p.held)+len(part) > maxPayload:
 		l.refuseParts(responseTooLarge(maxPayload))
 	default:
@@ -64,7 +65,10 @@ func (l *link) finish(body []byte) error {
 	if kind != "" {
 		out = &outcome{failure: bounded(&failure{errorType: functionErrorType(kind), document: document})}
 	}
+	if s := l.parts.of.stream; s != nil {
+		out = s.whole(out)
+	}
 	l.session.settle(l.parts.of, out)
-	l.parts = linkParts{}
+	l.parts, l.in.spare = linkParts{}, nil
 	return nil
 }

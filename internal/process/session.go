@@ -192,7 +192,8 @@ func (s *session) claim(id string, state runtimeState) (t *turn, from runtimeSta
 	return t, from, true
 }
 
-// settle stores what came of t, unless its time was over before.
+// settle stores what came of t, unless its time was over before. It is nil
+// where that cannot be said.
 func (s *session) settle(t *turn, out *outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

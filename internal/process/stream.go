@@ -36,7 +36,8 @@ type stream struct {
 	mu    sync.Mutex // held by who writes to sink
 	began time.Time  // zero before
 	size  int64      // of what the runtime has written
-	gone  bool       // the receiver is
+	gone  bool       // nothing is written any more: the receiver has left, or the wait is over
+	cut   bool       // it is over: the rest is missing
 }
 
 // newStream returns a stream that ends with ctx, at the deadline, and when it is
@@ -64,10 +65,28 @@ func (s *stream) Write(p []byte) (int, error) {
 	if s.size += int64(len(p)); s.size > maxStream {
 		return 0, errStreamTooLarge
 	}
-	if !s.gone && len(p) > 0 && s.ctx.Err() == nil {
-		s.gone = s.sink.Write(s.ctx, p) != nil
+	if s.gone || len(p) == 0 {
+		return len(p), nil
+	}
+	err := s.ctx.Err()
+	if err == nil {
+		err = s.sink.Write(s.ctx, p)
+	}
+	if err != nil {
+		s.gone, s.cut = true, s.ctx.Err() != nil
 	}
 	return len(p), nil
+}
+
+// whole returns what the runtime says that came of a response, nil where not
+// all of that could be passed on: then the end of the wait is what came of it.
+func (s *stream) whole(out *outcome) *outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cut {
+		return nil
+	}
+	return out
 }
 
 // close has the sink left alone from now on.
@@ -90,7 +109,7 @@ func (s *session) respondInParts(w http.ResponseWriter, r *http.Request, t *turn
 		s.settle(t, &outcome{failure: truncatedResponse()})
 		answerTruncated(w)
 	default:
-		s.settle(t, endOf(r, &outcome{}))
+		s.settle(t, t.stream.whole(endOf(r, &outcome{})))
 		answerAccepted(w)
 	}
 }

@@ -73,7 +73,7 @@ func (s *sink) cut(p []byte) (body []byte, err error) {
 	s.prelude = append(s.prelude, p...)
 	prelude, body, whole := bytes.Cut(s.prelude, preludeEnd)
 	switch {
-	case len(prelude) > maxPrelude:
+	case whole && len(prelude) > maxPrelude, len(prelude) >= maxPrelude+len(preludeEnd):
 		return nil, errPrelude
 	case !whole:
 		return nil, nil
