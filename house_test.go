@@ -38,11 +38,12 @@ var imports = map[string][]string{
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
 	"internal/store":                {"."},
-	"internal/queue":                {"."},
+	"internal/packs":                {},
+	"internal/queue":                {".", "internal/packs"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/billing":              {"."},
-	"internal/meter":                {"."},
+	"internal/meter":                {".", "internal/packs"},
 	"internal/ledger":               {".", "internal/billing"},
 	"internal/budget":               {".", "internal/store", "internal/billing"},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
@@ -74,6 +75,7 @@ var imports = map[string][]string{
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
+	"e2e/console":       {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.
@@ -83,12 +85,14 @@ var testImports = map[string][]string{
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},
+	"internal/meter":         {"internal/natsd"},
 	"internal/sqs":           {"internal/natsd"},
 	"internal/eventsource":   {"internal/natsd", "internal/queue"},
 	"internal/api/sqs":       {"internal/natsd", "internal/store", "internal/queue"},
 	"internal/schedule":      {"internal/natsd"},
 	"internal/api/scheduler": {"internal/natsd", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/invoke":        {"internal/natsd"},
+	"internal/budget":        {"internal/natsd", "internal/invoke", "internal/scheduler"},
 	"client":                 {"internal/server"},
 }
 

@@ -27,11 +27,15 @@ type Invocation struct {
 	ClientContext []byte // JSON, or empty
 	TraceID       string // X-Amzn-Trace-Id, or empty
 
+	Key string // id of the access key of the call; empty when none
+
 	// Sink takes the response as it comes. Where it is nil the Result has it
 	// as a whole.
 	Sink Sink
 
 	Lineage // filled in where it is the zero value
+
+	Attempt int // of an asynchronous event's runs, from 1; zero where a caller waits
 
 	Received time.Time
 	Wait     Wait // for its environment; the Invoker sets it

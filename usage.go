@@ -16,7 +16,10 @@ type Usage struct {
 	MemoryMB     int // configured
 	PeakMemoryMB int // highest use seen in the environment
 
-	Out int64 // bytes of the answer: of its payload or error document, and of all that was streamed
+	Streamed int64 // bytes that went to the invocation's Sink as the function wrote them, or would have
+
+	CPU    time.Duration // of the environment's processes since it was last measured; see process
+	Egress int64         // bytes that its connections sent to elsewhere since the last invocation
 }
 
 // Billed returns the billed duration: Init, or what a snapshot's start is

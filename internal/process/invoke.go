@@ -173,14 +173,13 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		}
 	}
 	res := e.result(inv, end)
-	usage.Out = int64(len(res.Payload))
 	firstByte := usage.Duration
 	if out != nil && !out.began.IsZero() {
 		res.Streamed, firstByte = true, out.began.Sub(usage.Start)
-		usage.Out += out.size
+		usage.Streamed = out.size
 	}
 	res.Start = e.startOf(usage, firstByte)
-	e.journal.event(runtimeDone(inv.ID, usage.Duration, usage.Out, f))
+	e.journal.event(runtimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
 	last := report(inv.ID, usage, f)
 	last.delay = delayOf(inv, res)
 	e.journal.event(last)

@@ -157,9 +157,13 @@ func TestRuntimeAPIStreams(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := newAPITest(t)
-			turn := a.running("id-1")
+			turn := newTurn(&millicent.Invocation{ID: "id-1"}, time.Now().Add(testWait))
 			sink := turn.streamed(t)
 			turn.stream.size = tt.before
+			given := make(chan reply)
+			go func() { given <- a.next() }()
+			a.offerTurn(turn)
+			<-given
 			req, err := http.NewRequest("POST", "http://"+a.addr+"/2018-06-01/runtime/invocation/id-1/response", strings.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
@@ -264,7 +268,7 @@ func TestStreamsAreReported(t *testing.T) {
 				inv, sink := e.invocation(streamEvent), newRecorder()
 				inv.Sink, sink.fails = sink, gone
 				res, err := e.environment.Invoke(t.Context(), inv)
-				if err != nil || res.FunctionError != "" || !res.Streamed || res.Payload != nil || res.Usage.Out != 1000006 {
+				if err != nil || res.FunctionError != "" || !res.Streamed || res.Payload != nil || res.Usage.Streamed != 1000006 {
 					t.Fatalf("got %+v, %v", res, err)
 				}
 				if all := strings.Join(sink.end(t)[1:], ""); gone == nil && len(all) != 1000006 || gone != nil && len(all) == 1000006 {
@@ -277,7 +281,7 @@ func TestStreamsAreReported(t *testing.T) {
 					t.Errorf("log %q", tail)
 				}
 			}
-			if res := e.invoke(streamEvent); string(res.Payload[:6]) != "first," || len(res.Payload) != 1000006 || res.Usage.Out != 1000006 {
+			if res := e.invoke(streamEvent); string(res.Payload[:6]) != "first," || len(res.Payload) != 1000006 || res.Usage.Streamed != 0 {
 				t.Errorf("whole: %d bytes, usage %+v", len(res.Payload), res.Usage)
 			}
 		})
