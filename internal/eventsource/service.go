@@ -19,6 +19,7 @@ const maxMappings = 10_000 // of a tenant
 // Invoker runs invocations. *invoke.Invoker is one.
 type Invoker interface {
 	Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error)
+	Affords(ctx context.Context, inv *millicent.Invocation) error // says what speaks against it now
 }
 
 // Config gives a Service what it needs. All of it is required, but for Now.
