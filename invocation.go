@@ -28,6 +28,8 @@ type Invocation struct {
 
 	Lineage // filled in where it is the zero value
 
+	Attempt int // of an asynchronous event's runs, from 1; zero where a caller waits
+
 	Received time.Time
 	Wait     Wait // for its environment; the Invoker sets it
 }

@@ -185,7 +185,7 @@ func (r *queueRun) invoke(ctx context.Context, q *millicent.Queue, b batch[recei
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		res, err := r.service.cfg.Invoker.Invoke(ctx, &millicent.Invocation{
 			Tenant: m.Tenant, Function: m.Function, Qualifier: m.Qualifier, Event: b.event,
-			Lineage: lineageOf(b.records, m.Tenant, m.Function),
+			Lineage: lineageOf(b.records, m.Tenant, m.Function), Attempt: 1,
 		})
 		switch {
 		case err == nil && res.FunctionError != "":

@@ -431,7 +431,7 @@ func TestLineageGoesThroughQueues(t *testing.T) {
 	q := w.queue("q", nil)
 	w.mapping(q, millicent.Mapping{})
 	out := sqs.Outgoing{Body: "b"}
-	out.Lineage = millicent.Lineage{Root: "root"}.Next(testTenant, "fn")
+	out.Lineage = millicent.Lineage{Root: "root"}.Next(testTenant, "fn", "id")
 	_, err := w.queues.Send(t.Context(), q, out)
 	must(t, err)
 	if got := <-lineage; got.Root != "root" || got.Hops != 1 || len(got.Visited) != 1 {

@@ -53,6 +53,8 @@ type Config struct {
 	Region    string
 
 	Observer Observer         // default: none
+	Meter    Meter            // default: none
+	Book     func() string    // the price book in force, such as default@1; default: none
 	Budget   Budget           // default: none
 	Now      func() time.Time // default time.Now
 	NewID    func() string    // default a random UUID
@@ -64,6 +66,12 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = unmetered{}
+	}
+	if cfg.Book == nil {
+		cfg.Book = func() string { return "" }
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = unlimited{}
@@ -125,6 +133,9 @@ func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 
 // invoke is the path: resolve and admit, acquire, invoke, release, settle.
 func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	if err := i.cfg.Meter.Ready(); err != nil {
+		return nil, err
+	}
 	f, v, err := i.admit(ctx, inv)
 	if err != nil {
 		return nil, err
@@ -148,8 +159,14 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 		}
 	}
 	res, err = i.settle(ctx, inv, v, res, err)
-	used = usage(inv, f, res)
-	return res, err
+	if err != nil {
+		return nil, err
+	}
+	used = usage(inv, f, res, i.cfg.Book())
+	if err := i.meter(ctx, inv, used); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // use invokes lease's environment and releases it. An environment that

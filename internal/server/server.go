@@ -17,6 +17,7 @@ import (
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
+	"github.com/millicent-run/millicent/internal/meter"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
 	"github.com/millicent-run/millicent/internal/queue"
@@ -77,6 +78,7 @@ type server struct {
 	js         jetstream.JetStream
 	store      *store.Store
 	queues     *queue.Queues
+	meter      *meter.Meter // nil with Config.Unmetered
 	sqs        *sqs.Service
 	mappings   *eventsource.Service
 	schedules  *schedule.Service
@@ -120,6 +122,8 @@ func (s *server) build(ctx context.Context) error {
 		// Functions and packages, which all that follows reads.
 		{"store", s.openStore},
 		{"queues", s.openQueues},
+		// The ledger, before anything is run that it is to have.
+		{"ledger", s.openMeter},
 		// Logs, before anything runs that could write one.
 		{"logs", s.openLogs},
 		// The sandbox host sweeps what a killed server left behind, so it
@@ -302,6 +306,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
+		Meter:    s.metering(),
 		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)
