@@ -343,6 +343,7 @@ func TestCheck(t *testing.T) {
 		"alias of nothing":    func(b *millicent.Budget) { b.Scope.Alias = "live" },
 		"version":             func(b *millicent.Budget) { b.Scope.Function, b.Scope.Alias = "f", "7" },
 		"two scopes":          func(b *millicent.Budget) { b.Scope.Function, b.Scope.Key = "f", "K" },
+		"tag without value":   func(b *millicent.Budget) { b.Scope.Tag = "team" },
 		"value of no tag":     func(b *millicent.Budget) { b.Scope.Value = "red" },
 		"key":                 func(b *millicent.Budget) { b.Scope.Key = "a b" },
 		"warning of nothing":  func(b *millicent.Budget) { b.Warn = []int{0} },
