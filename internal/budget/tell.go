@@ -20,6 +20,10 @@ const (
 	maxAnswer   = 64 << 10         // bytes read of a webhook's answer
 )
 
+// ErrRefused is what Config.Dial's error wraps when another attempt would fare
+// no better.
+var ErrRefused = errors.New("refused for good")
+
 // tellPauses lie between the attempts at telling.
 var tellPauses = []time.Duration{time.Second, 10 * time.Second, time.Minute}
 
@@ -93,7 +97,7 @@ func (s *Service) tellOne(n News) {
 	var function bool // it was told
 	err := s.attempt(n, &function)
 	for _, pause := range tellPauses {
-		if err == nil {
+		if err == nil || errors.Is(err, ErrRefused) {
 			break
 		}
 		select {

@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/budget"
+	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/ledger"
 )
@@ -26,7 +28,7 @@ func (s *server) openBudgets(ctx context.Context) error {
 	s.budgets, err = budget.Open(ctx, budget.Config{
 		Definitions: definitions, States: states, Most: s.most, Price: s.price, Spent: s.spent,
 		Enqueue: func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
-		Dial:    func(ctx context.Context, address string) (net.Conn, error) { return s.egress.Dial(ctx, nil, address) },
+		Dial:    s.dialWebhook,
 		Log:     s.log,
 	})
 	if err != nil {
@@ -34,6 +36,15 @@ func (s *server) openBudgets(ctx context.Context) error {
 	}
 	s.built.push("budgets", func(context.Context) error { return s.budgets.Close() })
 	return nil
+}
+
+// dialWebhook connects to where functions may connect to.
+func (s *server) dialWebhook(ctx context.Context, address string) (net.Conn, error) {
+	c, err := s.egress.Dial(ctx, nil, address)
+	if errors.Is(err, egress.ErrRefused) {
+		return nil, fmt.Errorf("%w: %w", budget.ErrRefused, err)
+	}
+	return c, err
 }
 
 // most returns the most that an invocation that starts now can cost, by
