@@ -84,6 +84,10 @@ type LogRecord struct {
 	// Delay is what kept the invocation waiting, in the platform's report on
 	// one that did not run at once.
 	Delay *Delay `json:"delay,omitempty"`
+
+	// ErrorType is the kind of failure, in the platform's report on an
+	// invocation that failed.
+	ErrorType string `json:"errorType,omitempty"`
 }
 
 // A LogSink takes log records. Write never blocks on disk or network and is

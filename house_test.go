@@ -74,6 +74,7 @@ var imports = map[string][]string{
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
+	"e2e/console":       {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.

@@ -18,6 +18,7 @@ type answer struct {
 	control *http.ResponseController
 	status  int
 	bytes   int64
+	apart   bool // a function's answer under the origin of the APIs: see keepApart
 }
 
 func newAnswer(w http.ResponseWriter) *answer {
@@ -29,17 +30,33 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= http.StatusOK {
-		a.status = status
-	}
+	a.begin(status)
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// begin notes the answer's status, before its headers are sent.
+func (a *answer) begin(status int) {
+	if a.status != 0 || status < http.StatusOK {
+		return
+	}
+	a.status = status
+	if a.apart {
+		keepApart(a.Header())
+	}
+}
+
+// keepApart has a browser treat what a function answers as of an origin of its
+// own. Function URLs by path share the origin of the APIs and of the console:
+// a page of a function's could otherwise call these as the page that it was
+// opened beside, with what that one may do.
+func keepApart(h http.Header) {
+	h.Add("Content-Security-Policy", "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts")
+	h.Del("Service-Worker-Allowed")
 }
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
+	a.begin(http.StatusOK)
 	// Where there are no deadlines (in tests) there are no slow clients.
 	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime))
 	n, err := a.ResponseWriter.Write(p)
@@ -49,9 +66,7 @@ func (a *answer) Write(p []byte) (int, error) {
 
 // FlushError lets http.ResponseController flush.
 func (a *answer) FlushError() error {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
+	a.begin(http.StatusOK)
 	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime)) // as in Write
 	return a.control.Flush()
 }

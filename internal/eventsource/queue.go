@@ -51,6 +51,9 @@ func (r *queueRun) refused() error {
 	return nil // what else there is, a batch finds out
 }
 
+// close has nothing to do: batches that run go on.
+func (r *queueRun) close() {}
+
 // awaitTurn waits until one more batch may run.
 func (r *queueRun) awaitTurn() bool {
 	for {
@@ -165,7 +168,7 @@ func (r *queueRun) delete(ctx context.Context, q *millicent.Queue, handles []str
 func (r *queueRun) serve(q *millicent.Queue, messages []received) outcome {
 	ctx := context.WithoutCancel(r.ctx)
 	worst := outcomeDone
-	for _, b := range split(messages, maxPayload) {
+	for _, b := range split(messages, r.mapping.BatchSize, maxPayload) {
 		handles, o := r.invoke(ctx, q, b)
 		worst = max(worst, o)
 		r.delete(ctx, q, handles)

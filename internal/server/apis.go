@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/console"
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/api/lambda"
 	"github.com/millicent-run/millicent/internal/api/native"
@@ -65,6 +66,7 @@ func (s *server) newAPI(context.Context) error {
 			Region: s.cfg.Region, Functions: s.store, Invoker: discreet{s.invoker}, Verifier: auth, Log: s.log,
 		}),
 		Native:  native.New(s.nativeConfig(links, lambdaAPI)),
+		Console: console.New(),
 		Metrics: s.metrics.Handler(),
 		Log:     s.log,
 	})
