@@ -68,16 +68,6 @@ func (f *fakeInvoker) Invoke(_ context.Context, inv *millicent.Invocation) (*mil
 	return res, err
 }
 
-func (f *fakeInvoker) Affords(context.Context, *millicent.Invocation) error {
-	select {
-	case f.asked <- struct{}{}:
-	default:
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.broke
-}
-
 // fakeEvents keeps what it is given.
 type fakeEvents struct {
 	enqueued  chan *millicent.Invocation
@@ -415,33 +405,6 @@ func TestThrottledBatchesAreTriedAgain(t *testing.T) {
 	w.mapping(q, millicent.Mapping{})
 	w.send(q, "", "patient")
 	w.run(3)
-	w.empty(q)
-	if n := w.queues.Stats(dead).Ready; n != 0 {
-		t.Errorf("%d dead letters", n)
-	}
-}
-
-// TestBudgetHoldsBatches: nothing is taken while a budget would refuse it, so
-// that nothing comes to its last receive.
-func TestBudgetHoldsBatches(t *testing.T) {
-	w := newWorld(t, func(*millicent.Invocation, event) (*millicent.Result, error) { return &millicent.Result{}, nil })
-	refusal := millicent.Throttled(millicent.ReasonBudget)
-	refusal.Err = &millicent.BudgetRefusal{Budget: "tenant/day"}
-	w.invoker.broke, w.invoker.asked = refusal, make(chan struct{})
-	dead := w.queue("dead", nil)
-	q := w.queue("q", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"` + dead.ARN(testRegion) + `","maxReceiveCount":1}`})
-	w.send(q, "", "held")
-	w.mapping(q, millicent.Mapping{})
-	for range 3 {
-		<-w.invoker.asked
-	}
-	if n := w.queues.Stats(q).Ready; n != 1 {
-		t.Errorf("%d messages are ready, want 1", n)
-	}
-	w.invoker.mu.Lock()
-	w.invoker.broke = nil
-	w.invoker.mu.Unlock()
-	w.run(1)
 	w.empty(q)
 	if n := w.queues.Stats(dead).Ready; n != 0 {
 		t.Errorf("%d dead letters", n)
