@@ -111,7 +111,7 @@ func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 }
 
 // newMappings returns a service that runs nothing, with one queue, called q.
-func newMappings(t testing.TB, st *store.Store, inv Invoker) Mappings {
+func newMappings(t testing.TB, st *store.Store, inv eventsource.Invoker) Mappings {
 	t.Helper()
 	js := newJetStream(t)
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)

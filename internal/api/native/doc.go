@@ -27,9 +27,14 @@
 //	DELETE /_millicent/keys/{id}                 204
 //	GET    /_millicent/functions/{name}/egress   {"allow":["example.com:443", …]}; empty: as the server allows
 //	PUT    /_millicent/functions/{name}/egress   the same in the body; answers what is stored
+//	GET    /_millicent/budgets                   {"budgets":[millicent.BudgetStatus, …],"storms":[millicent.Storm, …]}
+//	PUT    /_millicent/budgets                   millicent.Budget in the body, its owner aside: sets it; answers its millicent.BudgetStatus
+//	DELETE /_millicent/budgets?id=ID             204
+//	POST   /_millicent/functions/{name}/resume   204: ends a pause of the storm breaker
 //	GET    /_millicent/packages/{token}          the zip file; the token is its own permission, and expires
 //
 // Where calls must be signed (--auth sigv4) these are too, except as noted; a
 // caller on the admin socket need not sign and may name another tenant in
-// POST keys: {"tenant":"123456789012"}.
+// POST keys and PUT budgets, {"tenant":"123456789012"}, and in the other calls
+// about budgets, ?tenant=123456789012.
 package native
