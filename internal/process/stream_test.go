@@ -222,7 +222,7 @@ func TestStuckStreams(t *testing.T) {
 			e := start(t, 500*time.Millisecond)
 			inv, sink := e.invocation(streamEvent), newRecorder()
 			inv.Sink, sink.blocks = sink, true
-			res, err := e.environment.Invoke(t.Context(), inv)
+			res, err := e.Invoke(t.Context(), inv)
 			if err != nil || res.ErrorType != "Sandbox.Timedout" || !res.Streamed {
 				t.Fatalf("got %+v, %v", res, err)
 			}
@@ -236,7 +236,7 @@ func TestStuckStreams(t *testing.T) {
 			inv.Sink, sink.blocks = sink, true
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-sink.wrote; cancel() }()
-			if _, err := e.environment.Invoke(ctx, inv); !errors.Is(err, context.Canceled) {
+			if _, err := e.Invoke(ctx, inv); !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
 			sink.end(t)
@@ -246,8 +246,8 @@ func TestStuckStreams(t *testing.T) {
 			inv, sink := e.invocation(streamEvent), newRecorder()
 			inv.Sink, sink.blocks = sink, true
 			closed := make(chan error)
-			go func() { <-sink.wrote; closed <- e.environment.Close() }()
-			if _, err := e.environment.Invoke(t.Context(), inv); !errors.Is(err, errClosed) {
+			go func() { <-sink.wrote; closed <- e.Close() }()
+			if _, err := e.Invoke(t.Context(), inv); !errors.Is(err, errClosed) {
 				t.Errorf("got %v", err)
 			}
 			sink.end(t)
@@ -267,7 +267,7 @@ func TestStreamsAreReported(t *testing.T) {
 			for _, gone := range []error{nil, errors.New("gone")} {
 				inv, sink := e.invocation(streamEvent), newRecorder()
 				inv.Sink, sink.fails = sink, gone
-				res, err := e.environment.Invoke(t.Context(), inv)
+				res, err := e.Invoke(t.Context(), inv)
 				if err != nil || res.FunctionError != "" || !res.Streamed || res.Payload != nil || res.Usage.Streamed != 1000006 {
 					t.Fatalf("got %+v, %v", res, err)
 				}
