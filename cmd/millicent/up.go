@@ -95,7 +95,7 @@ func (c *cli) ready(addr string, cfg server.Config) {
 	}
 	fmt.Fprintf(c.out, "%s ready on %s (data in %s)\n", paint(c.out, bold, "millicent"), paint(c.out, green, url), cfg.Data)
 	if isTerminal(c.out) {
-		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%s\n  millicent deploy DIR\n\nCtrl-C stops it.\n", url)
+		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%[1]s\n  millicent deploy DIR\n\n  %[1]s/_console/\n\nCtrl-C stops it.\n", url)
 	}
 }
 
