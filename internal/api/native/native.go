@@ -77,7 +77,7 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
-	Queues      Letters                  // dead letters in queues
+	Queues      Letters // dead letters in queues
 	Budgets     Budgets
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
