@@ -82,7 +82,7 @@ func receiptOf(g *group, index int) *Receipt {
 	r := &Receipt{
 		Format: receiptFormat, Usage: TextOf(g.records[index]), Record: appendRecord(nil, &g.records[index], nil),
 		Number: g.first + uint64(index), Index: index, Path: [][]byte{}, Header: g.append(nil), Links: [][]byte{},
-		Head: Head{g.seq, g.header.next() - 1, g.hash()},
+		Head: Head{g.seq, g.next() - 1, g.hash()},
 	}
 	for _, h := range merklePath(g.leaves, index) {
 		r.Path = append(r.Path, h[:])

@@ -52,9 +52,9 @@ func (v *verifier) group(seq uint64, message []byte) error {
 	if err := v.link(seq, &g); err != nil {
 		return &damage{group: seq, err: err}
 	}
-	v.Head = Head{Seq: seq, Records: g.header.next() - 1, Hash: g.hash()}
+	v.Head = Head{Seq: seq, Records: g.next() - 1, Hash: g.hash()}
 	v.skips.put(seq, v.Head.Hash)
-	v.next = g.header.next()
+	v.next = g.next()
 	v.Groups++
 	v.Records += g.count
 	for _, a := range v.anchors {

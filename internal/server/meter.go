@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -50,7 +51,7 @@ func (s *server) ledgerAPI() native.Ledger {
 
 // VerifyLedger verifies the ledger in the data directory of a server that does
 // not run: see [meter.VerifyStopped].
-func VerifyLedger(ctx context.Context, data string, anchors ...meter.Anchor) (meter.Report, error) {
+func VerifyLedger(ctx context.Context, data string, anchors ...meter.Anchor) (report meter.Report, err error) {
 	state := filepath.Join(data, "standalone")
 	if _, err := os.Stat(state); err != nil {
 		return meter.Report{}, fmt.Errorf("%s is not the data directory of a server: %w", data, err)
@@ -59,7 +60,7 @@ func VerifyLedger(ctx context.Context, data string, anchors ...meter.Anchor) (me
 	if err != nil {
 		return meter.Report{}, err
 	}
-	defer nats.Close() // only ever read
+	defer func() { err = errors.Join(err, nats.Close()) }()
 	conn, err := nats.Connect()
 	if err != nil {
 		return meter.Report{}, err
