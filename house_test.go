@@ -63,8 +63,9 @@ var imports = map[string][]string{
 	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
-	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/stream":    {},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
 	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 

@@ -105,6 +105,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Queues:      s.sqs,
 		Budgets:     s.budgets,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,

@@ -22,6 +22,9 @@
 //	GET    /_millicent/functions/{name}/deadletters/{number}   millicent.DeadLetter, with its body
 //	POST   /_millicent/functions/{name}/deadletters            {"replay":true,"all":true,"numbers":[N, …],"dryRun":true}: runs them
 //	                                             again, or without replay removes them; answers which, as above
+//	           ?queue=NAME                       in place of function: messages of a dead-letter queue, empty for all such queues;
+//	                                             /_millicent/queues/{name}/deadletters then stands for the two above,
+//	                                             and a replay moves messages back to where they come from
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204

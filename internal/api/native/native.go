@@ -77,6 +77,7 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Queues      Letters // dead letters in queues
 	Budgets     Budgets
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
@@ -115,8 +116,10 @@ func (h *Handler) routes() {
 		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
 		"GET /_millicent/queues":                                h.eventQueues,
 		"GET /_millicent/deadletters":                           h.deadLetters,
-		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
-		"POST /_millicent/functions/{name}/deadletters":         h.actOnDeadLetters,
+		"GET /_millicent/functions/{name}/deadletters/{number}": deadLetter(h.cfg.Events),
+		"POST /_millicent/functions/{name}/deadletters":         actOnDeadLetters(h.cfg.Events, func(a *millicent.DeadLetterAction, name string) { a.Function = name }),
+		"GET /_millicent/queues/{name}/deadletters/{number}":    deadLetter(h.cfg.Queues),
+		"POST /_millicent/queues/{name}/deadletters":            actOnDeadLetters(h.cfg.Queues, func(a *millicent.DeadLetterAction, name string) { a.Queue = name }),
 		"POST /_millicent/keys":                                 h.createKey,
 		"GET /_millicent/keys":                                  h.listKeys,
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
