@@ -196,7 +196,7 @@ func (e *environment) launch(ctx context.Context) (*failure, error) {
 	began := time.Now()
 	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
 	if err == nil && f == nil {
-		e.init = time.Since(began)
+		e.init = min(time.Since(began), e.kind.limit())
 	}
 	return f, err
 }

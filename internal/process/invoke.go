@@ -148,7 +148,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	deadline := usage.Start.Add(e.version.Timeout)
 	out, stop := e.stream(ctx, inv, deadline)
 	end := e.attempt(ctx, inv, deadline, out)
-	usage.Duration = time.Since(usage.Start)
+	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // what budgets hold is for no more
 	stop()
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
