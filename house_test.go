@@ -34,11 +34,12 @@ var imports = map[string][]string{
 
 	// Leaves, which know the vocabulary at most.
 	"client":                        {"."},
-	"internal/natsd":                {},
+	"internal/durable":              {},
+	"internal/natsd":                {"internal/durable"},
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
-	"internal/store":                {"."},
-	"internal/queue":                {"."},
+	"internal/store":                {".", "internal/durable"},
+	"internal/queue":                {".", "internal/durable"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
