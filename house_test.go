@@ -39,9 +39,14 @@ var imports = map[string][]string{
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
 	"internal/store":                {".", "internal/durable"},
-	"internal/queue":                {".", "internal/durable"},
+	"internal/packs":                {},
+	"internal/queue":                {".", "internal/durable", "internal/packs"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
+	"internal/billing":              {"."},
+	"internal/meter":                {".", "internal/packs"},
+	"internal/ledger":               {".", "internal/billing"},
+	"internal/budget":               {".", "internal/store", "internal/billing"},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
 	"internal/sandbox/init":         {"internal/sandbox/initproc"},
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
@@ -59,17 +64,19 @@ var imports = map[string][]string{
 	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
-	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/stream":    {},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
 	"internal/server":   {"*"},
-	"cmd/millicent":     {".", "client", "internal/server"},
+	"cmd/millicent":     {".", "client", "internal/server", "internal/meter"}, // receipts are checked without a server
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
+	"e2e/console":       {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.
@@ -79,12 +86,14 @@ var testImports = map[string][]string{
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},
+	"internal/meter":         {"internal/natsd"},
 	"internal/sqs":           {"internal/natsd"},
 	"internal/eventsource":   {"internal/natsd", "internal/queue"},
 	"internal/api/sqs":       {"internal/natsd", "internal/store", "internal/queue"},
 	"internal/schedule":      {"internal/natsd"},
 	"internal/api/scheduler": {"internal/natsd", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/invoke":        {"internal/natsd"},
+	"internal/budget":        {"internal/natsd", "internal/invoke", "internal/scheduler"},
 	"client":                 {"internal/server"},
 }
 

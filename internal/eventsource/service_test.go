@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
@@ -31,14 +33,15 @@ const (
 // event is what a function of these tests sees.
 type event struct {
 	Records []struct {
-		MessageID string `json:"messageId"`
-		Body      string `json:"body"`
+		MessageID string      `json:"messageId"`
+		Body      string      `json:"body"`
+		NATS      natsContent `json:"nats"`
 	}
 }
 
 func (e event) bodies() (l []string) {
 	for _, r := range e.Records {
-		l = append(l, r.Body)
+		l = append(l, r.Body+string(r.NATS.Data))
 	}
 	return l
 }
@@ -46,6 +49,8 @@ func (e event) bodies() (l []string) {
 // A fakeInvoker answers with what serve returns.
 type fakeInvoker struct {
 	mu    sync.Mutex
+	broke error         // what Affords says
+	asked chan struct{} // it was asked
 	serve func(inv *millicent.Invocation, e event) (*millicent.Result, error)
 	seen  chan event
 }
@@ -63,12 +68,31 @@ func (f *fakeInvoker) Invoke(_ context.Context, inv *millicent.Invocation) (*mil
 	return res, err
 }
 
+// fakeEvents keeps what it is given.
+type fakeEvents struct {
+	enqueued  chan *millicent.Invocation
+	abandoned chan millicent.Abandoned
+}
+
+func (f *fakeEvents) Enqueue(_ context.Context, inv *millicent.Invocation) error {
+	f.enqueued <- inv
+	return nil
+}
+
+func (f *fakeEvents) Abandon(_ context.Context, _ *millicent.Invocation, a millicent.Abandoned) error {
+	f.abandoned <- a
+	return nil
+}
+
 // A world is a Service on real queues and a real store.
 type world struct {
 	*Service
 	t       *testing.T
 	invoker *fakeInvoker
+	events  *fakeEvents
 	queues  *sqs.Service
+	store   *store.Store
+	conn    *nats.Conn // of the platform's own subjects
 }
 
 func newWorld(t *testing.T, serve func(*millicent.Invocation, event) (*millicent.Result, error)) *world {
@@ -93,9 +117,13 @@ func newWorld(t *testing.T, serve func(*millicent.Invocation, event) (*millicent
 	messages, err := queue.Open(t.Context(), js, queue.Config{Dir: filepath.Join(dir, "messages"), Log: log})
 	must(t, err)
 	closing(t, messages)
-	w := &world{t: t, invoker: &fakeInvoker{serve: serve, seen: make(chan event, 1000)}}
+	w := &world{t: t, invoker: &fakeInvoker{serve: serve, seen: make(chan event, 1000)}, store: st, conn: conn,
+		events: &fakeEvents{make(chan *millicent.Invocation, 1000), make(chan millicent.Abandoned, 1000)}}
 	w.queues = sqs.New(sqs.Config{Region: testRegion, Catalog: definitions, Messages: messages})
-	w.Service = New(Config{Region: testRegion, Catalog: mappings, Queues: w.queues, Store: st, Invoker: w.invoker, Log: log})
+	w.Service = New(Config{Region: testRegion, Catalog: mappings, Queues: w.queues, Store: st, Invoker: w.invoker, Events: w.events, Conn: conn,
+		Dial: func(ctx context.Context, _ []string, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}, Log: log})
 	w.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -210,6 +238,13 @@ func TestMessagesGoToTheFunction(t *testing.T) {
 	_, err = w.Update(t.Context(), testTenant, m.ID, func(m *millicent.Mapping) error { m.Enabled = true; return nil })
 	must(t, err)
 	if got := w.run(1); got[0] != "while it is off" {
+		t.Errorf("got %q", got)
+	}
+	must(t, w.Tag(t.Context(), testTenant, m.ID, func(map[string]string) (map[string]string, error) {
+		return map[string]string{"k": "v"}, nil
+	}))
+	w.send(q, "", "once it has tags")
+	if got := w.run(1); got[0] != "once it has tags" {
 		t.Errorf("got %q", got)
 	}
 	_, err = w.Delete(t.Context(), testTenant, m.ID)
@@ -385,7 +420,7 @@ func TestLineageGoesThroughQueues(t *testing.T) {
 	q := w.queue("q", nil)
 	w.mapping(q, millicent.Mapping{})
 	out := sqs.Outgoing{Body: "b"}
-	out.Lineage = millicent.Lineage{Root: "root"}.Next(testTenant, "fn")
+	out.Lineage = millicent.Lineage{Root: "root"}.Next(testTenant, "fn", "id")
 	_, err := w.queues.Send(t.Context(), q, out)
 	must(t, err)
 	if got := <-lineage; got.Root != "root" || got.Hops != 1 || len(got.Visited) != 1 {
@@ -393,8 +428,15 @@ func TestLineageGoesThroughQueues(t *testing.T) {
 	}
 }
 
+func receivedOf(messages ...sqs.Message) (all []received) {
+	for _, m := range messages {
+		all = append(all, received{Message: m})
+	}
+	return all
+}
+
 func TestAnswersOfPartialFailure(t *testing.T) {
-	messages := []sqs.Message{{ID: "a", Handle: "ha"}, {ID: "b", Handle: "hb"}}
+	messages := receivedOf(sqs.Message{ID: "a", Handle: "ha"}, sqs.Message{ID: "b", Handle: "hb"})
 	both := []string{"ha", "hb"}
 	for payload, want := range map[string][]string{
 		"": both, "null": both, `""`: both, "{}": both, `{"batchItemFailures":[]}`: both, `{"batchItemFailures":null}`: both,
@@ -407,11 +449,11 @@ func TestAnswersOfPartialFailure(t *testing.T) {
 		`{"batchItemFailures":"a"}`:                                             nil,
 		`"text"`:                                                                nil, `[1]`: nil, `{`: nil,
 	} {
-		if diff := cmp.Diff(want, done(messages, failures(messages, []byte(payload)))); diff != "" {
+		if diff := cmp.Diff(want, done(messages, failures(messageIDs(messages), []byte(payload)))); diff != "" {
 			t.Errorf("%s: %s", payload, diff)
 		}
 	}
-	ordered := []sqs.Message{{ID: "1", Handle: "h1", Sequence: "1"}, {ID: "2", Handle: "h2", Sequence: "2"}, {ID: "3", Handle: "h3", Sequence: "3"}}
+	ordered := receivedOf(sqs.Message{ID: "1", Handle: "h1", Sequence: "1"}, sqs.Message{ID: "2", Handle: "h2", Sequence: "2"}, sqs.Message{ID: "3", Handle: "h3", Sequence: "3"})
 	if diff := cmp.Diff([]string{"h1"}, done(ordered, map[string]bool{"2": true})); diff != "" {
 		t.Error("of a group, " + diff)
 	}
@@ -420,8 +462,8 @@ func TestAnswersOfPartialFailure(t *testing.T) {
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"batchItemFailures":[{"itemIdentifier":"a"}]}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		messages := []sqs.Message{{ID: "a", Handle: "ha"}, {ID: "b", Handle: "hb"}}
-		if n := len(done(messages, failures(messages, payload))); n > 2 {
+		messages := receivedOf(sqs.Message{ID: "a", Handle: "ha"}, sqs.Message{ID: "b", Handle: "hb"})
+		if n := len(done(messages, failures(messageIDs(messages), payload))); n > 2 {
 			t.Errorf("%d of two are done", n)
 		}
 	})

@@ -35,6 +35,16 @@ type Observer interface {
 	Invoked(inv *millicent.Invocation, res *millicent.Result, err error)
 }
 
+// Budget admits invocations by what their tenants may spend.
+type Budget interface {
+	// Reserve holds the most that an invocation can cost, until settle is
+	// called with the record of what it used, or with nil when nothing ran.
+	Reserve(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) (settle func(*millicent.UsageRecord), err error)
+
+	// Affords returns the error that Reserve would, and reserves nothing.
+	Affords(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) error
+}
+
 // Config gives an Invoker what it needs. Store, Scheduler and Region are
 // required; zero values of the rest take the defaults.
 type Config struct {
@@ -43,6 +53,9 @@ type Config struct {
 	Region    string
 
 	Observer Observer         // default: none
+	Meter    Meter            // default: none
+	Book     func() string    // the price book in force, such as default@1; default: none
+	Budget   Budget           // default: none
 	Now      func() time.Time // default time.Now
 	NewID    func() string    // default a random UUID
 	Draw     func() float64   // even in [0, 1), chooses between an alias's versions; default rand.Float64
@@ -53,6 +66,15 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = unmetered{}
+	}
+	if cfg.Book == nil {
+		cfg.Book = func() string { return "" }
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = unlimited{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -94,7 +116,9 @@ func New(cfg Config) *Invoker {
 
 // Invoke runs one invocation and returns what the function answered. It fills
 // in inv.ID, ARN, Lineage and Received where they are empty, and goes on
-// when ctx ends.
+// when ctx ends. Where inv has a Sink, all that the function answers goes
+// there, also if it came in one piece: the Result is without a payload then,
+// unless it is an error document.
 //
 // Errors are or wrap *millicent.Errors: CodeNotFound; CodeConflict when the version is
 // not active; CodeThrottled; CodeServerUnavailable when the server stops;
@@ -106,19 +130,33 @@ func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 	}
 	defer end()
 	i.complete(ctx, inv)
-	return i.invoke(ctx, inv)
+	res, err := i.invoke(ctx, inv)
+	if inv.Sink != nil && err == nil {
+		deliver(ctx, inv.Sink, res)
+	}
+	return res, err
 }
 
 // invoke is the path: resolve and admit, acquire, invoke, release, settle.
 func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	v, reserved, err := i.admit(ctx, inv)
+	if err := i.cfg.Meter.Ready(); err != nil {
+		return nil, err
+	}
+	f, v, err := i.admit(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
+	release, err := i.cfg.Budget.Reserve(inv, f, v)
+	if err != nil {
+		i.cfg.Observer.Invoked(inv, nil, err)
+		return nil, err
+	}
+	var used *millicent.UsageRecord
+	defer func() { release(used) }() // after a panic, too
 	var res *millicent.Result
 	for deaths := 0; ; deaths++ {
 		var lease *scheduler.Lease
-		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, reserved); err != nil {
+		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, f.Reserved); err != nil {
 			break
 		}
 		res, err = use(ctx, lease, inv)
@@ -126,7 +164,15 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 			break
 		}
 	}
-	return i.settle(ctx, inv, v, res, err)
+	res, err = i.settle(ctx, inv, v, res, err)
+	if err != nil {
+		return nil, err
+	}
+	used = usage(inv, f, res, i.cfg.Book())
+	if err := i.meter(ctx, inv, used); err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // use invokes lease's environment and releases it. An environment that
@@ -158,6 +204,19 @@ func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *mill
 	}
 	i.cfg.Observer.Invoked(inv, res, err)
 	return res, err
+}
+
+// deliver gives a sink what the function did not stream. Its environment need
+// not wait for that.
+func deliver(ctx context.Context, sink millicent.Sink, res *millicent.Result) {
+	if res.Streamed || res.FunctionError != "" {
+		return
+	}
+	sink.Begin(res.Version, res.ContentType)
+	if len(res.Payload) > 0 {
+		_ = sink.Write(ctx, res.Payload) // whoever has left misses nothing
+	}
+	res.Payload, res.Streamed = nil, true
 }
 
 // begin counts an invocation and takes it off its caller's context: ctx ends

@@ -30,6 +30,7 @@ type uplink struct {
 	api     *http.Server
 	cancel  context.CancelFunc
 	serving sync.WaitGroup
+	traffic *egress.Traffic // nil without a way to elsewhere
 
 	mu     sync.Mutex
 	caller millicent.Caller
@@ -60,6 +61,7 @@ func newUplink(cfg *Config, v *millicent.Version, p *ports, warn func(string), l
 		return u
 	}
 	port := *p.egress
+	u.traffic = port.Traffic
 	port.OnRefuse = func(dst netip.AddrPort, reason string) {
 		warn(fmt.Sprintf("A connection to %s was refused: %s", dst, reason))
 	}
@@ -94,10 +96,18 @@ func (u *uplink) serveAPI(api http.Handler, l net.Listener, log *slog.Logger) {
 func (u *uplink) invoking(inv *millicent.Invocation) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.caller.Lineage = inv.Lineage
+	u.caller.Invocation, u.caller.Lineage = inv.ID, inv.Lineage
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}
+}
+
+// sent returns the bytes that connections have sent to elsewhere.
+func (u *uplink) sent() int64 {
+	if u.traffic == nil {
+		return 0
+	}
+	return u.traffic.Total()
 }
 
 func (u *uplink) lineage() millicent.Caller {

@@ -95,7 +95,7 @@ func listenAdmin(ctx context.Context, path string) (net.Listener, error) {
 // serve begins to accept.
 func (s *server) serve(context.Context) error {
 	l := s.listeners
-	l.start(netutil.LimitListener(nowait.Listener(l.tcp), maxConnections), s.handler, s.log)
+	l.start(patient{netutil.LimitListener(nowait.Listener(l.tcp), maxConnections)}, s.handler, s.log)
 	if l.admin != nil {
 		l.start(l.admin, s.handler.Operator(), s.log)
 	}

@@ -52,7 +52,7 @@ func TestInvocationsAreFound(t *testing.T) {
 	l = open(t, LogsConfig{Dir: dir, FileBytes: 2000})
 
 	at := time.UnixMicro(1_700_000_000_000_000).UTC()
-	rep := &millicent.Report{DurationMs: 2, MemoryMB: 128, PeakMemoryMB: 9}
+	rep := &millicent.Report{DurationMs: 2, MemoryMB: 128, PeakMemoryMB: 9, Status: "success"}
 	for _, tt := range []struct {
 		q    InvocationQuery
 		want *millicent.Explanation
@@ -88,6 +88,48 @@ func TestInvocationsAreFound(t *testing.T) {
 }
 
 // TestContains looks for what lies anywhere about the ends of blocks.
+func TestInvocationsAreListed(t *testing.T) {
+	l := open(t, LogsConfig{FileBytes: 2000})
+	delay := &millicent.Delay{Start: &millicent.StartRecord{Cause: millicent.StartFirst}}
+	reported(l, tenant, "a", "cold", delay)
+	for i := range 20 {
+		forged := record("a", fmt.Sprintf("REPORT RequestId: warm-%d\tDuration: 9.00 ms\t", i))
+		forged.Invocation = fmt.Sprint("warm-", i)
+		l.Write(forged)
+		reported(l, tenant, "a", fmt.Sprint("warm-", i), nil)
+		reported(l, tenant, "b", fmt.Sprint("other-", i), nil)
+	}
+	running := record("a", "START RequestId: running Version: 3")
+	running.Invocation = "running"
+	l.Write(running)
+
+	failed := record("a", "REPORT RequestId: failed\tDuration: 2.00 ms\t")
+	failed.Invocation, failed.ErrorType = "failed", "Function.Unknown"
+	l.Write(failed)
+	list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "a", Limit: 1})
+	if err != nil || len(list) != 1 || list[0].Report.Status != "error" || list[0].Report.ErrorType != "Function.Unknown" {
+		t.Fatalf("%+v, error %v", list, err)
+	}
+
+	for limit, want := range map[int]int{0: 22, 22: 22, 20: 20, 2: 2} {
+		list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "a", Limit: limit})
+		if err != nil || len(list) != want || list[1].Invocation != "warm-19" {
+			t.Fatalf("limit %d: %d, error %v", limit, len(list), err)
+		}
+		for _, e := range list {
+			if e.Function != "a" || e.Report.DurationMs != 2 || (e.Delay != nil) != (e.Invocation == "cold") {
+				t.Errorf("%+v, %+v", e, e.Report)
+			}
+		}
+	}
+	if list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "none"}); err != nil || list == nil || len(list) != 0 {
+		t.Errorf("of a function without a log: %v, error %v", list, err)
+	}
+	if _, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "../x"}); millicent.ErrorCode(err) != millicent.CodeInvalid {
+		t.Errorf("of an impossible name: %v", err)
+	}
+}
+
 func TestContains(t *testing.T) {
 	text := bytes.Repeat([]byte("-"), 3*4*block)
 	r := bytes.NewReader(text)

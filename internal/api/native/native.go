@@ -41,6 +41,7 @@ type Runtime struct {
 // Store is what the endpoints need of the store.
 type Store interface {
 	Function(tenant, name string) (*millicent.Function, error)
+	Functions(tenant string) []*millicent.Function
 	Update(ctx context.Context, tenant, name string, change func(*millicent.Function) error) (*millicent.Function, error)
 	OpenPackage(p millicent.Package) (io.ReadCloser, error)
 	CreateKey(ctx context.Context, tenant string) (store.AccessKey, error)
@@ -54,6 +55,7 @@ type Logs interface {
 	Read(ctx context.Context, q telemetry.Query) ([]millicent.LogRecord, error)
 	Follow(ctx context.Context, q telemetry.Query, emit func(millicent.LogRecord) error) error
 	Explain(ctx context.Context, q telemetry.InvocationQuery) (*millicent.Explanation, error)
+	Invocations(ctx context.Context, q telemetry.Query) ([]millicent.Explanation, error)
 }
 
 // Recent is what the endpoints need of the latest starts.
@@ -71,8 +73,13 @@ type Config struct {
 	Store       Store
 	Logs        Logs
 	Recent      Recent
+	Rates       Rates
+	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Queues      Letters // dead letters in queues
+	Budgets     Budgets
+	Ledger      Ledger                   // nil where no usage is recorded
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -81,13 +88,14 @@ type Config struct {
 // A Handler serves the native endpoints to callers that the listener has
 // identified.
 type Handler struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg     Config
+	mux     *http.ServeMux
+	reading chan struct{} // held by who reads much of the ledger
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h := &Handler{cfg: cfg, mux: http.NewServeMux(), reading: make(chan struct{}, maxLedgerReaders)}
 	h.routes()
 	return h
 }
@@ -101,19 +109,31 @@ func (h *Handler) routes() {
 		"GET /_millicent/info":                                  h.info,
 		"GET /_millicent/runtimes":                              h.runtimes,
 		"GET /_millicent/logs":                                  h.logs,
+		"GET /_millicent/functions":                             h.functions,
+		"GET /_millicent/functions/{name}":                      h.functionDetail,
+		"GET /_millicent/invocations":                           h.invocations,
 		"GET /_millicent/invocations/{id}":                      h.explain,
 		"GET /_millicent/starts":                                h.starts,
 		"GET /_millicent/provisioned":                           h.provisioned,
 		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
 		"GET /_millicent/queues":                                h.eventQueues,
 		"GET /_millicent/deadletters":                           h.deadLetters,
-		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
-		"POST /_millicent/functions/{name}/deadletters":         h.actOnDeadLetters,
+		"GET /_millicent/functions/{name}/deadletters/{number}": deadLetter(h.cfg.Events),
+		"POST /_millicent/functions/{name}/deadletters":         actOnDeadLetters(h.cfg.Events, func(a *millicent.DeadLetterAction, name string) { a.Function = name }),
+		"GET /_millicent/queues/{name}/deadletters/{number}":    deadLetter(h.cfg.Queues),
+		"POST /_millicent/queues/{name}/deadletters":            actOnDeadLetters(h.cfg.Queues, func(a *millicent.DeadLetterAction, name string) { a.Queue = name }),
 		"POST /_millicent/keys":                                 h.createKey,
 		"GET /_millicent/keys":                                  h.listKeys,
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
 		"GET /_millicent/functions/{name}/egress":               h.getEgress,
 		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/budgets":                               h.listBudgets,
+		"PUT /_millicent/budgets":                               h.putBudget,
+		"DELETE /_millicent/budgets":                            h.deleteBudget,
+		"POST /_millicent/functions/{name}/resume":              h.resume,
+		"GET /_millicent/ledger/head":                           h.ledgerHead,
+		"GET /_millicent/ledger/verify":                         h.verifyLedger,
+		"GET /_millicent/receipts/{id}":                         h.receipt,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
@@ -176,6 +196,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // a client that left misses nothing
 	return nil
