@@ -34,12 +34,13 @@ var imports = map[string][]string{
 
 	// Leaves, which know the vocabulary at most.
 	"client":                        {"."},
-	"internal/natsd":                {},
+	"internal/durable":              {},
+	"internal/natsd":                {"internal/durable"},
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
-	"internal/store":                {"."},
+	"internal/store":                {".", "internal/durable"},
 	"internal/packs":                {},
-	"internal/queue":                {".", "internal/packs"},
+	"internal/queue":                {".", "internal/durable", "internal/packs"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/billing":              {"."},
