@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
+
+// goStreamer is the package of the Go function that streams, built once.
+var goStreamer struct {
+	once sync.Once
+	zip  []byte
+}
 
 // streamers are functions that stream in each language.
 func streamers(t *testing.T) map[string]*lambda.CreateFunctionInput {
@@ -32,10 +39,11 @@ func streamers(t *testing.T) map[string]*lambda.CreateFunctionInput {
 			Timeout: aws.Int32(120), MemorySize: aws.Int32(1769),
 		}
 	}
+	goStreamer.once.Do(func() { goStreamer.zip = goPackage(t, "./testdata/gostream") })
 	return map[string]*lambda.CreateFunctionInput{
 		"node":   function(types.RuntimeNodejs20x, "index.handler", file("stream.mjs", "index.mjs")),
 		"python": function(types.RuntimePython311, "app.handler", file("stream.py", "app.py")),
-		"go":     function(types.RuntimeProvidedal2023, "bootstrap", goPackage(t, "./testdata/gostream")),
+		"go":     function(types.RuntimeProvidedal2023, "bootstrap", goStreamer.zip),
 	}
 }
 
