@@ -37,6 +37,7 @@ const (
 const (
 	ReasonConcurrency         = "ConcurrentInvocationLimitExceeded"
 	ReasonReservedConcurrency = "ReservedFunctionConcurrentInvocationLimitExceeded"
+	ReasonBudget              = "FunctionInvocationRateLimitExceeded" // the message names the budget
 )
 
 // Errorf returns an Error with a formatted message for the caller.

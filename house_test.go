@@ -88,6 +88,7 @@ var testImports = map[string][]string{
 	"internal/schedule":      {"internal/natsd"},
 	"internal/api/scheduler": {"internal/natsd", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/invoke":        {"internal/natsd"},
+	"internal/budget":        {"internal/natsd", "internal/invoke", "internal/scheduler"},
 	"client":                 {"internal/server"},
 }
 

@@ -24,6 +24,8 @@ type Invocation struct {
 	ClientContext []byte // JSON, or empty
 	TraceID       string // X-Amzn-Trace-Id, or empty
 
+	Key string // id of the access key of the call; empty when none
+
 	Lineage // filled in where it is the zero value
 
 	Received time.Time

@@ -72,8 +72,8 @@ func (s *Service) Start() {
 func (s *Service) changed(before, after *millicent.Mapping) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.started || s.closed {
-		return
+	if !s.started || s.closed || before != nil && after != nil && before.Modified.Equal(after.Modified) {
+		return // only tags are other ones
 	}
 	m := after
 	if m == nil {
@@ -88,7 +88,7 @@ func (s *Service) changed(before, after *millicent.Mapping) {
 	}
 	r := newRun(s, after)
 	s.runs[m.ID] = r
-	s.work.Go(r.poll)
+	s.work.Go(func() { r.work(newQueueRun(r)) })
 }
 
 // Close stops taking messages, and returns when the batches that run have
@@ -158,6 +158,15 @@ func (s *Service) Update(ctx context.Context, tenant, id string, change func(*mi
 		}
 		return s.check(m)
 	})
+}
+
+// Tag changes a mapping's tags, which what it does has nothing to do with.
+func (s *Service) Tag(ctx context.Context, tenant, id string, edit func(tags map[string]string) (map[string]string, error)) error {
+	_, err := s.cfg.Catalog.Update(ctx, tenant, id, func(m *millicent.Mapping) (err error) {
+		m.Tags, err = edit(m.Tags)
+		return err
+	})
+	return err
 }
 
 // Delete deletes a mapping and returns what it was. Batches that run go on.

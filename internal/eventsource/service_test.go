@@ -212,6 +212,13 @@ func TestMessagesGoToTheFunction(t *testing.T) {
 	if got := w.run(1); got[0] != "while it is off" {
 		t.Errorf("got %q", got)
 	}
+	must(t, w.Tag(t.Context(), testTenant, m.ID, func(map[string]string) (map[string]string, error) {
+		return map[string]string{"k": "v"}, nil
+	}))
+	w.send(q, "", "once it has tags")
+	if got := w.run(1); got[0] != "once it has tags" {
+		t.Errorf("got %q", got)
+	}
 	_, err = w.Delete(t.Context(), testTenant, m.ID)
 	must(t, err)
 }
@@ -393,8 +400,15 @@ func TestLineageGoesThroughQueues(t *testing.T) {
 	}
 }
 
+func receivedOf(messages ...sqs.Message) (all []received) {
+	for _, m := range messages {
+		all = append(all, received{Message: m})
+	}
+	return all
+}
+
 func TestAnswersOfPartialFailure(t *testing.T) {
-	messages := []sqs.Message{{ID: "a", Handle: "ha"}, {ID: "b", Handle: "hb"}}
+	messages := receivedOf(sqs.Message{ID: "a", Handle: "ha"}, sqs.Message{ID: "b", Handle: "hb"})
 	both := []string{"ha", "hb"}
 	for payload, want := range map[string][]string{
 		"": both, "null": both, `""`: both, "{}": both, `{"batchItemFailures":[]}`: both, `{"batchItemFailures":null}`: both,
@@ -407,11 +421,11 @@ func TestAnswersOfPartialFailure(t *testing.T) {
 		`{"batchItemFailures":"a"}`:                                             nil,
 		`"text"`:                                                                nil, `[1]`: nil, `{`: nil,
 	} {
-		if diff := cmp.Diff(want, done(messages, failures(messages, []byte(payload)))); diff != "" {
+		if diff := cmp.Diff(want, done(messages, failures(messageIDs(messages), []byte(payload)))); diff != "" {
 			t.Errorf("%s: %s", payload, diff)
 		}
 	}
-	ordered := []sqs.Message{{ID: "1", Handle: "h1", Sequence: "1"}, {ID: "2", Handle: "h2", Sequence: "2"}, {ID: "3", Handle: "h3", Sequence: "3"}}
+	ordered := receivedOf(sqs.Message{ID: "1", Handle: "h1", Sequence: "1"}, sqs.Message{ID: "2", Handle: "h2", Sequence: "2"}, sqs.Message{ID: "3", Handle: "h3", Sequence: "3"})
 	if diff := cmp.Diff([]string{"h1"}, done(ordered, map[string]bool{"2": true})); diff != "" {
 		t.Error("of a group, " + diff)
 	}
@@ -420,8 +434,8 @@ func TestAnswersOfPartialFailure(t *testing.T) {
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"batchItemFailures":[{"itemIdentifier":"a"}]}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		messages := []sqs.Message{{ID: "a", Handle: "ha"}, {ID: "b", Handle: "hb"}}
-		if n := len(done(messages, failures(messages, payload))); n > 2 {
+		messages := receivedOf(sqs.Message{ID: "a", Handle: "ha"}, sqs.Message{ID: "b", Handle: "hb"})
+		if n := len(done(messages, failures(messageIDs(messages), payload))); n > 2 {
 			t.Errorf("%d of two are done", n)
 		}
 	})

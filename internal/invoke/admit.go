@@ -18,6 +18,16 @@ func (i *Invoker) Check(ctx context.Context, inv *millicent.Invocation) error {
 	return err
 }
 
+// Affords does what Invoke does up to the running, and says whether budgets
+// would let it run now.
+func (i *Invoker) Affords(ctx context.Context, inv *millicent.Invocation) error {
+	f, v, err := i.admit(ctx, inv)
+	if err != nil {
+		return err
+	}
+	return i.cfg.Budget.Affords(inv, f, v)
+}
+
 // Accept completes an invocation, as Invoke would, and returns what Check does.
 func (i *Invoker) Accept(ctx context.Context, inv *millicent.Invocation) error {
 	i.complete(ctx, inv)
@@ -35,6 +45,9 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	if inv.ARN == "" {
 		inv.ARN = millicent.ARN(i.cfg.Region, inv.Tenant, inv.Function, inv.Qualifier)
 	}
+	if inv.Key == "" {
+		inv.Key = millicent.IdentityFrom(ctx).AccessKey
+	}
 	if inv.Root != "" {
 		return
 	}
@@ -46,9 +59,9 @@ func (i *Invoker) complete(ctx context.Context, inv *millicent.Invocation) {
 	}
 }
 
-// admit returns the version that serves inv, once it is active, and the
-// function's reserved concurrency. It ends a loop of invocations.
-func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Version, *int, error) {
+// admit returns the function and the version that serves inv, once that is
+// active. It ends a loop of invocations.
+func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millicent.Function, *millicent.Version, error) {
 	draw := i.cfg.Draw()
 	v, err := i.cfg.Store.Resolve(inv.Tenant, inv.Function, inv.Qualifier, draw)
 	if err == nil && v.State == millicent.StatePending {
@@ -75,7 +88,7 @@ func (i *Invoker) admit(ctx context.Context, inv *millicent.Invocation) (*millic
 		i.cfg.Observer.Invoked(inv, nil, err)
 		return nil, nil, err
 	}
-	return v, f.Reserved, nil
+	return f, v, nil
 }
 
 // awaitActive waits a little for a Pending version and returns it as it is

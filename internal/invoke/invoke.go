@@ -35,6 +35,16 @@ type Observer interface {
 	Invoked(inv *millicent.Invocation, res *millicent.Result, err error)
 }
 
+// Budget admits invocations by what their tenants may spend.
+type Budget interface {
+	// Reserve holds the most that an invocation can cost, until settle is
+	// called with the record of what it used, or with nil when nothing ran.
+	Reserve(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) (settle func(*millicent.UsageRecord), err error)
+
+	// Affords returns the error that Reserve would, and reserves nothing.
+	Affords(inv *millicent.Invocation, f *millicent.Function, v *millicent.Version) error
+}
+
 // Config gives an Invoker what it needs. Store, Scheduler and Region are
 // required; zero values of the rest take the defaults.
 type Config struct {
@@ -43,6 +53,7 @@ type Config struct {
 	Region    string
 
 	Observer Observer         // default: none
+	Budget   Budget           // default: none
 	Now      func() time.Time // default time.Now
 	NewID    func() string    // default a random UUID
 	Draw     func() float64   // even in [0, 1), chooses between an alias's versions; default rand.Float64
@@ -53,6 +64,9 @@ type Config struct {
 func (cfg Config) withDefaults() Config {
 	if cfg.Observer == nil {
 		cfg.Observer = unobserved{}
+	}
+	if cfg.Budget == nil {
+		cfg.Budget = unlimited{}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -111,14 +125,21 @@ func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 
 // invoke is the path: resolve and admit, acquire, invoke, release, settle.
 func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	v, reserved, err := i.admit(ctx, inv)
+	f, v, err := i.admit(ctx, inv)
 	if err != nil {
 		return nil, err
 	}
+	release, err := i.cfg.Budget.Reserve(inv, f, v)
+	if err != nil {
+		i.cfg.Observer.Invoked(inv, nil, err)
+		return nil, err
+	}
+	var used *millicent.UsageRecord
+	defer func() { release(used) }() // after a panic, too
 	var res *millicent.Result
 	for deaths := 0; ; deaths++ {
 		var lease *scheduler.Lease
-		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, reserved); err != nil {
+		if lease, err = i.cfg.Scheduler.Acquire(ctx, v, f.Reserved); err != nil {
 			break
 		}
 		res, err = use(ctx, lease, inv)
@@ -126,7 +147,9 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 			break
 		}
 	}
-	return i.settle(ctx, inv, v, res, err)
+	res, err = i.settle(ctx, inv, v, res, err)
+	used = usage(inv, f, res)
+	return res, err
 }
 
 // use invokes lease's environment and releases it. An environment that

@@ -177,7 +177,7 @@ exports.strict = (function () { return this === undefined; })();
 }
 
 // loaderFrame is a line of a stack trace that tells who loads modules.
-var loaderFrame = regexp.MustCompile(`"    at [^"]*\((?:node:internal|file:///var/runtime)/[^"]*",`)
+var loaderFrame = regexp.MustCompile(`"    at [^"]*\((?:node:internal|/var/runtime)/[^"]*",`)
 
 func withoutLoader(payload []byte) string { return loaderFrame.ReplaceAllString(string(payload), "") }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -112,20 +111,7 @@ func (l *Launcher) layOut() error {
 			return err
 		}
 	}
-	return fs.WalkDir(bootstrap.Files, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(l.runtimes, filepath.FromSlash(name))
-		if d.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		data, err := bootstrap.Files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, data, 0o644)
-	})
+	return bootstrap.LayOut(l.runtimes)
 }
 
 // Close gives up what is prepared and removes what was laid out. It is
@@ -289,10 +275,11 @@ func (l *Launcher) runtime(v *millicent.Version) (Runtime, error) {
 	return rt, nil
 }
 
-// compile compiles our own Python files for an interpreter, once: in the
-// sandboxes, which see them read-only, every start would do it over again.
+// compile compiles our own files for an interpreter, once: in the sandboxes,
+// which see them read-only, every start would do it over again.
 func (l *Launcher) compile(ctx context.Context, rt Runtime) {
-	if family, _ := splitRuntime(rt.Name); family != familyPython {
+	family, _ := splitRuntime(rt.Name)
+	if family == familyProvided {
 		return
 	}
 	l.mu.Lock()
@@ -305,8 +292,7 @@ func (l *Launcher) compile(ctx context.Context, rt Runtime) {
 	once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), compileTimeout)
 		defer cancel()
-		args := append(append([]string{}, bootstrap.PythonCompile...), filepath.Join(l.runtimes, "python"))
-		cmd := exec.CommandContext(ctx, rt.Interpreter, args...)
+		cmd := exec.CommandContext(ctx, rt.Interpreter, bootstrap.Compile(family, l.runtimes)...)
 		cmd.Env = []string{"PATH=/usr/bin:/bin"}
 		if err := cmd.Run(); err != nil {
 			l.cfg.Log.Warn("bootstrap not compiled, cold starts are slower", "runtime", rt.Name, "error", err)

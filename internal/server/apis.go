@@ -99,6 +99,8 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Store:       s.store,
 		Logs:        s.logs,
 		Recent:      &s.recent,
+		Rates:       &s.rates,
+		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
 		CheckEgress: egress.CheckAllow,

@@ -92,6 +92,7 @@ type server struct {
 	provider   *provider
 	metrics    *telemetry.Metrics
 	recent     telemetry.Recent
+	rates      telemetry.Rates
 	invoker    *invoke.Invoker
 	events     *async.Events
 	keys       api.FunctionKeys
@@ -301,7 +302,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
-		Observer: &failures{next: observers{s.metrics, &s.recent}, log: s.log, now: time.Now, told: map[failing]*telling{}},
+		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)
 	s.built.push("invoker", s.invoker.Close)

@@ -88,6 +88,40 @@ func TestInvocationsAreFound(t *testing.T) {
 }
 
 // TestContains looks for what lies anywhere about the ends of blocks.
+func TestInvocationsAreListed(t *testing.T) {
+	l := open(t, LogsConfig{FileBytes: 2000})
+	delay := &millicent.Delay{Start: &millicent.StartRecord{Cause: millicent.StartFirst}}
+	reported(l, tenant, "a", "cold", delay)
+	for i := range 20 {
+		forged := record("a", fmt.Sprintf("REPORT RequestId: warm-%d\tDuration: 9.00 ms\t", i))
+		forged.Invocation = fmt.Sprint("warm-", i)
+		l.Write(forged)
+		reported(l, tenant, "a", fmt.Sprint("warm-", i), nil)
+		reported(l, tenant, "b", fmt.Sprint("other-", i), nil)
+	}
+	running := record("a", "START RequestId: running Version: 3")
+	running.Invocation = "running"
+	l.Write(running)
+
+	for limit, want := range map[int]int{0: 21, 21: 21, 20: 20, 1: 1} {
+		list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "a", Limit: limit})
+		if err != nil || len(list) != want || list[0].Invocation != "warm-19" {
+			t.Fatalf("limit %d: %d, error %v", limit, len(list), err)
+		}
+		for _, e := range list {
+			if e.Function != "a" || e.Report.DurationMs != 2 || (e.Delay != nil) != (e.Invocation == "cold") {
+				t.Errorf("%+v, %+v", e, e.Report)
+			}
+		}
+	}
+	if list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "none"}); err != nil || list == nil || len(list) != 0 {
+		t.Errorf("of a function without a log: %v, error %v", list, err)
+	}
+	if _, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "../x"}); millicent.ErrorCode(err) != millicent.CodeInvalid {
+		t.Errorf("of an impossible name: %v", err)
+	}
+}
+
 func TestContains(t *testing.T) {
 	text := bytes.Repeat([]byte("-"), 3*4*block)
 	r := bytes.NewReader(text)

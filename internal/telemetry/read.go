@@ -57,6 +57,16 @@ func (q Query) limit() int {
 // Read returns matching records, oldest first, in the order in which they
 // were written. A function without a log has none.
 func (l *Logs) Read(ctx context.Context, q Query) ([]millicent.LogRecord, error) {
+	files, err := l.written(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return l.collect(ctx, q, files)
+}
+
+// written returns the files of a query's function, with all in them that was
+// logged before.
+func (l *Logs) written(ctx context.Context, q Query) ([]logFile, error) {
 	if err := q.check(); err != nil {
 		return nil, err
 	}
@@ -64,12 +74,34 @@ func (l *Logs) Read(ctx context.Context, q Query) ([]millicent.LogRecord, error)
 		return nil, err
 	}
 	l.mu.Lock()
-	files, err := l.files(q.key())
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	return l.files(q.key())
+}
+
+// maxScanned bounds the records that are looked at for reports.
+const maxScanned = 20_000
+
+// Invocations returns a function's latest invocations that its log has a
+// report on, the latest first, at most q.Limit; those whose reports are behind
+// very much else in the log are left out. Of an invocation's records the last
+// one counts, which is the platform's.
+func (l *Logs) Invocations(ctx context.Context, q Query) ([]millicent.Explanation, error) {
+	files, err := l.written(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return l.collect(ctx, q, files)
+	found, seen, scanned := []millicent.Explanation{}, map[string]bool{}, 0
+	err = l.backward(ctx, q, files, func(rec *millicent.LogRecord) bool {
+		if rec.Invocation != "" && !seen[rec.Invocation] {
+			seen[rec.Invocation] = true
+			if e := explanation(rec); e.Report != nil {
+				found = append(found, *e)
+			}
+		}
+		scanned++
+		return len(found) < q.limit() && scanned < maxScanned
+	})
+	return found, err
 }
 
 // sync returns when all that was written to the buffer before is in files.
@@ -105,25 +137,36 @@ func (l *Logs) files(key functionKey) ([]logFile, error) {
 // collect reads files backwards until the query is satisfied.
 func (l *Logs) collect(ctx context.Context, q Query, files []logFile) ([]millicent.LogRecord, error) {
 	var found []millicent.LogRecord // newest first
+	err := l.backward(ctx, q, files, func(rec *millicent.LogRecord) bool {
+		found = append(found, *rec)
+		return len(found) < q.limit()
+	})
+	slices.Reverse(found)
+	return found, err
+}
+
+// backward calls each for matching records of files, the newest first, as long
+// as it wants more.
+func (l *Logs) backward(ctx context.Context, q Query, files []logFile, each func(*millicent.LogRecord) (more bool)) error {
 	for _, file := range slices.Backward(files) {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
-		more, err := l.collectFile(q, file, &found)
+		more, err := l.backwardFile(q, file, each)
 		if err != nil {
-			return nil, fmt.Errorf("read log of %s: %w", q.Function, err)
+			return fmt.Errorf("read log of %s: %w", q.Function, err)
 		}
 		if !more {
 			break
 		}
 	}
-	slices.Reverse(found)
-	return found, nil
+	return nil
 }
 
-// collectFile appends to found; more says that older files may have matches
-// that are wanted. A file that has gone meanwhile has expired.
-func (l *Logs) collectFile(q Query, file logFile, found *[]millicent.LogRecord) (more bool, err error) {
+// backwardFile calls each for the records of one file; more says that older
+// files may have matches that are wanted. A file that has gone meanwhile has
+// expired.
+func (l *Logs) backwardFile(q Query, file logFile, each func(*millicent.LogRecord) (more bool)) (more bool, err error) {
 	f, err := l.root.Open(q.key().path(file.seq))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -153,8 +196,7 @@ func (l *Logs) collectFile(q Query, file logFile, found *[]millicent.LogRecord) 
 		if err != nil || !q.matches(&rec) { // the header, a line torn by a crash, too old
 			continue
 		}
-		*found = append(*found, rec)
-		if len(*found) == q.limit() {
+		if !each(&rec) {
 			return false, nil
 		}
 	}

@@ -16,6 +16,7 @@ type Mappings interface {
 	List(tenant string) []*millicent.Mapping
 	Update(ctx context.Context, tenant, id string, change func(*millicent.Mapping) error) (*millicent.Mapping, error)
 	Delete(ctx context.Context, tenant, id string) (*millicent.Mapping, error)
+	Tag(ctx context.Context, tenant, id string, edit func(tags map[string]string) (map[string]string, error)) error
 	Working(m *millicent.Mapping) (problem string)
 }
 

@@ -3,6 +3,8 @@ package lambda
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const mappingsPath = "/2015-03-31/event-source-mappings"
@@ -90,6 +92,13 @@ func TestMappings(t *testing.T) {
 	if list := p.must(200, "GET", mappingsPath+"?FunctionName=other", nil)["EventSourceMappings"].([]any); len(list) != 0 {
 		t.Errorf("listed %v", list)
 	}
+	tags := tagsPath(made["EventSourceMappingArn"].(string))
+	p.must(204, "POST", tags, M{"Tags": M{"a": "1", "b": "2"}})
+	p.must(204, "DELETE", tags+"?tagKeys=a", nil)
+	if got := p.must(200, "GET", tags, nil)["Tags"]; !cmp.Equal(got, any(M{"b": "2"})) {
+		t.Errorf("tags %v", got)
+	}
+	p.must(404, "GET", strings.Replace(tags, testRegion, "eu-west-1", 1), nil)
 	if got := p.must(202, "DELETE", path, nil); got["State"] != "Deleting" {
 		t.Errorf("deleted %v", got)
 	}

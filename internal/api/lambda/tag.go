@@ -7,64 +7,85 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
+// A tagged resource has tags: a function, or an event source mapping.
+type tagged struct {
+	tags map[string]string
+
+	// change has edit change the tags, in one step with nothing else.
+	change func(ctx context.Context, edit func(tags map[string]string) (map[string]string, error)) error
+}
+
 func (h *Handler) listTags(_ context.Context, req *request, in *ListTagsRequest) (*ListTagsResponse, error) {
-	n, err := h.tagged(req, *in.Resource)
+	t, err := h.tagged(req, *in.Resource)
 	if err != nil {
 		return nil, err
 	}
-	f, err := h.function(n, functionNotFound(n))
-	if err != nil {
-		return nil, err
-	}
-	return &ListTagsResponse{Tags: merged(f.Tags, nil)}, nil
+	return &ListTagsResponse{Tags: merged(t.tags, nil)}, nil
 }
 
 func (h *Handler) tagResource(ctx context.Context, req *request, in *TagResourceRequest) (*none, error) {
-	n, err := h.tagged(req, *in.Resource)
+	t, err := h.tagged(req, *in.Resource)
 	if err != nil {
 		return nil, err
 	}
 	if len(in.Tags) == 0 {
 		return nil, invalid("An error occurred and the request cannot be processed.")
 	}
-	_, err = h.update(ctx, n, functionNotFound(n), func(f *millicent.Function) error {
-		f.Tags = merged(f.Tags, in.Tags)
-		return checkTags(f.Tags)
+	return &none{}, t.change(ctx, func(tags map[string]string) (map[string]string, error) {
+		tags = merged(tags, in.Tags)
+		return tags, checkTags(tags)
 	})
-	return &none{}, err
 }
 
 func (h *Handler) untagResource(ctx context.Context, req *request, in *UntagResourceRequest) (*none, error) {
-	n, err := h.tagged(req, *in.Resource)
+	t, err := h.tagged(req, *in.Resource)
 	if err != nil {
 		return nil, err
 	}
-	_, err = h.update(ctx, n, functionNotFound(n), func(f *millicent.Function) error {
+	return &none{}, t.change(ctx, func(tags map[string]string) (map[string]string, error) {
 		for _, key := range in.TagKeys {
-			delete(f.Tags, key)
+			delete(tags, key)
 		}
-		return nil
+		return tags, nil
 	})
-	return &none{}, err
 }
 
-// tagged resolves the resource that tags are on: a function. Of the other
-// kinds that may have tags there are none here.
-func (h *Handler) tagged(req *request, resource string) (name, error) {
-	kind, _, _ := strings.Cut(strings.Join(strings.Split(resource, ":")[5:], ":"), ":")
-	switch kind {
+// tagged resolves the resource that tags are on. Of kinds other than functions
+// and event source mappings there are none here.
+func (h *Handler) tagged(req *request, resource string) (tagged, error) {
+	parts := strings.Split(resource, ":") // arn, partition, lambda, region, account, kind and more, by the model's pattern
+	switch kind := parts[5]; kind {
 	case "layer":
-		return name{}, notFound("Layer not found: %s", resource)
+		return tagged{}, notFound("Layer not found: %s", resource)
 	case "code-signing-config":
-		return name{}, typeless(notFound("The Lambda code signing configuration %s can not be found.", resource))
+		return tagged{}, typeless(notFound("The Lambda code signing configuration %s can not be found.", resource))
 	case "event-source-mapping":
-		return name{}, notFound("Event source mapping not found: %s", resource)
+		m, err := h.cfg.Mappings.Mapping(req.tenant, parts[6])
+		if err != nil || m.ARN(h.cfg.Region) != resource {
+			return tagged{}, notFound("Event source mapping not found: %s", resource)
+		}
+		return tagged{m.Tags, func(ctx context.Context, edit func(map[string]string) (map[string]string, error)) error {
+			return h.cfg.Mappings.Tag(ctx, m.Tenant, m.ID, edit)
+		}}, nil
 	case "capacity-provider":
-		return name{}, notFound("Capacity provider not found: %s", resource)
+		return tagged{}, notFound("Capacity provider not found: %s", resource)
 	}
 	n, err := h.resolve(req, resource, nil)
 	if err == nil && n.qualifier != "" {
 		err = invalid("Tags on function aliases and versions are not supported. Please specify a function ARN.")
 	}
-	return n, err
+	if err != nil {
+		return tagged{}, err
+	}
+	f, err := h.function(n, functionNotFound(n))
+	if err != nil {
+		return tagged{}, err
+	}
+	return tagged{f.Tags, func(ctx context.Context, edit func(map[string]string) (map[string]string, error)) error {
+		_, err := h.update(ctx, n, functionNotFound(n), func(f *millicent.Function) (err error) {
+			f.Tags, err = edit(f.Tags)
+			return err
+		})
+		return err
+	}}, nil
 }

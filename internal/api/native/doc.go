@@ -6,7 +6,12 @@
 //	GET    /_millicent/runtimes                  {"runtimes":[Runtime, …]}
 //	GET    /_millicent/logs?function=NAME        NDJSON, one millicent.LogRecord a line, oldest first;
 //	           &since=RFC3339 &limit=N           newest N (default 1000, at most 10000)
-//	           &follow=1                         goes on until the client hangs up; each line is flushed
+//	           &follow=1                         goes on until the client hangs up; each line is flushed.
+//	                                             With Accept: text/event-stream each record is a server-sent event
+//	GET    /_millicent/functions                 {"functions":[Function, …]}, with how each does
+//	GET    /_millicent/functions/{name}          FunctionDetail, with the steps of the last quarter of an hour
+//	GET    /_millicent/invocations?function=NAME {"invocations":[millicent.Explanation, …]}, the latest first;
+//	           &limit=N                          default 50, at most 1000
 //	GET    /_millicent/invocations/{id}          millicent.Explanation: what the invocation waited for, and its start;
 //	           ?function=NAME                    finds an old one sooner
 //	GET    /_millicent/starts?function=NAME      {"starts":[millicent.Explanation, …]}, the latest first;

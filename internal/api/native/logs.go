@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,8 +20,44 @@ const maxLogs = 10000
 
 var functionForm = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
-// logs writes log records as NDJSON, and with follow=1 goes on until the
-// client hangs up or the server stops.
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
+// A logWriter writes log records as lines of JSON, or each as a server-sent
+// event for a client that asks for these.
+type logWriter struct {
+	http.ResponseWriter
+	enc    *json.Encoder
+	events bool
+}
+
+func newLogWriter(w http.ResponseWriter, r *http.Request) *logWriter {
+	out := &logWriter{ResponseWriter: w, enc: json.NewEncoder(w), events: r.Header.Get("Accept") == eventStream}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if out.events {
+		w.Header().Set("Content-Type", eventStream)
+		w.Header().Set("Cache-Control", "no-store")
+	}
+	return out
+}
+
+// write writes a record; a line of JSON has no line feed within.
+func (w *logWriter) write(rec millicent.LogRecord) error {
+	if !w.events {
+		return w.enc.Encode(rec)
+	}
+	if _, err := io.WriteString(w, "data: "); err != nil {
+		return err
+	}
+	if err := w.enc.Encode(rec); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// logs writes log records, and with follow=1 goes on until the client hangs up
+// or the server stops.
 func (h *Handler) logs(w http.ResponseWriter, r *http.Request) error {
 	q, follow, err := logQuery(r.URL.Query())
 	if err != nil {
@@ -34,10 +71,9 @@ func (h *Handler) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
+	out := newLogWriter(w, r)
 	for _, rec := range records {
-		if enc.Encode(rec) != nil {
+		if out.write(rec) != nil {
 			return nil // the client left
 		}
 	}
@@ -45,8 +81,7 @@ func (h *Handler) logs(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, q telemetry.Query) error {
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := http.NewResponseController(w)
+	lines, out := newLogWriter(w, r), http.NewResponseController(w)
 	if err := out.Flush(); err != nil { // the headers, so that the client knows that it listens
 		return fmt.Errorf("stream logs: %w", err)
 	}
@@ -59,9 +94,8 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, q telemetry.Que
 		case <-ctx.Done():
 		}
 	}()
-	enc := json.NewEncoder(w)
 	err := h.cfg.Logs.Follow(ctx, q, func(rec millicent.LogRecord) error {
-		if err := enc.Encode(rec); err != nil {
+		if err := lines.write(rec); err != nil {
 			return err
 		}
 		return out.Flush()

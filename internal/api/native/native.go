@@ -41,6 +41,7 @@ type Runtime struct {
 // Store is what the endpoints need of the store.
 type Store interface {
 	Function(tenant, name string) (*millicent.Function, error)
+	Functions(tenant string) []*millicent.Function
 	Update(ctx context.Context, tenant, name string, change func(*millicent.Function) error) (*millicent.Function, error)
 	OpenPackage(p millicent.Package) (io.ReadCloser, error)
 	CreateKey(ctx context.Context, tenant string) (store.AccessKey, error)
@@ -54,6 +55,7 @@ type Logs interface {
 	Read(ctx context.Context, q telemetry.Query) ([]millicent.LogRecord, error)
 	Follow(ctx context.Context, q telemetry.Query, emit func(millicent.LogRecord) error) error
 	Explain(ctx context.Context, q telemetry.InvocationQuery) (*millicent.Explanation, error)
+	Invocations(ctx context.Context, q telemetry.Query) ([]millicent.Explanation, error)
 }
 
 // Recent is what the endpoints need of the latest starts.
@@ -71,6 +73,8 @@ type Config struct {
 	Store       Store
 	Logs        Logs
 	Recent      Recent
+	Rates       Rates
+	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
@@ -101,6 +105,9 @@ func (h *Handler) routes() {
 		"GET /_millicent/info":                                  h.info,
 		"GET /_millicent/runtimes":                              h.runtimes,
 		"GET /_millicent/logs":                                  h.logs,
+		"GET /_millicent/functions":                             h.functions,
+		"GET /_millicent/functions/{name}":                      h.functionDetail,
+		"GET /_millicent/invocations":                           h.invocations,
 		"GET /_millicent/invocations/{id}":                      h.explain,
 		"GET /_millicent/starts":                                h.starts,
 		"GET /_millicent/provisioned":                           h.provisioned,

@@ -35,6 +35,7 @@ type platform struct {
 	records   []millicent.LogRecord
 	more      chan millicent.LogRecord
 	recent    telemetry.Recent
+	rates     telemetry.Rates
 }
 
 // Explain knows of one invocation of each tenant.
@@ -43,6 +44,12 @@ func (p *platform) Explain(_ context.Context, q telemetry.InvocationQuery) (*mil
 		return nil, millicent.Errorf(millicent.CodeNotFound, "No invocation %s", q.Invocation)
 	}
 	return &millicent.Explanation{Invocation: q.Invocation, Function: "fn"}, nil
+}
+
+// Invocations knows of one of each function.
+func (p *platform) Invocations(_ context.Context, q telemetry.Query) ([]millicent.Explanation, error) {
+	p.query = q
+	return []millicent.Explanation{{Invocation: "of-" + q.Tenant, Function: q.Function}}, nil
 }
 
 // started has an invocation kept that something was started for.
@@ -56,6 +63,15 @@ func (p *platform) Function(tenant, name string) (*millicent.Function, error) {
 		return f, nil
 	}
 	return nil, millicent.Errorf(millicent.CodeNotFound, "Function not found: %s", name)
+}
+
+func (p *platform) Functions(tenant string) (list []*millicent.Function) {
+	for key, f := range p.functions {
+		if strings.HasPrefix(key, tenant) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 func (p *platform) Update(_ context.Context, tenant, name string, change func(*millicent.Function) error) (*millicent.Function, error) {
@@ -115,20 +131,27 @@ func (p *platform) Follow(ctx context.Context, q telemetry.Query, emit func(mill
 
 func newPlatform() *platform {
 	p := &platform{
-		functions: map[string]*millicent.Function{one + "fn": {Tenant: one, Name: "fn"}},
-		keys:      []store.AccessKey{{ID: "AKIAONE", Secret: "s1", Tenant: one}, {ID: "AKIATWO", Secret: "s2", Tenant: two}},
-		packages:  map[string]string{},
-		more:      make(chan millicent.LogRecord),
+		functions: map[string]*millicent.Function{one + "fn": {
+			Tenant: one, Name: "fn", LastVersion: 3,
+			Draft:   &millicent.Version{Runtime: "python3.13", MemoryMB: 256, Timeout: 3 * time.Second, State: "Active"},
+			Aliases: map[string]*millicent.Alias{"live": {}, "beta": {}},
+			URLs:    map[string]*millicent.FunctionURL{"": {ID: "abc"}},
+		}},
+		keys:     []store.AccessKey{{ID: "AKIAONE", Secret: "s1", Tenant: one}, {ID: "AKIATWO", Secret: "s2", Tenant: two}},
+		packages: map[string]string{},
+		more:     make(chan millicent.LogRecord),
 	}
 	p.started(one, "fn", "kept-1")
 	p.started(two, "fn", "kept-2")
 	p.started(one, "other", "kept-3")
+	p.rates.Invoked(&millicent.Invocation{Tenant: one, Function: "fn"}, &millicent.Result{Usage: millicent.Usage{Cold: true}}, nil)
 	return p
 }
 
 func (p *platform) handler(stopping <-chan struct{}) *Handler {
 	return New(Config{
-		Info: Info{Version: "1.2.3", Limitations: []string{}}, Store: p, Logs: p, Recent: &p.recent,
+		Info: Info{Version: "1.2.3", Region: "us-east-1", Limitations: []string{}}, Store: p, Logs: p, Recent: &p.recent, Rates: &p.rates,
+		URL:      func(id string) string { return "http://" + id + "/" },
 		Runtimes: func() []Runtime { return []Runtime{{Name: "python3.13", Exact: true}} },
 		Provisioned: func(tenant string) []Provisioned {
 			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
@@ -192,6 +215,16 @@ func TestEndpoints(t *testing.T) {
 		{user, "PUT", "/_millicent/functions/fn/egress", `{"allow":[` + strings.Repeat(`"a",`, maxAllow) + `"a"]}`, 0, "at most 200 entries"},
 		{millicent.Identity{Tenant: two}, "GET", "/_millicent/functions/fn/egress", "", 0, "ResourceNotFoundException"},
 		{millicent.Identity{Tenant: two}, "PUT", "/_millicent/functions/fn/egress", `{}`, 0, "ResourceNotFoundException"},
+
+		{user, "GET", "/_millicent/functions", "", 200, `{"functions":[{"name":"fn","runtime":"python3.13","memoryMB":256,"timeoutSeconds":3,"state":"Active",`},
+		{user, "GET", "/_millicent/functions", "", 200, `"invocations":1,"errors":0,"refused":0,"coldStarts":1,`},
+		{millicent.Identity{Tenant: two}, "GET", "/_millicent/functions", "", 200, `{"functions":[]}`},
+		{user, "GET", "/_millicent/functions/fn", "", 200, `"arn":"arn:aws:lambda:us-east-1:111111111111:function:fn","lastVersion":3,` +
+			`"aliases":["beta","live"],"urls":["http://abc/"],"steps":[{"start":`},
+		{millicent.Identity{Tenant: two}, "GET", "/_millicent/functions/fn", "", 0, "ResourceNotFoundException"},
+		{user, "GET", "/_millicent/invocations?function=fn", "", 200, `{"invocations":[{"requestId":"of-111111111111","function":"fn",`},
+		{user, "GET", "/_millicent/invocations", "", 0, "not a function's name"},
+		{user, "GET", "/_millicent/invocations?function=fn&limit=1001", "", 0, "limit:"},
 
 		{user, "GET", "/_millicent/logs", "", 0, "function:"},
 		{user, "GET", "/_millicent/logs?function=..%2Fx", "", 0, "not a function's name"},
@@ -288,6 +321,27 @@ func TestFollow(t *testing.T) {
 	close(stopping)
 	if _, err := lines.ReadByte(); err != io.EOF {
 		t.Errorf("after the stop: %v", err)
+	}
+}
+
+// TestLogEvents reads records as server-sent events.
+func TestLogEvents(t *testing.T) {
+	p := newPlatform()
+	p.records = []millicent.LogRecord{{Function: "fn", Message: "a\nb"}, {Function: "fn", Message: "c"}}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "/_millicent/logs?function=fn", nil)
+	r.Header.Set("Accept", "text/event-stream")
+	if err := p.handler(nil).Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), user))); err != nil {
+		t.Fatal(err)
+	}
+	events := strings.SplitAfter(w.Body.String(), "\n\n")
+	data, ok := strings.CutPrefix(events[0], "data: ")
+	var got millicent.LogRecord
+	if err := json.Unmarshal([]byte(data), &got); err != nil || !ok || len(events) != 3 || events[2] != "" || got.Message != "a\nb" {
+		t.Errorf("events %q, error %v", events, err)
+	}
+	if got := w.Header().Get("Content-Type"); got != "text/event-stream" {
+		t.Errorf("type %q", got)
 	}
 }
 

@@ -1,11 +1,11 @@
 // Package bootstrap holds the programs that run functions written in Python
 // and in Node.js: they load a handler and speak the Runtime API for it.
 //
-// Package process lays Files out below /var/runtime in every sandbox and
+// Package process has LayOut write them below /var/runtime in every sandbox and
 // starts
 //
 //	INTERPRETER PythonArgs... /var/runtime/python/bootstrap.py
-//	INTERPRETER NodeArgs... /var/runtime/node/bootstrap.mjs
+//	INTERPRETER NodeArgs... /var/runtime/node/bootstrap.cjs
 //
 // with the environment of the Lambda runtimes. What a function may rely upon
 // follows the runtime that was asked for (AWS_EXECUTION_ENV), not the version
@@ -23,22 +23,23 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strings"
 )
 
 // Files holds the folders python and node, and a module for functions.
 //
-//go:embed python/*.py python/millicent_runtime/*.py snapshot_restore_py/*.py node/*.mjs node/*.cjs
+//go:embed python/*.py python/millicent_runtime/*.py snapshot_restore_py/*.py node/*.cjs node/*.mjs
 var Files embed.FS
 
 // Paths of the programs within Files.
 const (
 	Python = "python/bootstrap.py"
-	Node   = "node/bootstrap.mjs"
+	Node   = "node/bootstrap.cjs"
 
 	// These compile a function's package: INTERPRETER PROGRAM ROOT MOST.
 	PythonCompiler = "python/compile.py"
-	NodeCompiler   = "node/compile.mjs"
+	NodeCompiler   = "node/compile.cjs"
 )
 
 // Digest returns a digest of the programs of a language, "python" or "nodejs".
@@ -58,10 +59,15 @@ func Digest(family string) string {
 	return hex.EncodeToString(digest.Sum(nil))
 }
 
-// PythonCompile are the arguments that make an interpreter compile the
-// Python files below a directory, which follows them. Where the files are
-// mounted read-only every start compiles them anew otherwise.
-var PythonCompile = []string{"-I", "-m", "compileall", "-q"}
+// Compile returns the arguments that make an interpreter of a language,
+// "python" or "nodejs", compile what LayOut has written below dir. Where the
+// files are mounted read-only every start compiles them anew otherwise.
+func Compile(family, dir string) []string {
+	if family == "python" {
+		return []string{"-I", "-m", "compileall", "-q", filepath.Join(dir, "python")}
+	}
+	return []string{filepath.Join(dir, "node", "keep.cjs")}
+}
 
 // PythonArgs and NodeArgs go between interpreter and program.
 var (

@@ -124,14 +124,15 @@ func layOut(t testing.TB, interpreter string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(dir, Files); err != nil {
+	if err := LayOut(dir); err != nil {
 		t.Fatal(err)
 	}
+	family := "nodejs"
 	if strings.Contains(interpreter, "python") {
-		cmd := exec.Command(interpreter, append(slices.Clone(PythonCompile), filepath.Join(dir, "python"))...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("compile: %v\n%s", err, out)
-		}
+		family = "python"
+	}
+	if out, err := exec.Command(interpreter, Compile(family, dir)...).CombinedOutput(); err != nil {
+		t.Fatalf("compile: %v\n%s", err, out)
 	}
 	laidOut[interpreter] = dir
 	return dir

@@ -15,7 +15,7 @@ func TestNodeInitErrors(t *testing.T) {
 		file    string
 		source  string
 		kind    string
-		message string // HERE stands for the bootstrap's files, ROOT for the task's root
+		message string // HERE stands for /var/runtime, ROOT for the task's root
 		code    int
 		what    string // first words of the log entry
 	}{
@@ -23,12 +23,12 @@ func TestNodeInitErrors(t *testing.T) {
 			message: "'../index.handler' is not a valid handler name. Use absolute paths when specifying root directories in handler names."},
 		{name: "no function", handler: "index", kind: "Runtime.MalformedHandlerName", message: "Bad handler", code: 129, what: "Uncaught Exception"},
 		{name: "missing module", handler: "nothere.handler", kind: "Runtime.ImportModuleError", code: 129, what: "Uncaught Exception",
-			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- HERE/handler.mjs"},
+			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- HERE/index.mjs"},
 		{name: "missing module, newer runtime", runtime: "nodejs24.x", handler: "nothere.handler", kind: "Runtime.ImportModuleError", code: 1, what: "Init Error",
-			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- HERE/handler.mjs"},
+			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- HERE/index.mjs"},
 		{name: "missing module of a module", handler: "index.handler", file: "index.js", source: "require('nothere')",
 			kind: "Runtime.ImportModuleError", code: 129, what: "Uncaught Exception",
-			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- ROOT/index.js\n- HERE/handler.mjs"},
+			message: "Error: Cannot find module 'nothere'\nRequire stack:\n- ROOT/index.js\n- HERE/index.mjs"},
 		{name: "missing import of an ES module", handler: "index.handler", file: "index.mjs", source: "import 'nothere'",
 			kind: "Error", code: 129, what: "Uncaught Exception", message: "Cannot find package 'nothere' imported from ROOT/index.mjs"},
 		{name: "syntax error", handler: "index.handler", file: "index.js", source: "exports.handler = (",
@@ -65,7 +65,7 @@ func TestNodeInitErrors(t *testing.T) {
 				t.Errorf("posted to %s, want init/error", o.path)
 			}
 			d := decodeError(t, o.body)
-			want := strings.NewReplacer("HERE", laidOut["/usr/bin/node"]+"/node", "ROOT", f.root).Replace(tt.message)
+			want := strings.NewReplacer("HERE", laidOut["/usr/bin/node"], "ROOT", f.root).Replace(tt.message)
 			if d.Message != want {
 				t.Errorf("message %q, want %q", d.Message, want)
 			}

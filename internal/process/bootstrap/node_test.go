@@ -2,6 +2,9 @@ package bootstrap
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -293,3 +296,20 @@ func TestNodeEndsWithThePlatform(t *testing.T) { testEndsWithThePlatform(t, echo
 var echoNode = program{runtime: "nodejs20.x", handler: "index.handler", files: map[string]string{
 	"index.mjs": "export const handler = async (event) => event\n",
 }, args: []string{"--max-semi-space-size=2"}} // so that garbage does not pass for what is kept
+
+// What V8 keeps of the program is taken as it is; else a start compiles it
+// over again, and nobody notices.
+func TestNodeProgramIsKept(t *testing.T) {
+	const interpreter = "/usr/bin/node"
+	if _, err := os.Stat(interpreter); err != nil {
+		t.Skipf("no interpreter: %v", err)
+	}
+	cmd := exec.Command(interpreter, "-e", `
+		const file = process.argv[1];
+		const [source, cachedData] = [file, file + '.' + process.version].map((name) => fs.readFileSync(name));
+		const script = new vm.Script(source.toString(), { filename: '/var/runtime/node/program.js', cachedData });
+		process.exit(script.cachedDataRejected ? 1 : 0);`, filepath.Join(layOut(t, interpreter), "node", "program.js"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

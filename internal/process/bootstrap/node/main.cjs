@@ -1,59 +1,49 @@
 // The Node.js side of the Runtime API: loads a handler and serves invocations.
 //
-//   bootstrap.mjs   the life of the process
-//   invocation.mjs  one invocation: how a handler's call comes to an outcome
-//   stream.mjs      the same for handlers that stream; loaded when needed
-//   awslambda.mjs   the global object: streaming handlers and InvokeStore
-//   link.mjs        the platform by pipes of its own
-//   api.mjs         the Runtime API over one keep-alive connection, where there is no link
-//   compiled.mjs    code of the function that was compiled when it was deployed
-//   handler.mjs     from "dir/module.function" to the function
-//   context.mjs     the handler's last argument
-//   errors.mjs      failures as documents and as log entries
-//   output.mjs      console and the log channel
-//   warm.mjs        what a stem does beforehand
+//   bootstrap.cjs   starts it all; the modules reach it as one script, see below
+//   main.cjs        the life of the process
+//   invocation.cjs  one invocation: how a handler's call comes to an outcome
+//   stream.cjs      the same for handlers that stream; loaded when needed
+//   awslambda.cjs   the global object: streaming handlers and InvokeStore
+//   link.cjs        the platform by pipes of its own
+//   api.cjs         the Runtime API over one keep-alive connection, where there is no link
+//   compiled.cjs    code of the function that was compiled when it was deployed
+//   handler.cjs     from "dir/module.function" to the function
+//   context.cjs     the handler's last argument
+//   errors.cjs      failures as documents and as log entries
+//   output.cjs      console and the log channel
+//   warm.cjs        what a stem does beforehand
+//
+// The modules, main.cjs first, are put together into one script, program.js,
+// which is loaded with what V8 keeps of it: a third of the start was finding,
+// reading and compiling them. Beside require they have HERE, the folder that
+// they are in, and importModule, which is import(): as in all code out of a
+// cache, it has lost which module asks.
 //
 // Runtimes up to nodejs22.x and those from nodejs24.x on differ in what they
 // promise to handlers. The runtime that was asked for decides, not the version
 // of the interpreter. What is needed later is held by reference, since a
 // function may replace every global.
 
-import { Client } from './api.mjs';
-import { install } from './awslambda.mjs';
-import * as compiled from './compiled.mjs';
-import { Settings } from './context.mjs';
-import { errorType, toDocument, UnhandledPromiseRejection } from './errors.mjs';
-import { load } from './handler.mjs';
-import { Invocation, drained } from './invocation.mjs';
-import { Link } from './link.mjs';
-import { Output } from './output.mjs';
+const { install } = require('./awslambda.cjs');
+const compiled = require('./compiled.cjs');
+const { Settings } = require('./context.cjs');
+const { errorType, toDocument, UnhandledPromiseRejection } = require('./errors.cjs');
+const { load } = require('./handler.cjs');
+const { Invocation, drained } = require('./invocation.cjs');
+const { Link } = require('./link.cjs');
+const { Output } = require('./output.cjs');
 
 const exit = process.exit.bind(process);
 
-const link = await connect();
-const { _MILLICENT_COMPILED: code } = process.env;
-delete process.env._MILLICENT_COMPILED;
-const settings = new Settings(process.env);
-const output = new Output(process.env);
-const client = link ?? new Client(settings.api);
-const store = install(settings);
-output.patch(console);
-if (code && link) compiled.install(code, settings.taskRoot);
-
+let link; // to the platform, null if there is none
+let settings;
+let output;
+let client;
+let store;
 let running = null; // the invocation whose outcome is not decided yet
 let loading = true;
 let exitCode; // of a process that is to end once its last post is through
-
-// From nodejs24.x on, Node's own rules apply to what nobody catches.
-if (!settings.modern) {
-  process.on('uncaughtException', (error) => fatal('Uncaught Exception', error, 129));
-  process.on('unhandledRejection', (reason, promise) =>
-    fatal('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128));
-}
-process.on('beforeExit', () => {
-  if (loading) exit(13); // the module awaits what will never come
-  drained(running);
-});
 
 main();
 
@@ -67,7 +57,7 @@ async function connect() {
   if (!/^\d+$/.test(fd)) return null;
   const link = new Link(+fd);
   if (stem) {
-    const { warm } = await import('./warm.mjs');
+    const { warm } = require('./warm.cjs');
     become(await link.rehearsal());
     await warm();
     become(await link.assignment());
@@ -85,6 +75,8 @@ function become({ environ, dir }) {
 }
 
 async function main() {
+  link = await connect();
+  prepare(process.env);
   let handler;
   try {
     handler = await load(settings);
@@ -95,6 +87,29 @@ async function main() {
   loading = false;
   if (compiled.refused()) link.refuse();
   for (;;) await serve(handler);
+}
+
+// prepare makes the process what functions expect around them.
+function prepare(env) {
+  const { _MILLICENT_COMPILED: code } = env;
+  delete env._MILLICENT_COMPILED;
+  settings = new Settings(env);
+  output = new Output(env);
+  client = link ?? new (require('./api.cjs').Client)(settings.api);
+  store = install(settings);
+  output.patch(console);
+  if (code && link) compiled.install(code, settings.taskRoot);
+
+  // From nodejs24.x on, Node's own rules apply to what nobody catches.
+  if (!settings.modern) {
+    process.on('uncaughtException', (error) => fatal('Uncaught Exception', error, 129));
+    process.on('unhandledRejection', (reason, promise) =>
+      fatal('Unhandled Promise Rejection', new UnhandledPromiseRejection(reason, promise), 128));
+  }
+  process.on('beforeExit', () => {
+    if (loading) exit(13); // the module awaits what will never come
+    drained(running);
+  });
 }
 
 async function serve(handler) {

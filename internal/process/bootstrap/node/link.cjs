@@ -11,8 +11,8 @@
 // What is read from does not keep the process alive while a handler runs: "nothing
 // left to do" has a meaning in the protocol.
 
-import fs from 'node:fs';
-import net from 'node:net';
+const fs = require('node:fs');
+const net = require('node:net');
 
 const { writeSync } = fs;
 const { Socket } = net;
@@ -27,7 +27,7 @@ const NEXT = from([0, 0, 0, 1, 0x4e]);
 const BOOTED = from([0, 0, 0, 1, 0x42]);
 const REFUSED = from([0, 0, 0, 1, 0x44]);
 
-export class Link {
+class Link {
   #out;
   #socket;
   #asked = false;
@@ -207,3 +207,5 @@ function message(kind, texts, body, room = 0) {
   else body.copy(data, head);
   return data;
 }
+
+module.exports = { Link };

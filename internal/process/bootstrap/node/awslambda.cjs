@@ -12,7 +12,7 @@ const KEYS = {
 const PROTECTED = new Set(Object.values(KEYS));
 
 // What a response stream does before its first byte, by stream.
-export const preludes = new WeakMap();
+const preludes = new WeakMap();
 
 const INTEGRATION = 'application/vnd.awslambda.http-integration-response';
 
@@ -36,7 +36,7 @@ function streamifyResponse(handler, options) {
 
 // streaming returns null for a handler that answers at once, else the options
 // of its stream.
-export function streaming(handler) {
+function streaming(handler) {
   if (handler[STREAMING] !== 'response') return null;
   const mark = handler[HIGH_WATER_MARK];
   return mark > 0 ? { highWaterMark: mark } : {};
@@ -69,7 +69,7 @@ class InvokeStore {
 
 // install makes the global object, unless the function's configuration
 // forbids it, and returns the InvokeStore.
-export function install(settings) {
+function install(settings) {
   const store = new InvokeStore();
   if (settings.globals) {
     globalThis.awslambda = { ...globalThis.awslambda, streamifyResponse, HttpResponseStream, InvokeStore: store };
@@ -78,6 +78,8 @@ export function install(settings) {
 }
 
 // storeContext is what InvokeStore knows at the start of an invocation.
-export function storeContext(id, traceID, tenant) {
+function storeContext(id, traceID, tenant) {
   return { [KEYS.REQUEST_ID]: id, [KEYS.X_RAY_TRACE_ID]: traceID, [KEYS.TENANT_ID]: tenant };
 }
+
+module.exports = { install, preludes, storeContext, streaming };

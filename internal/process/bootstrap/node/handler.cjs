@@ -1,20 +1,22 @@
 // From "dir/module.function" to the function.
 
-import fs from 'node:fs';
-import module from 'node:module';
-import path from 'node:path';
-import url from 'node:url';
+const fs = require('node:fs');
+const Module = require('node:module');
+const path = require('node:path');
+const url = require('node:url');
 
-import { streaming } from './awslambda.mjs';
-import {
+const { streaming } = require('./awslambda.cjs');
+const {
   CallbackHandlerDeprecated, HandlerNotFound, ImportModuleError, MalformedHandlerName, UserCodeSyntaxError,
-} from './errors.mjs';
+} = require('./errors.cjs');
 
-const require = module.createRequire(import.meta.url);
+// What modules of the function are required by, under the name that it has on
+// Lambda: an error that one is missing tells it.
+const ask = Module.createRequire(path.join(path.dirname(HERE), 'index.mjs'));
 
 // load returns the handler. It throws the protocol's errors for what is not
 // there, and whatever else the module throws.
-export async function load(settings) {
+async function load(settings) {
   const name = settings.handler;
   if (name.includes('..')) {
     throw new MalformedHandlerName(
@@ -55,23 +57,23 @@ async function loadModule(root, dir, name) {
 // find loads the first that exists: the name as it stands, with .js, .mjs and
 // .cjs, and last what require finds from the task's root, such as a package.
 async function find(file, paths, name) {
-  if (isFile(file)) return require(file);
+  if (isFile(file)) return ask(file);
   for (const extension of ['.js', '.mjs', '.cjs']) {
     const candidate = file + extension;
     if (!isFile(candidate)) continue;
     const esm = extension === '.mjs' || (extension === '.js' && isModule(path.dirname(candidate)));
-    return esm ? import(url.pathToFileURL(candidate).href) : requireOrImport(candidate);
+    return esm ? importModule(url.pathToFileURL(candidate).href) : requireOrImport(candidate);
   }
-  if (fs.existsSync(file)) return requireOrImport(require.resolve(file)); // a folder with an index or a manifest
-  return requireOrImport(require.resolve(name, { paths }));
+  if (fs.existsSync(file)) return requireOrImport(ask.resolve(file)); // a folder with an index or a manifest
+  return requireOrImport(ask.resolve(name, { paths }));
 }
 
 function requireOrImport(file) {
   try {
-    return require(file);
+    return ask(file);
   } catch (error) {
     if (error?.code !== 'ERR_REQUIRE_ESM' && error?.code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
-    return import(url.pathToFileURL(file).href);
+    return importModule(url.pathToFileURL(file).href);
   }
 }
 
@@ -95,3 +97,5 @@ function isModule(dir) {
     dir = parent;
   }
 }
+
+module.exports = { load };

@@ -3,11 +3,11 @@
 // The response begins with the first byte. A failure before that is an
 // ordinary error; one after it goes into the trailers of what was begun.
 
-import stream from 'node:stream';
+const stream = require('node:stream');
 
-import { preludes } from './awslambda.mjs';
-import { InvalidStreamingOperation } from './errors.mjs';
-import { isPromise } from './invocation.mjs';
+const { preludes } = require('./awslambda.cjs');
+const { InvalidStreamingOperation } = require('./errors.cjs');
+const { isPromise } = require('./invocation.cjs');
 
 const { isBuffer } = Buffer;
 const { stringify } = JSON;
@@ -56,7 +56,7 @@ class ResponseStream extends stream.Writable {
 
 // serveStream calls a streaming handler and posts what it writes. The promise
 // outcome is the invocation's.
-export async function serveStream(invocation, handler, options, outcome) {
+async function serveStream(invocation, handler, options, outcome) {
   const response = new ResponseStream((type) => invocation.client.stream(invocation.id, type), options);
   response.on('error', (error) => invocation.fail(error));
   invocation.enter(() => {
@@ -107,3 +107,5 @@ function bytesOf(chunk) {
   if (typeof chunk === 'string' || isBuffer(chunk) || chunk instanceof Uint8Array) return chunk;
   return stringify(chunk);
 }
+
+module.exports = { serveStream };

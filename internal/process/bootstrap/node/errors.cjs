@@ -3,7 +3,7 @@
 
 const { stringify } = JSON;
 
-const HERE = new URL('.', import.meta.url).href;
+const PROGRAM = '/var/runtime/node/program.js:';
 
 class RuntimeError extends Error {}
 
@@ -16,15 +16,15 @@ function named(name) {
   return type;
 }
 
-export const ImportModuleError = named('Runtime.ImportModuleError');
-export const HandlerNotFound = named('Runtime.HandlerNotFound');
-export const MalformedHandlerName = named('Runtime.MalformedHandlerName');
-export const UserCodeSyntaxError = named('Runtime.UserCodeSyntaxError');
-export const CallbackHandlerDeprecated = named('Runtime.CallbackHandlerDeprecated');
-export const InvalidStreamingOperation = named('Runtime.InvalidStreamingOperation');
-export const NodeJsExit = named('Runtime.NodeJsExit');
+const ImportModuleError = named('Runtime.ImportModuleError');
+const HandlerNotFound = named('Runtime.HandlerNotFound');
+const MalformedHandlerName = named('Runtime.MalformedHandlerName');
+const UserCodeSyntaxError = named('Runtime.UserCodeSyntaxError');
+const CallbackHandlerDeprecated = named('Runtime.CallbackHandlerDeprecated');
+const InvalidStreamingOperation = named('Runtime.InvalidStreamingOperation');
+const NodeJsExit = named('Runtime.NodeJsExit');
 
-export class UnhandledPromiseRejection extends named('Runtime.UnhandledPromiseRejection') {
+class UnhandledPromiseRejection extends named('Runtime.UnhandledPromiseRejection') {
   constructor(reason, promise) {
     super(String(reason));
     this.reason = reason;
@@ -40,7 +40,7 @@ function isError(value) {
 }
 
 // toDocument returns what the caller gets; its keys' order is the protocol's.
-export function toDocument(error) {
+function toDocument(error) {
   try {
     if (isError(error)) {
       return {
@@ -60,12 +60,12 @@ export function toDocument(error) {
 }
 
 // errorType returns a document's type, fit for a header.
-export function errorType(document) {
+function errorType(document) {
   return String(document.errorType).replace(/[^\x20-\x7e]/g, '');
 }
 
 // toText returns an error as JSON for a log entry in the text format.
-export function toText(error) {
+function toText(error) {
   try {
     return stringify(error, (_, value) => (isError(value) ? open(value) : value));
   } catch {
@@ -83,15 +83,17 @@ function open(error) {
 
 // stackOf returns the lines of an error's stack without those of this program
 // below the function's, if it has a stack.
-export function stackOf({ stack }) {
+function stackOf({ stack }) {
   if (typeof stack !== 'string') return undefined;
   const lines = stack.split('\n');
   let end = lines.length;
-  while (end > 1 && (lines[end - 1].includes(HERE) || lines[end - 1].includes('(node:async_hooks:'))) end--;
+  while (end > 1 && (lines[end - 1].includes(PROGRAM) || lines[end - 1].includes('(node:async_hooks:'))) end--;
   return lines.slice(0, end);
 }
 
 // toError returns value, as an Error if it is none.
-export function toError(value) {
+function toError(value) {
   return value instanceof Error ? value : new Error(value);
 }
+
+module.exports = { CallbackHandlerDeprecated, errorType, HandlerNotFound, ImportModuleError, InvalidStreamingOperation, MalformedHandlerName, NodeJsExit, stackOf, toDocument, toError, toText, UnhandledPromiseRejection, UserCodeSyntaxError };

@@ -4,11 +4,11 @@
 // by the event loop having nothing left to do. It is posted after everything
 // that the function wrote.
 
-import async_hooks from 'node:async_hooks';
+const async_hooks = require('node:async_hooks');
 
-import { storeContext, streaming } from './awslambda.mjs';
-import { newContext } from './context.mjs';
-import { errorType, NodeJsExit, toDocument } from './errors.mjs';
+const { storeContext, streaming } = require('./awslambda.cjs');
+const { newContext } = require('./context.cjs');
+const { errorType, NodeJsExit, toDocument } = require('./errors.cjs');
 
 const { AsyncResource } = async_hooks;
 const { Promise } = globalThis;
@@ -23,7 +23,7 @@ const NEVER_SETTLED = 'The Lambda runtime client detected an unexpected Node.js 
   'This is most commonly caused by a Promise that was never settled. ' +
   'For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes';
 
-export class Invocation {
+class Invocation {
   last = false; // the process ends after it
   #settings;
   #client;
@@ -49,7 +49,7 @@ export class Invocation {
     const options = streaming(handler);
     const outcome = new Promise((decide) => { this.#decide = decide; });
     if (options !== null) {
-      const { serveStream } = await import('./stream.mjs');
+      const { serveStream } = require('./stream.cjs');
       return serveStream(this, handler, options, outcome);
     }
     this.#enter(() => this.#call(handler));
@@ -63,7 +63,7 @@ export class Invocation {
 
   drained() { this.#onDrained(); }
 
-  // Used by stream.mjs.
+  // Used by stream.cjs.
   get client() { return this.#client; }
   get output() { return this.#output; }
   enter(fn) { this.#enter(fn); }
@@ -186,10 +186,12 @@ function trace(traceID) {
 }
 
 // drained tells an invocation that the event loop has nothing left to do.
-export function drained(invocation) {
+function drained(invocation) {
   invocation?.drained();
 }
 
-export function isPromise(value) {
+function isPromise(value) {
   return typeof value?.then === 'function';
 }
+
+module.exports = { drained, Invocation, isPromise };

@@ -3,10 +3,10 @@
 // Entries are written synchronously and completely, so that all that an
 // invocation said is on its way before its response is.
 
-import fs from 'node:fs';
-import util from 'node:util';
+const fs = require('node:fs');
+const util = require('node:util');
 
-import { stackOf, toError, toText } from './errors.mjs';
+const { stackOf, toError, toText } = require('./errors.cjs');
 
 const LEVELS = { TRACE: 4, DEBUG: 8, INFO: 12, WARN: 16, ERROR: 20, FATAL: 24 };
 const METHODS = { trace: 'TRACE', debug: 'DEBUG', log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', fatal: 'FATAL' };
@@ -22,7 +22,7 @@ const bytes = Buffer.byteLength;
 const now = Date.now;
 const pause = new Int32Array(new SharedArrayBuffer(4));
 
-export class Output {
+class Output {
   #fd = 1;
   #framed = false;
   #json;
@@ -162,3 +162,5 @@ function isOpen(fd) {
     return false;
   }
 }
+
+module.exports = { Output };

@@ -1,6 +1,6 @@
 // Code of the function that was compiled when it was deployed.
 //
-// compile.mjs wrote it to one file: four bytes of length, so much of an index
+// compile.cjs wrote it to one file: four bytes of length, so much of an index
 // in JSON, then what V8 keeps of each script. The index says by path below the
 // function's root where it is. It is for CommonJS modules: Node.js offers no
 // way to give its loader compiled ES modules.
@@ -9,10 +9,12 @@
 // and only how their code comes about is another way. V8 refuses what another
 // version of it has made, and compiles the source then.
 
-import fs from 'node:fs';
-import module from 'node:module';
-import path from 'node:path';
-import vm from 'node:vm';
+'use strict';
+
+const fs = require('node:fs');
+const Module = require('node:module');
+const path = require('node:path');
+const vm = require('node:vm');
 
 const { closeSync, openSync, readFileSync, readSync } = fs;
 const { Script } = vm;
@@ -23,14 +25,14 @@ const { hasOwn } = Object;
 
 // A script that comes out of a cache has lost what import() in it needs: it
 // calls IMPORT in its place, which is as long.
-export const IMPORT = '$mp0rt';
+const IMPORT = '$mp0rt';
 
 const BEFORE = `(function (${IMPORT}) { return function (exports, require, module, __filename, __dirname) { `;
 const BEHIND = '\n}; });';
 const COLUMN = -BEFORE.length; // so that errors say where in the file they were
 
 // scriptOf compiles a CommonJS module with import() at these places.
-export function scriptOf(filename, source, imports, cachedData) {
+function scriptOf(filename, source, imports, cachedData) {
   let text = BEFORE;
   let at = 0;
   for (const place of imports) {
@@ -41,14 +43,14 @@ export function scriptOf(filename, source, imports, cachedData) {
 }
 
 // refused reports whether the file was of no use, or not all of it.
-export function refused() {
+function refused() {
   return useless;
 }
 
 let useless = false;
 
 // install has modules below root loaded with a file of compiled code.
-export function install(file, root) {
+function install(file, root) {
   let compiled;
   try {
     compiled = new Compiled(file);
@@ -56,9 +58,9 @@ export function install(file, root) {
     useless = true;
     return;
   }
-  const extensions = module._extensions;
-  const compile = module.prototype._compile;
-  const { wrap } = module;
+  const extensions = Module._extensions;
+  const compile = Module.prototype._compile;
+  const { wrap } = Module;
   const otherwise = extensions['.js'];
   const below = fs.realpathSync(root) + '/';
 
@@ -66,7 +68,7 @@ export function install(file, root) {
     const name = filename.startsWith(below) ? filename.slice(below.length) : '';
     // Who changes how modules are compiled means the source, not what it was
     // compiled to.
-    if (!compiled.has(name) || mod._compile !== compile || module.wrap !== wrap || process.sourceMapsEnabled) {
+    if (!compiled.has(name) || mod._compile !== compile || Module.wrap !== wrap || process.sourceMapsEnabled) {
       return otherwise(mod, filename);
     }
     let script;
@@ -87,14 +89,14 @@ function run(mod, filename, script, compile) {
     return mod.require(path);
   };
   require.resolve = function resolve(request, options) {
-    return module._resolveFilename(request, mod, false, options);
+    return Module._resolveFilename(request, mod, false, options);
   };
   require.resolve.paths = function paths(request) {
-    return module._resolveLookupPaths(request, mod);
+    return Module._resolveLookupPaths(request, mod);
   };
   require.main = process.mainModule;
-  require.extensions = module._extensions;
-  require.cache = module._cache;
+  require.extensions = Module._extensions;
+  require.cache = Module._cache;
   const main = script.runInThisContext()(importer(filename, compile));
   main.call(mod.exports, mod.exports, require, mod, filename, dirname(filename));
 }
@@ -104,7 +106,7 @@ function importer(filename, compile) {
   let load;
   return (specifier, options) => {
     if (load === undefined) {
-      const mod = new module(filename);
+      const mod = new Module(filename);
       mod.filename = filename;
       compile.call(mod, 'module.exports = (specifier, options) => import(specifier, options)', filename);
       load = mod.exports;
@@ -163,3 +165,5 @@ function read(fd, size, offset) {
   }
   return data;
 }
+
+module.exports = { IMPORT, install, refused, scriptOf };

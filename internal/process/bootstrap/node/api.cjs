@@ -5,7 +5,7 @@
 // runs, the connection must not count, for "nothing left to do" has a meaning
 // in the protocol.
 
-import net from 'node:net';
+const net = require('node:net');
 
 // What is known about an invocation, by the names that the link uses.
 const ABOUT = [
@@ -23,7 +23,7 @@ const { connect } = net;
 const { byteLength, concat, from } = Buffer;
 const { Promise } = globalThis;
 
-export class Client {
+class Client {
   #host;
   #peer;
   #socket = null;
@@ -219,3 +219,5 @@ function errorHeader(type) {
   return `Lambda-Runtime-Function-Error-Type: ${type}\r\n`;
 }
 
+
+module.exports = { Client };

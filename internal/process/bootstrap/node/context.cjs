@@ -4,7 +4,7 @@ const now = Date.now;
 
 // Settings are the environment variables that matter here, as they were at
 // the start: a function may change its environment.
-export class Settings {
+class Settings {
   constructor(env) {
     this.api = env.AWS_LAMBDA_RUNTIME_API;
     this.handler = env._HANDLER ?? '';
@@ -24,7 +24,7 @@ export class Settings {
 // newContext makes the context of an invocation out of an object that holds
 // done, fail, succeed and callbackWaitsForEmptyEventLoop where the runtime has
 // them.
-export function newContext(settings, about, context) {
+function newContext(settings, about, context) {
   const deadline = +about.deadlineMs;
   context.functionVersion = settings.functionVersion;
   context.functionName = settings.functionName;
@@ -48,3 +48,5 @@ const { parse: parseJSON } = JSON;
 function parse(text) {
   return text ? parseJSON(text) : undefined;
 }
+
+module.exports = { newContext, Settings };

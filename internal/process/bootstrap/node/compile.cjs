@@ -1,18 +1,20 @@
 // Compiles the CommonJS modules of a package, without running any of them.
 //
-//   compile.mjs ROOT MOST
+//   compile.cjs ROOT MOST
 //
-// writes what compiled.mjs reads to standard output, with at most about MOST
+// writes what compiled.cjs reads to standard output, with at most about MOST
 // bytes of code, and nothing if there is nothing to be compiled. Left out are
 // ES modules and what doesn't compile.
 
-import fs from 'node:fs';
-import inspector from 'node:inspector';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import vm from 'node:vm';
+'use strict';
 
-import { IMPORT, scriptOf } from './compiled.mjs';
+const fs = require('node:fs');
+const inspector = require('node:inspector');
+const path = require('node:path');
+const { pathToFileURL } = require('node:url');
+const vm = require('node:vm');
+
+const { IMPORT, scriptOf } = require('./compiled.cjs');
 
 const LEAST = 1 << 10; // bytes of a file that is worth it
 const LARGEST = 32 << 20;
