@@ -49,6 +49,8 @@ var imports = map[string][]string{
 	"internal/sandbox/init":         {"internal/sandbox/initproc"},
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
 	"internal/sandbox/rootfs":       {},
+	"internal/wasm/module":          {},
+	"internal/wasm":                 {"internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
@@ -69,7 +71,7 @@ var imports = map[string][]string{
 
 	// The whole.
 	"internal/server":   {"*"},
-	"cmd/millicent":     {".", "client", "internal/server"},
+	"cmd/millicent":     {".", "client", "internal/server", "internal/wasm", "internal/wasm/module"},
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},

@@ -44,18 +44,14 @@ var (
 	sigRestored = module.Signature{Params: string([]byte{module.I64})}
 )
 
-// Detect returns a module's ABI, or says what it would need to have one.
-func Detect(m *module.Module) (ABI, error) {
-	has := func(name string, want module.Signature) bool {
-		got, ok := m.Function(name)
-		return ok && got == want
-	}
+// detect returns a module's ABI, or says what it would need to have one.
+func detect(m *module.Module) (ABI, error) {
 	switch {
 	case !m.HasMemory:
 		return "", errors.New("the module has no memory")
-	case has(exportAlloc, sigAlloc) && has(exportHandle, sigHandle):
+	case exports(m, exportAlloc, sigAlloc) && exports(m, exportHandle, sigHandle):
 		return Reactor, nil
-	case has(exportStart, sigNone):
+	case exports(m, exportStart, sigNone):
 		return Command, nil
 	}
 	return "", errors.New("the module exports neither _start, as WASI commands do, nor alloc(i32) -> i32 and handle(i32, i32) -> i64")
@@ -91,17 +87,11 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 	if cfg.InitTime == 0 {
 		cfg.InitTime = 10 * time.Second
 	}
-	m, err := module.Parse(file)
+	m, abi, err := readModule(file)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{engine: e, cfg: cfg, parsed: m}
-	if p.abi, err = Detect(m); err != nil {
-		return nil, err
-	}
-	if err := checkImports(m); err != nil {
-		return nil, err
-	}
+	p := &Program{engine: e, cfg: cfg, parsed: m, abi: abi}
 	pages := min(cfg.MemoryMB*(1<<20)/wasmPage, 65_536)
 	code, err := m.Rewrite(module.Options{MaxPages: uint32(pages)})
 	if err != nil {
@@ -109,12 +99,9 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 	}
 	p.names, p.start = code.Globals, code.Start
 	p.maxBytes = min(pages, int(m.MaxPages)) * wasmPage
-	sig, ok := m.Function(exportInitialize)
-	p.initialize = ok && sig == sigNone
-	sig, ok = m.Function(exportWarmup)
-	p.warmup = ok && sig == sigNone
-	sig, ok = m.Function(exportRestored)
-	p.restored = ok && sig == sigRestored
+	p.initialize = exports(m, exportInitialize, sigNone)
+	p.warmup = exports(m, exportWarmup, sigNone)
+	p.restored = exports(m, exportRestored, sigRestored)
 	if p.compiled, err = e.runtime.CompileModule(ctx, code.Code); err != nil {
 		return nil, fmt.Errorf("compile the module: %w", err)
 	}
@@ -141,9 +128,6 @@ func checkImports(m *module.Module) error {
 	}
 	return nil
 }
-
-// ABI returns the module's.
-func (p *Program) ABI() ABI { return p.abi }
 
 // initialise runs what the module does before its first request, and keeps
 // what that leaves as the image.

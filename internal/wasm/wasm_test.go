@@ -139,8 +139,8 @@ func TestCommand(t *testing.T) {
 	e := newEngine(t, EngineConfig{Audit: 1})
 	files := NewFiles(map[string][]byte{"data/a.txt": []byte("packed"), "b": nil}, time.Unix(1, 0))
 	w := load(t, e, "command", ProgramConfig{Environ: []string{"COLOUR=blue"}, Files: files})
-	if w.ABI() != Command {
-		t.Errorf("it is a %s", w.ABI())
+	if w.abi != Command {
+		t.Errorf("it is a %s", w.abi)
 	}
 	w.answers(`{"do":"echo","value":"hello"}`, `"hello"`)
 	w.answers(`{"do":"env","path":"COLOUR"}`, `"blue"`)
@@ -179,8 +179,8 @@ func TestCommand(t *testing.T) {
 func TestReactor(t *testing.T) {
 	e := newEngine(t, EngineConfig{Audit: 1})
 	w := load(t, e, "reactor", ProgramConfig{})
-	if w.ABI() != Reactor {
-		t.Errorf("it is a %s", w.ABI())
+	if w.abi != Reactor {
+		t.Errorf("it is a %s", w.abi)
 	}
 	for range 3 {
 		w.answers(`{"do":"count"}`, `1`)

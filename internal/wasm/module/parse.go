@@ -308,6 +308,9 @@ func (m *Module) Export(name string, kind byte) (Export, bool) {
 	return Export{}, false
 }
 
+// Functions returns how many functions the module has of its own.
+func (m *Module) Functions() int { return len(m.functions) }
+
 // Function returns the signature of an exported function.
 func (m *Module) Function(name string) (Signature, bool) {
 	e, ok := m.Export(name, KindFunction)
