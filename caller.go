@@ -9,7 +9,8 @@ type Caller struct {
 	Tenant   string
 	Function string
 
-	Lineage // of the invocation that was running when the call was made
+	Invocation string // id of the one that was running when the call was made; empty when none was
+	Lineage           // of that invocation
 }
 
 // Causes returns the lineage of what the call causes; the zero Lineage when
@@ -18,7 +19,7 @@ func (c Caller) Causes() Lineage {
 	if c.Root == "" {
 		return Lineage{}
 	}
-	return c.Next(c.Tenant, c.Function)
+	return c.Next(c.Tenant, c.Function, c.Invocation)
 }
 
 type callerKey struct{}

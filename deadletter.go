@@ -45,3 +45,13 @@ type DeadLetterAction struct {
 	All      bool     `json:"all,omitempty"` // all that there are, instead of Numbers
 	DryRun   bool     `json:"dryRun,omitempty"`
 }
+
+// Abandoned says what is to become of records of a stream, or of a subject,
+// that a mapping gave up.
+type Abandoned struct {
+	Target    string // ARN of the Destination that is sent Record; empty for none: the event is kept as a dead letter
+	Record    []byte // JSON
+	Condition string // RetryAttemptsExhausted, RecordAgeExceeded, …
+	Message   string
+	Runs      int
+}

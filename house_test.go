@@ -38,11 +38,12 @@ var imports = map[string][]string{
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
 	"internal/store":                {"."},
-	"internal/queue":                {"."},
+	"internal/packs":                {},
+	"internal/queue":                {".", "internal/packs"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/billing":              {"."},
-	"internal/meter":                {"."},
+	"internal/meter":                {".", "internal/packs"},
 	"internal/ledger":               {".", "internal/billing"},
 	"internal/budget":               {".", "internal/store", "internal/billing"},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},
@@ -64,8 +65,9 @@ var imports = map[string][]string{
 	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
-	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/stream":    {},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
 	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
@@ -75,6 +77,7 @@ var imports = map[string][]string{
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
+	"e2e/console":       {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.
@@ -84,6 +87,7 @@ var testImports = map[string][]string{
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},
+	"internal/meter":         {"internal/natsd"},
 	"internal/sqs":           {"internal/natsd"},
 	"internal/eventsource":   {"internal/natsd", "internal/queue"},
 	"internal/api/sqs":       {"internal/natsd", "internal/store", "internal/queue"},

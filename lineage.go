@@ -19,6 +19,7 @@ const (
 // never modified.
 type Lineage struct {
 	Root    string  `json:"root,omitempty"`    // id of the invocation that began the chain; its own id in that one
+	Parent  string  `json:"parent,omitempty"`  // id of the invocation that caused this one; empty for the first of a chain
 	Hops    int     `json:"hops,omitempty"`    // how many invocations lie before this one
 	Visited []Visit `json:"visited,omitempty"` // the functions that ran before, the latest last
 }
@@ -31,10 +32,11 @@ type Visit struct {
 }
 
 // Next returns the lineage of what a function causes that ran as the last of
-// l. Of many functions those are forgotten that ran the longest ago.
-func (l Lineage) Next(tenant, function string) Lineage {
+// l, in the invocation of an id. Of many functions those are forgotten that ran
+// the longest ago.
+func (l Lineage) Next(tenant, function, id string) Lineage {
 	visit := Visit{tenant, function, 1}
-	next := Lineage{Root: l.Root, Hops: l.Hops + 1, Visited: make([]Visit, 0, len(l.Visited)+1)}
+	next := Lineage{Root: l.Root, Parent: id, Hops: l.Hops + 1, Visited: make([]Visit, 0, len(l.Visited)+1)}
 	for _, v := range l.Visited {
 		if v.Tenant == tenant && v.Function == function {
 			visit.Times += v.Times

@@ -15,7 +15,7 @@ func runs(functions ...string) int {
 		if l.Loops(lineageTenant, f) {
 			return n
 		}
-		l = l.Next(lineageTenant, f)
+		l = l.Next(lineageTenant, f, "id")
 	}
 }
 
@@ -46,7 +46,7 @@ func TestLoopsEnd(t *testing.T) {
 func TestLineageIsOfATenant(t *testing.T) {
 	l := Lineage{Root: "root"}
 	for range MaxVisits {
-		l = l.Next(lineageTenant, "a")
+		l = l.Next(lineageTenant, "a", "id")
 	}
 	if !l.Loops(lineageTenant, "a") || l.Loops("111111111111", "a") || l.Loops(lineageTenant, "b") {
 		t.Errorf("%+v", l)
@@ -54,8 +54,8 @@ func TestLineageIsOfATenant(t *testing.T) {
 }
 
 func TestNextLeavesItsLineageAlone(t *testing.T) {
-	l := Lineage{Root: "root"}.Next(lineageTenant, "a").Next(lineageTenant, "b")
-	a, b := l.Next(lineageTenant, "a"), l.Next(lineageTenant, "c")
+	l := Lineage{Root: "root"}.Next(lineageTenant, "a", "id").Next(lineageTenant, "b", "id")
+	a, b := l.Next(lineageTenant, "a", "id"), l.Next(lineageTenant, "c", "id")
 	if l.Hops != 2 || len(l.Visited) != 2 || l.Visited[0].Times != 1 || a.Visited[1].Times != 2 || b.Visited[2].Function != "c" {
 		t.Errorf("%+v, then %+v and %+v", l, a, b)
 	}

@@ -22,7 +22,7 @@ func TestQueueARN(t *testing.T) {
 func FuzzDecodeQueueMessage(f *testing.F) {
 	m := &QueueMessage{
 		Sender: "id", Group: "g", Attributes: map[string]MessageAttribute{"a": {Type: "Binary", Binary: []byte{1}}},
-		Lineage: Lineage{Root: "root"}.Next(lineageTenant, "f"),
+		Lineage: Lineage{Root: "root"}.Next(lineageTenant, "f", "id"),
 	}
 	good, err := m.Encode()
 	if err != nil {
@@ -54,7 +54,7 @@ func TestQueueMessageGoesThere(t *testing.T) {
 	want := &QueueMessage{
 		Sender: "id", TraceHeader: "Root=1", Group: "g", Dedup: "d",
 		Attributes: map[string]MessageAttribute{"n": {Type: "Number", Text: "1"}, "b": {Type: "Binary.x", Binary: []byte{0, 1}}},
-		Lineage:    Lineage{Root: "root"}.Next(lineageTenant, "f"),
+		Lineage:    Lineage{Root: "root"}.Next(lineageTenant, "f", "id"),
 	}
 	b, err := want.Encode()
 	if err != nil {

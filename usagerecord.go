@@ -60,3 +60,16 @@ const (
 	OutcomeTimeout       Outcome = "timeout"
 	OutcomeOutOfMemory   Outcome = "out_of_memory"
 )
+
+// Outcome returns how the invocation ended.
+func (r *Result) Outcome() Outcome {
+	switch {
+	case r.FunctionError == "":
+		return OutcomeSuccess
+	case r.ErrorType == "Sandbox.Timedout":
+		return OutcomeTimeout
+	case r.ErrorType == "Runtime.OutOfMemory":
+		return OutcomeOutOfMemory
+	}
+	return OutcomeFunctionError
+}

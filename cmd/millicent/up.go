@@ -35,7 +35,7 @@ func dataDir() string {
 func (c *cli) upCommand() *cobra.Command {
 	var cfg server.Config
 	var logFormat string
-	var verbose bool
+	var verbose, metering bool
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start the platform, and run it until Ctrl-C",
@@ -55,7 +55,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 			if err != nil {
 				return &usageError{cmd: cmd.CommandPath(), message: err.Error()}
 			}
-			cfg.Log = log
+			cfg.Log, cfg.Unmetered = log, !metering
 			if cfg.Pool == 0 {
 				cfg.Pool = -1 // the Config's none
 			}
@@ -75,6 +75,8 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.StringVar(&cfg.Auth, "auth", server.AuthNone, "`mode`: none, or sigv4 to accept signed calls only")
 	f.StringVar(&cfg.S3Endpoint, "s3-endpoint", "", "`URL` of the S3-compatible store that packages may come from")
 	f.StringVar(&cfg.Egress, "egress", "public", "where functions may connect to, a `mode`: none, public or all")
+	f.StringSliceVar(&cfg.Reach, "reach", nil, "`HOST:PORT`s that webhooks and event source mappings may connect to whatever --egress says")
+	f.BoolVar(&metering, "metering", true, "record what is used; without it there are no bills and no budgets")
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")
 	f.IntVar(&cfg.MaxEnvironments, "max-environments", 0, "most execution environments at a time (default 500)")
 	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's but for 512 or a tenth)")
@@ -93,7 +95,7 @@ func (c *cli) ready(addr string, cfg server.Config) {
 	}
 	fmt.Fprintf(c.out, "%s ready on %s (data in %s)\n", paint(c.out, bold, "millicent"), paint(c.out, green, url), cfg.Data)
 	if isTerminal(c.out) {
-		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%s\n  millicent deploy DIR\n\nCtrl-C stops it.\n", url)
+		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%[1]s\n  millicent deploy DIR\n\n  %[1]s/_console/\n\nCtrl-C stops it.\n", url)
 	}
 }
 

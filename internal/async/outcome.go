@@ -104,7 +104,7 @@ func (e *Events) messageTo(arn string, ev *event, body []byte) (queue.Message, e
 	if !ok {
 		return queue.Message{}, millicent.Errorf(millicent.CodeInvalid, "The destination %s is none.", arn)
 	}
-	caused := ev.Lineage.Next(ev.tenant, ev.function)
+	caused := ev.Lineage.Next(ev.tenant, ev.function, ev.id)
 	switch to.Kind {
 	case millicent.ToFunction:
 		if _, err := e.cfg.Store.Function(ev.tenant, to.Name); err != nil {
@@ -148,7 +148,7 @@ func (e *Events) deadLetterFor(arn string, ev *event, a attempt) (queue.Message,
 		body = "null" // SQS has no empty messages
 	}
 	return e.toQueue(ev.tenant, to.Name, sqs.Outgoing{Body: body, QueueMessage: millicent.QueueMessage{
-		Sender: ev.function, TraceHeader: ev.TraceID, Lineage: ev.Lineage.Next(ev.tenant, ev.function),
+		Sender: ev.function, TraceHeader: ev.TraceID, Lineage: ev.Lineage.Next(ev.tenant, ev.function, ev.id),
 		Attributes: map[string]millicent.MessageAttribute{
 			"RequestID":    {Type: "String", Text: ev.id},
 			"ErrorCode":    {Type: "Number", Text: code},

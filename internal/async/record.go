@@ -31,6 +31,7 @@ type attributes struct {
 	ClientContext []byte            `json:"clientContext,omitempty"`
 	TraceID       string            `json:"trace,omitempty"`
 	Lineage       millicent.Lineage `json:"lineage,omitzero"`
+	Key           string            `json:"key,omitempty"` // id of the caller's access key
 	Received      time.Time         `json:"received"`
 
 	Target  string   `json:"target,omitempty"` // ARN
@@ -56,16 +57,16 @@ type event struct {
 
 func eventOf(inv *millicent.Invocation) *event {
 	return &event{id: inv.ID, tenant: inv.Tenant, function: inv.Function, body: inv.Event, attributes: attributes{
-		Qualifier: inv.Qualifier, ClientContext: inv.ClientContext, TraceID: inv.TraceID, Lineage: inv.Lineage, Received: inv.Received,
+		Qualifier: inv.Qualifier, ClientContext: inv.ClientContext, TraceID: inv.TraceID, Lineage: inv.Lineage, Key: inv.Key, Received: inv.Received,
 	}}
 }
 
-// invocation returns the call to make. Each attempt has its own.
-func (e *event) invocation(region string) *millicent.Invocation {
+// invocation returns the call to make. Each attempt has its own, from 1.
+func (e *event) invocation(region string, attempt int) *millicent.Invocation {
 	return &millicent.Invocation{
 		ID: e.id, Tenant: e.tenant, Function: e.function, Qualifier: e.Qualifier,
 		ARN:   millicent.ARN(region, e.tenant, e.function, e.Qualifier),
-		Event: e.body, ClientContext: e.ClientContext, TraceID: e.TraceID, Lineage: e.Lineage, Received: e.Received,
+		Event: e.body, ClientContext: e.ClientContext, TraceID: e.TraceID, Lineage: e.Lineage, Key: e.Key, Attempt: attempt, Received: e.Received,
 	}
 }
 

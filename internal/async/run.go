@@ -45,7 +45,7 @@ func (e *Events) handle(ctx context.Context, deliveries []queue.Delivery) {
 	id := d.Queue.String()
 	e.running.Limit(id, e.concurrencyOf(f))
 	t := termsOf(f.EventConfigOf(ev.Qualifier))
-	a := e.try(ctx, f, ev, t)
+	a := e.try(ctx, f, ev, t, d.Progress.Attempts+1)
 	now := e.cfg.Now()
 	v := decide(a.outcome, d.Progress, now.Sub(ev.Received), t)
 	if v.condition != "" {
@@ -82,8 +82,8 @@ func (e *Events) drop(ctx context.Context, d queue.Delivery, ev *event) {
 	}
 }
 
-// try runs an event, unless something speaks against that.
-func (e *Events) try(ctx context.Context, f *millicent.Function, ev *event, t terms) attempt {
+// try runs an event for the nth time, unless something speaks against that.
+func (e *Events) try(ctx context.Context, f *millicent.Function, ev *event, t terms, n int) attempt {
 	switch {
 	case ctx.Err() != nil:
 		return attempt{outcome: stopping}
@@ -99,7 +99,7 @@ func (e *Events) try(ctx context.Context, f *millicent.Function, ev *event, t te
 	case version.State == millicent.StatePending || version.LastUpdate == millicent.UpdateInProgress:
 		return attempt{outcome: changing}
 	}
-	res, err := e.cfg.Invoker.Invoke(ctx, ev.invocation(e.cfg.Region))
+	res, err := e.cfg.Invoker.Invoke(ctx, ev.invocation(e.cfg.Region, n))
 	return attempt{e.judge(ctx, res, err), res, err}
 }
 
@@ -114,10 +114,18 @@ func (e *Events) judge(ctx context.Context, res *millicent.Result, err error) ou
 		return looped
 	case code == millicent.CodeNotFound:
 		return missing
+	case endedByBudget(err):
+		return unaffordable
 	case code == millicent.CodeServerUnavailable, ctx.Err() != nil:
 		return stopping
 	}
 	return refused
+}
+
+// endedByBudget reports whether a budget refused an event that is not to wait.
+func endedByBudget(err error) bool {
+	var refusal *millicent.BudgetRefusal
+	return errors.As(err, &refusal) && refusal.EndEvents
 }
 
 // finish ends an event: it and what follows from its end are one change.

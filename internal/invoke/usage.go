@@ -2,17 +2,17 @@ package invoke
 
 import "github.com/millicent-run/millicent"
 
-// usage returns the record of an invocation that reached the function; nil for
-// one that did not.
-func usage(inv *millicent.Invocation, f *millicent.Function, res *millicent.Result) *millicent.UsageRecord {
-	if res == nil {
-		return nil
-	}
+// usage returns the record of an invocation that ended with a result.
+func usage(inv *millicent.Invocation, f *millicent.Function, res *millicent.Result, book string) *millicent.UsageRecord {
+	u := &res.Usage
 	rec := &millicent.UsageRecord{
-		Kind: millicent.UsageInvocation, ID: inv.ID, Attempt: 1,
-		Tenant: inv.Tenant, Function: inv.Function, Version: res.Version, Key: inv.Key, Tags: f.Tags, Root: inv.Root,
-		Start: res.Usage.Start, Duration: res.Usage.Duration, Init: res.Usage.Init + res.Usage.RestoreBilled, Billed: res.Usage.Billed(),
-		MemoryMB: res.Usage.MemoryMB, PeakMemoryMB: res.Usage.PeakMemoryMB, Cold: res.Usage.Cold,
+		Kind: millicent.UsageInvocation, ID: inv.ID, Attempt: max(1, inv.Attempt),
+		Tenant: inv.Tenant, Function: inv.Function, Version: res.Version, Key: inv.Key, Tags: f.Tags,
+		Root: inv.Root, Parent: inv.Parent,
+		Start: u.Start, Duration: u.Duration, Init: u.Init + u.RestoreBilled, Billed: u.Billed(),
+		MemoryMB: u.MemoryMB, PeakMemoryMB: u.PeakMemoryMB, CPU: u.CPU,
+		In: int64(len(inv.Event)), Out: int64(len(res.Payload)) + u.Streamed, Egress: u.Egress,
+		Cold: u.Cold, Outcome: res.Outcome(), PriceBook: book,
 	}
 	if _, ok := f.Aliases[inv.Qualifier]; ok {
 		rec.Alias = inv.Qualifier

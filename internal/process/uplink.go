@@ -94,7 +94,7 @@ func (u *uplink) serveAPI(api http.Handler, l net.Listener, log *slog.Logger) {
 func (u *uplink) invoking(inv *millicent.Invocation) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.caller.Lineage = inv.Lineage
+	u.caller.Invocation, u.caller.Lineage = inv.ID, inv.Lineage
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}

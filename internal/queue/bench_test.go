@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // benchmarkCallers runs f b.N times from a number of callers and reports how
@@ -140,11 +142,11 @@ func BenchmarkOpen(b *testing.B) {
 // noLog is a log that keeps nothing.
 type noLog struct{ seq uint64 }
 
-func (l *noLog) append(context.Context, []byte) (uint64, error)           { l.seq++; return l.seq, nil }
-func (l *noLog) read(context.Context, uint64) ([]byte, error)             { return nil, errNoPack }
-func (l *noLog) last(context.Context) ([]byte, error)                     { return nil, nil }
-func (l *noLog) replay(context.Context, func(uint64, []byte) error) error { return nil }
-func (l *noLog) cut(context.Context, uint64) error                        { return nil }
+func (l *noLog) Append(context.Context, []byte) (uint64, error)                   { l.seq++; return l.seq, nil }
+func (l *noLog) Read(context.Context, uint64) ([]byte, error)                     { return nil, packs.ErrNoPack }
+func (l *noLog) Last(context.Context) ([]byte, error)                             { return nil, nil }
+func (l *noLog) Replay(context.Context, uint64, func(uint64, []byte) error) error { return nil }
+func (l *noLog) Cut(context.Context, uint64) error                                { return nil }
 
 // BenchmarkMemory tells how much memory a waiting message takes, bodies in the
 // cache aside.

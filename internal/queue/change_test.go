@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // A change is done as a whole or not at all.
@@ -111,7 +112,7 @@ func TestRefusedByLog(t *testing.T) {
 		mustPut(t, q, text("a"))
 		d := mustLease(t, q, 1)
 		l.mu.Lock()
-		l.refuse = errRefused
+		l.refuse = packs.ErrRefused
 		l.mu.Unlock()
 		m := text("b")
 		m.Dedup = "b"

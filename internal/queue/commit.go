@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // batch returns the batch that takes in the next records, of some size. The
@@ -129,15 +130,15 @@ func (q *Queues) write(ctx context.Context, b *batch) {
 
 // append appends a pack to the log. A log that refuses gets some rest.
 func (q *Queues) append(ctx context.Context, pack []byte) (uint64, error) {
-	seq, err := q.log.append(ctx, pack)
+	seq, err := q.log.Append(ctx, pack)
 	switch {
 	case err == nil:
 		q.cache.put(seq, pack)
-	case errors.Is(err, errRefused):
+	case errors.Is(err, packs.ErrRefused):
 		q.cfg.Log.Warn("the log of the queues takes no more", "error", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(retryWait):
+		case <-time.After(refusedRest):
 		}
 	default:
 		q.cfg.Log.Error("the queues can't be written any more", "error", err)
@@ -215,7 +216,7 @@ func (q *Queues) endPurge(p purge) {
 // undo takes back what a batch that was not written had changed in memory.
 func (q *Queues) undo(b *batch, err error) {
 	b.err = &millicent.Error{Code: CodeFull, Message: "The queues are full.", Err: err}
-	if !errors.Is(err, errRefused) {
+	if !errors.Is(err, packs.ErrRefused) {
 		q.broken = err
 		b.err = &millicent.Error{Code: millicent.CodeServerUnavailable, Message: "The queues are out of order.", Err: err}
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // errGone is the error of a message that was settled or purged since.
@@ -18,7 +20,7 @@ func (q *Queues) load(ctx context.Context, t taken) (Delivery, error) {
 		if err == nil {
 			return d, nil
 		}
-		if !errors.Is(err, errNoPack) && !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, packs.ErrNoPack) && !errors.Is(err, fs.ErrNotExist) {
 			return Delivery{}, err
 		}
 		// It is gone, or was written again elsewhere.

@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"sync"
+
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // OpenMemory opens queues whose log is in memory, for the tests of those who
@@ -16,23 +18,23 @@ type memory struct {
 	packs [][]byte
 }
 
-func (l *memory) append(_ context.Context, pack []byte) (uint64, error) {
+func (l *memory) Append(_ context.Context, pack []byte) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.packs = append(l.packs, append([]byte(nil), pack...))
 	return l.first + uint64(len(l.packs)), nil
 }
 
-func (l *memory) read(_ context.Context, seq uint64) ([]byte, error) {
+func (l *memory) Read(_ context.Context, seq uint64) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if seq <= l.first || seq > l.first+uint64(len(l.packs)) {
-		return nil, errNoPack
+		return nil, packs.ErrNoPack
 	}
 	return l.packs[seq-l.first-1], nil
 }
 
-func (l *memory) last(context.Context) ([]byte, error) {
+func (l *memory) Last(context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.packs) == 0 {
@@ -41,9 +43,9 @@ func (l *memory) last(context.Context) ([]byte, error) {
 	return l.packs[len(l.packs)-1], nil
 }
 
-func (l *memory) replay(context.Context, func(uint64, []byte) error) error { return nil }
+func (l *memory) Replay(context.Context, uint64, func(uint64, []byte) error) error { return nil }
 
-func (l *memory) cut(_ context.Context, below uint64) error {
+func (l *memory) Cut(_ context.Context, below uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.packs) > 0 && l.first+1 < below {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/natsd"
+	"github.com/millicent-run/millicent/internal/packs"
 )
 
 // memoryLog is a journal that a crash does not touch: what was appended is
@@ -28,7 +29,7 @@ type memoryLog struct {
 	delay  time.Duration // of an append
 }
 
-func (l *memoryLog) append(_ context.Context, pack []byte) (uint64, error) {
+func (l *memoryLog) Append(_ context.Context, pack []byte) (uint64, error) {
 	time.Sleep(l.delay)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,16 +43,16 @@ func (l *memoryLog) append(_ context.Context, pack []byte) (uint64, error) {
 	return l.first + uint64(len(l.packs)) - 1, nil
 }
 
-func (l *memoryLog) read(_ context.Context, seq uint64) ([]byte, error) {
+func (l *memoryLog) Read(_ context.Context, seq uint64) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if seq < l.first || seq >= l.first+uint64(len(l.packs)) {
-		return nil, errNoPack
+		return nil, packs.ErrNoPack
 	}
 	return l.packs[seq-l.first], nil
 }
 
-func (l *memoryLog) last(context.Context) ([]byte, error) {
+func (l *memoryLog) Last(context.Context) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.packs) == 0 {
@@ -60,8 +61,11 @@ func (l *memoryLog) last(context.Context) ([]byte, error) {
 	return l.packs[len(l.packs)-1], nil
 }
 
-func (l *memoryLog) replay(_ context.Context, f func(uint64, []byte) error) error {
+func (l *memoryLog) Replay(_ context.Context, after uint64, f func(uint64, []byte) error) error {
 	for i, p := range l.packs {
+		if l.first+uint64(i) <= after {
+			continue
+		}
 		if err := f(l.first+uint64(i), p); err != nil {
 			return err
 		}
@@ -69,7 +73,7 @@ func (l *memoryLog) replay(_ context.Context, f func(uint64, []byte) error) erro
 	return nil
 }
 
-func (l *memoryLog) cut(_ context.Context, below uint64) error {
+func (l *memoryLog) Cut(_ context.Context, below uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.first < below {

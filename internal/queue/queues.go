@@ -25,6 +25,9 @@ const (
 	// wait.
 	maxPending = 32 << 20
 
+	// refusedRest is how long a log that refuses is left alone.
+	refusedRest = 100 * time.Millisecond
+
 	// closeTimeout bounds how long Close waits for the log.
 	closeTimeout = 10 * time.Second
 )
@@ -77,7 +80,7 @@ type Queues struct {
 // alone.
 func Open(ctx context.Context, js jetstream.JetStream, cfg Config) (*Queues, error) {
 	cfg.complete()
-	s, err := openStream(ctx, js, cfg.Bounds.Bytes)
+	s, err := openLog(ctx, js, cfg.Bounds.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("open the queues: %w", err)
 	}
@@ -119,7 +122,7 @@ func open(ctx context.Context, log journal, cfg Config) (*Queues, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the queues: %w", err)
 	}
-	q := &Queues{cfg: cfg, log: log, bodies: bodies, cache: newPackCache(log.read), ix: newIndex(cfg.Bounds),
+	q := &Queues{cfg: cfg, log: log, bodies: bodies, cache: newPackCache(log.Read), ix: newIndex(cfg.Bounds),
 		work: make(chan struct{}, 1), alarm: make(chan struct{}, 1), clean: make(chan struct{}, 1),
 		room: make(chan struct{}), alarmAt: never}
 	if err := q.replay(ctx); err != nil {

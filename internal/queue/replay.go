@@ -19,7 +19,7 @@ type replay struct {
 
 // replay reads the log into the index.
 func (q *Queues) replay(ctx context.Context) error {
-	last, err := q.log.last(ctx)
+	last, err := q.log.Last(ctx)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (q *Queues) replay(ctx context.Context) error {
 	}
 	q.floor, q.ix.next = h.floor, max(h.next, 1)
 	r := replay{ix: q.ix, groups: make(map[uint64]string)}
-	err = q.log.replay(ctx, func(seq uint64, pack []byte) error {
+	err = q.log.Replay(ctx, 0, func(seq uint64, pack []byte) error {
 		if seq < q.floor {
 			return nil
 		}

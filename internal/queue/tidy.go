@@ -97,7 +97,7 @@ func (q *Queues) cut(ctx context.Context) error {
 	q.mu.Lock()
 	q.ix.packs.cut(below)
 	q.mu.Unlock()
-	return q.log.cut(ctx, below)
+	return q.log.Cut(ctx, below)
 }
 
 // raiseFloor declares the packs below useless; what it returns makes that
@@ -146,7 +146,7 @@ func (q *Queues) keepDedup(below uint64) (*batch, error) {
 
 // rewrite writes the messages of a pack again, at the end of the log.
 func (q *Queues) rewrite(ctx context.Context, seq uint64) error {
-	pack, err := q.log.read(ctx, seq)
+	pack, err := q.log.Read(ctx, seq)
 	if err != nil {
 		return err
 	}

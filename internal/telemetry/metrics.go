@@ -19,12 +19,9 @@ const (
 	otherFunctions    = "(other)"
 )
 
-// Outcomes of an invocation, as label values.
+// What becomes of invocations that no function saw to their end, as label
+// values beside those of millicent.Outcome.
 const (
-	outcomeSuccess       = "success"
-	outcomeFunctionError = "function_error"
-	outcomeTimeout       = "timeout"
-	outcomeOutOfMemory   = "out_of_memory"
 	outcomeThrottled     = "throttled"
 	outcomeLoop          = "recursive_loop"
 	outcomePlatformError = "platform_error"
@@ -146,16 +143,7 @@ func outcome(res *millicent.Result, err error) string {
 		}
 		return outcomePlatformError
 	}
-	if res.FunctionError == "" {
-		return outcomeSuccess
-	}
-	switch res.ErrorType {
-	case "Sandbox.Timedout":
-		return outcomeTimeout
-	case "Runtime.OutOfMemory":
-		return outcomeOutOfMemory
-	}
-	return outcomeFunctionError
+	return string(res.Outcome())
 }
 
 // throttle returns the reason if err is a throttle.

@@ -24,11 +24,11 @@ func TestOutcome(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&millicent.Result{}, nil, outcomeSuccess},
-		{failed("Exception"), nil, outcomeFunctionError},
-		{failed("Runtime.ExitError"), nil, outcomeFunctionError},
-		{failed("Sandbox.Timedout"), nil, outcomeTimeout},
-		{failed("Runtime.OutOfMemory"), nil, outcomeOutOfMemory},
+		{&millicent.Result{}, nil, string(millicent.OutcomeSuccess)},
+		{failed("Exception"), nil, string(millicent.OutcomeFunctionError)},
+		{failed("Runtime.ExitError"), nil, string(millicent.OutcomeFunctionError)},
+		{failed("Sandbox.Timedout"), nil, string(millicent.OutcomeTimeout)},
+		{failed("Runtime.OutOfMemory"), nil, string(millicent.OutcomeOutOfMemory)},
 		{nil, millicent.Throttled(millicent.ReasonConcurrency), outcomeThrottled},
 		{nil, millicent.Errorf(millicent.CodeInternal, "x"), outcomePlatformError},
 		{nil, errors.New("x"), outcomePlatformError},
@@ -117,11 +117,11 @@ func TestFunctionLabelsAreBounded(t *testing.T) {
 	if n := testutil.CollectAndCount(m.invocations); n != maxFunctionLabels+1 {
 		t.Errorf("%d series, want %d", n, maxFunctionLabels+1)
 	}
-	if n := testutil.ToFloat64(m.invocations.WithLabelValues(otherFunctions, outcomeSuccess)); n != 500 {
+	if n := testutil.ToFloat64(m.invocations.WithLabelValues(otherFunctions, string(millicent.OutcomeSuccess))); n != 500 {
 		t.Errorf("%v invocations of others, want 500", n)
 	}
 	m.Invoked(&millicent.Invocation{Function: "f7"}, &millicent.Result{}, nil)
-	if n := testutil.ToFloat64(m.invocations.WithLabelValues("f7", outcomeSuccess)); n != 2 {
+	if n := testutil.ToFloat64(m.invocations.WithLabelValues("f7", string(millicent.OutcomeSuccess))); n != 2 {
 		t.Errorf("%v invocations of one that has its own series, want 2", n)
 	}
 }

@@ -77,6 +77,7 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Budgets     Budgets
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -121,6 +122,10 @@ func (h *Handler) routes() {
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
 		"GET /_millicent/functions/{name}/egress":               h.getEgress,
 		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/budgets":                               h.listBudgets,
+		"PUT /_millicent/budgets":                               h.putBudget,
+		"DELETE /_millicent/budgets":                            h.deleteBudget,
+		"POST /_millicent/functions/{name}/resume":              h.resume,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
@@ -183,6 +188,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // a client that left misses nothing
 	return nil

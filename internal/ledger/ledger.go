@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
+)
+
+// every is how often a followed stream is looked at.
+const every = 250 * time.Millisecond
+
+// A Group is some records of the stream that became durable together.
+type Group struct {
+	Seq     uint64 // from 1, without gaps
+	Hash    [32]byte
+	Records []millicent.UsageRecord
+}
+
+// A Source calls each for the groups of the stream after a number, in order,
+// and returns when there are no more for now, or with each's error.
+type Source func(ctx context.Context, after uint64, each func(Group) error) error
+
+// Config configures a Ledger; all of it is required.
+type Config struct {
+	Dir    string // of the file; it is made when it does not exist
+	Books  *billing.Books
+	Source Source
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// A Ledger is the projection. It may be used concurrently.
+type Ledger struct {
+	cfg   Config
+	index index
+
+	// Queries hold it for reading while they use db, which a rebuild replaces.
+	files sync.RWMutex
+	db    *sql.DB
+
+	mu      sync.Mutex // held to read the stream; guards what follows. Locked before files
+	at      position   // that the file knows
+	checked bool       // at was found in the stream
+	pending batch      // what the file does not know yet
+	pruned  time.Time  // the day that old sums were removed for
+}
+
+// Open opens the projection, which does not read the stream yet. A file that
+// cannot be used is replaced by an empty one.
+func Open(cfg Config) (*Ledger, error) {
+	l := &Ledger{cfg: cfg}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the usage file: %w", err)
+	}
+	err := l.open()
+	if damaged(err) || errors.Is(err, errFormat) {
+		cfg.Log.Warn("usage file is made again", "reason", err)
+		err = l.remake()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the usage file: %w", err)
+	}
+	return l, nil
+}
+
+// open opens the file and takes up where it stands.
+func (l *Ledger) open() (err error) {
+	if l.db, err = openFile(l.cfg.Dir); err != nil {
+		return err
+	}
+	return l.resume()
+}
+
+// resume forgets what the file does not know.
+func (l *Ledger) resume() (err error) {
+	l.pending = batch{}
+	l.checked = false
+	if l.at, err = positionOf(l.db); err != nil {
+		return err
+	}
+	return l.index.load(l.db)
+}
+
+// remake replaces the file by an empty one.
+func (l *Ledger) remake() error {
+	l.files.Lock()
+	defer l.files.Unlock()
+	if l.db != nil {
+		if err := l.db.Close(); err != nil {
+			l.cfg.Log.Warn("usage file not closed", "error", err)
+		}
+	}
+	if err := removeFile(l.cfg.Dir); err != nil {
+		return err
+	}
+	return l.open()
+}
+
+// Close closes the file. Nothing may use the Ledger any more.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.files.Lock()
+	defer l.files.Unlock()
+	return l.db.Close()
+}
+
+// Follow keeps the projection up with the stream until ctx ends.
+func (l *Ledger) Follow(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	told := ""
+	for {
+		err := l.CatchUp(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err == nil:
+			told = ""
+		case err.Error() != told:
+			told = err.Error()
+			l.cfg.Log.Error("usage is not counted", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// CatchUp counts all groups that the stream has by now. After an error some
+// may be counted; it is safe to call it again.
+func (l *Ledger) CatchUp(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.catchUp(ctx)
+	if err == nil {
+		return nil
+	}
+	if damaged(err) {
+		l.cfg.Log.Warn("usage file is made again", "reason", err)
+		return errors.Join(err, l.remake())
+	}
+	return errors.Join(err, l.resume())
+}
+
+func (l *Ledger) catchUp(ctx context.Context) error {
+	if err := l.check(ctx); err != nil {
+		return err
+	}
+	now := l.cfg.Now()
+	from := [len(keep)]int64{}
+	for s := range keep {
+		from[s] = kept(Step(s), now).Unix()
+	}
+	last := l.at
+	err := l.cfg.Source(ctx, l.at.seq, func(g Group) error {
+		if last.seq > 0 && g.Seq != last.seq+1 {
+			return fmt.Errorf("the stream has group %d after %d", g.Seq, last.seq)
+		}
+		last = position{g.Seq, g.Hash}
+		if err := l.gather(&g, from); err != nil {
+			return err
+		}
+		if l.pending.records < batchRecords && l.pending.rows() < batchRows {
+			return nil
+		}
+		return l.flush(last)
+	})
+	if err == nil {
+		err = l.flush(last)
+	}
+	if err == nil && !Day.Floor(now).Equal(l.pruned) {
+		err = l.prune(now)
+	}
+	return err
+}
+
+// check sees once that the file is of this stream: its last group is in there,
+// with the same hash. A file of another is made again.
+func (l *Ledger) check(ctx context.Context) error {
+	if l.checked || l.at.seq == 0 {
+		l.checked = true
+		return nil
+	}
+	found := false
+	done := errors.New("found")
+	err := l.cfg.Source(ctx, l.at.seq-1, func(g Group) error {
+		found = g.Seq == l.at.seq && g.Hash == l.at.hash
+		return done
+	})
+	switch {
+	case err != nil && !errors.Is(err, done):
+		return err
+	case found:
+		l.checked = true
+		return nil
+	}
+	l.cfg.Log.Warn("usage file is made again", "reason", "it is of another stream", "group", l.at.seq)
+	return l.remake()
+}
+
+// gather adds a group to the batch.
+func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
+	for i := range g.Records {
+		rec := &g.Records[i]
+		book := l.cfg.Books.Of(rec)
+		if book == nil {
+			return fmt.Errorf("price book %.60q of group %d is not known: `millicent up --prices FILE` makes it so", rec.PriceBook, g.Seq)
+		}
+		charge := book.Price(rec)
+		sums := sumsOf(rec, &charge)
+		l.pending.add(l.index.id(seriesOf(rec, book.ID())), rec.Start, &sums, from)
+		l.pending.add(l.index.id(series{tenant: rec.Tenant, function: total}), rec.Start, &sums, from)
+	}
+	l.pending.records += len(g.Records)
+	return nil
+}
+
+// Through returns the number of the last group that is counted.
+func (l *Ledger) Through() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at.seq
+}

@@ -1,0 +1,183 @@
+package meter
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/millicent-run/millicent"
+)
+
+// groupFormat is the version of the format of groups.
+const groupFormat = 1
+
+// A Group is some records that became durable together: one link of the chain.
+type Group struct {
+	Seq     uint64 // from 1, without gaps
+	Hash    Hash   // of the header, which has the hash of the group before and binds the records
+	Records []millicent.UsageRecord
+}
+
+// A header says what a group holds, and binds it to the groups before. Its
+// SHA-256 is the group's hash.
+type header struct {
+	seq      uint64
+	first    uint64    // number of the first record, from 1 over all groups
+	count    uint64    // records
+	time     time.Time // when it was made, exact to the millisecond
+	previous Hash      // of group seq-1; zeros for the first
+	skip     Hash      // of group skipTo(seq); zeros where there is none or it was not at hand
+	root     Hash      // of the tree over the records
+	body     Hash      // SHA-256 of what follows the header
+}
+
+// skipTo returns the group that a group's skip is the hash of: its own number
+// without the lowest bit. By skips and single steps every group is some
+// 2 log₂ n steps below every later one.
+func skipTo(seq uint64) uint64 { return seq & (seq - 1) }
+
+// next returns the number of the first record of the next group.
+func (h *header) next() uint64 { return h.first + h.count }
+
+func (h *header) append(b []byte) []byte {
+	b = append(b, groupFormat)
+	for _, n := range [...]uint64{h.seq, h.first, h.count, uint64(h.time.UnixMilli())} {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, hash := range [...]*Hash{&h.previous, &h.skip, &h.root, &h.body} {
+		b = append(b, hash[:]...)
+	}
+	return b
+}
+
+func (h *header) hash() Hash { return sha256.Sum256(h.append(nil)) }
+
+// header decodes a header. It has one form only.
+func (r *reader) header() (h header) {
+	begin := r.b
+	if f := r.byte(); r.err == nil && f != groupFormat {
+		r.err = fmt.Errorf("format %d, which this millicent does not know", f)
+	}
+	h.seq, h.first, h.count = r.number(), r.number(), r.number()
+	h.time = time.UnixMilli(int64(r.number())).UTC()
+	for _, hash := range [...]*Hash{&h.previous, &h.skip, &h.root, &h.body} {
+		copy(hash[:], r.take(sha256.Size))
+	}
+	if r.err == nil && (h.seq == 0 || h.first == 0 || h.first+h.count < h.first ||
+		string(h.append(nil)) != string(begin[:len(begin)-len(r.b)])) {
+		r.fail()
+	}
+	return h
+}
+
+// checkBytes of a record's leaf hash follow it, so that the record is known that
+// was tampered with, and not its group alone.
+const checkBytes = 4
+
+// encodeGroup completes the header of a group of normal records, whose single
+// forms are given, too, and returns it and the group's message.
+func encodeGroup(h header, records []millicent.UsageRecord, alone [][]byte) (header, []byte) {
+	leaves := make([]Hash, len(records))
+	t := newTexts()
+	rows := make([]byte, 0, 64*len(records))
+	for i := range records {
+		leaves[i] = leafHash(alone[i])
+		rows = append(appendRecord(rows, &records[i], t), leaves[i][:checkBytes]...)
+	}
+	body := binary.AppendUvarint(make([]byte, 0, len(rows)+1024), uint64(len(t.list)-1))
+	for _, s := range t.list[1:] {
+		body = appendText(body, s, nil)
+	}
+	body = append(body, rows...)
+	h.count, h.root, h.body = uint64(len(records)), merkleRoot(leaves), sha256.Sum256(body)
+	return h, append(h.append(make([]byte, 0, 256+len(body))), body...)
+}
+
+// A group as decoded.
+type group struct {
+	header
+	records []millicent.UsageRecord
+	leaves  []Hash // of the records
+}
+
+// A damage says what of a group is not as it was written.
+type damage struct {
+	group  uint64 // zero where the header cannot be read
+	record uint64 // number of the first bad record; zero where it cannot be told
+	err    error
+}
+
+func (d *damage) Error() string {
+	if d.record > 0 {
+		return fmt.Sprintf("group %d, record %d: %v", d.group, d.record, d.err)
+	}
+	return fmt.Sprintf("group %d: %v", d.group, d.err)
+}
+
+func (d *damage) Unwrap() error { return d.err }
+
+var (
+	errRecord = errors.New("this is not the record that was written")
+	errPlace  = errors.New("it is not where it was written")
+	errBody   = errors.New("its records are not those of its hash")
+)
+
+// decodeGroup decodes a group's message, and checks that its parts fit
+// together: the records that it returns are those that the group's hash binds.
+// The error is a *damage; the header is there also when only what follows it is
+// damaged.
+func decodeGroup(message []byte) (g group, err error) {
+	r := reader{b: message}
+	if g.header = r.header(); r.err != nil {
+		return g, &damage{err: fmt.Errorf("header: %w", r.err)}
+	}
+	sum := sha256.Sum256(r.b)
+	if err := g.decodeBody(&r); err != nil {
+		return g, err
+	}
+	if sum != g.body || merkleRoot(g.leaves) != g.root {
+		return g, &damage{group: g.seq, err: errBody}
+	}
+	return g, nil
+}
+
+// decodeBody decodes the texts and records of a group.
+func (g *group) decodeBody(r *reader) error {
+	n := r.number()
+	if n > uint64(len(r.b)) || g.count > uint64(len(r.b)) || g.count == 0 { // each takes a byte at least
+		return &damage{group: g.seq, err: errDamaged}
+	}
+	list := make([]string, 1, n+1)
+	for range n {
+		list = append(list, r.inline())
+	}
+	if r.err != nil {
+		return &damage{group: g.seq, err: r.err}
+	}
+	r.texts = list
+	g.records, g.leaves = make([]millicent.UsageRecord, 0, g.count), make([]Hash, 0, g.count)
+	var alone []byte
+	for i := range g.count {
+		rec := r.record()
+		check := r.take(checkBytes)
+		if r.err != nil {
+			return &damage{g.seq, g.first + i, r.err}
+		}
+		alone = appendRecord(alone[:0], &rec, nil)
+		leaf := leafHash(alone)
+		if string(leaf[:checkBytes]) != string(check) {
+			return &damage{g.seq, g.first + i, errRecord}
+		}
+		g.records, g.leaves = append(g.records, rec), append(g.leaves, leaf)
+	}
+	if len(r.b) > 0 {
+		return &damage{group: g.seq, err: errDamaged}
+	}
+	return nil
+}
+
+// level is where the hash of a group is kept for the skips to it.
+func level(seq uint64) int { return bits.TrailingZeros64(seq) }

@@ -1,0 +1,75 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/millicent-run/millicent/internal/packs"
+)
+
+// readAhead is how many groups are read one by one; more are streamed.
+const readAhead = 64
+
+// Groups calls f with each group after the one with a sequence, in order: first
+// with those that are there, then with each that becomes durable, until ctx
+// ends or the Meter is closed, or f returns an error, which Groups returns.
+// Groups that retention has removed are left out. Of a damaged group the error
+// says what is wrong; none after it is read.
+func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) error {
+	each := func(seq uint64, message []byte) error {
+		g, err := decodeGroup(message)
+		if err != nil {
+			return err
+		}
+		if g.seq != seq {
+			return &damage{group: seq, err: errPlace}
+		}
+		after = seq
+		return f(Group{Seq: g.seq, Hash: g.hash(), Records: g.records})
+	}
+	for {
+		m.mu.Lock()
+		end, turn := m.head.Seq, m.turn
+		m.mu.Unlock()
+		switch {
+		case after+readAhead < end:
+			if err := m.log.Replay(ctx, after, each); err != nil {
+				return err
+			}
+		case after < end:
+			if err := m.nextGroup(ctx, &after, each); err != nil {
+				return err
+			}
+		default:
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-m.done:
+				return nil
+			case <-turn:
+			}
+		}
+	}
+}
+
+// nextGroup calls f with the group after the one with a sequence, or the first one
+// that is left.
+func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []byte) error) error {
+	message, err := m.log.Read(ctx, *after+1)
+	if err == nil {
+		return f(*after+1, message)
+	}
+	if !errors.Is(err, packs.ErrNoPack) {
+		return err
+	}
+	first, err := m.log.First(ctx)
+	if err != nil {
+		return err
+	}
+	if first <= *after+1 {
+		return fmt.Errorf("group %d is missing", *after+1)
+	}
+	*after = first - 1
+	return nil
+}

@@ -1,0 +1,208 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millicent-run/millicent/internal/packs"
+)
+
+// write makes groups of what was recorded, one after another: while one is on
+// its way, the next takes in what comes. It ends when the Meter is closed and
+// everything is written, or at the end of its life.
+func (m *Meter) write() {
+	defer close(m.done)
+	for m.await() {
+		b, closed := m.swap()
+		if len(b.records) == 0 && closed {
+			return
+		}
+		if err := m.publish(m.life, b); err != nil {
+			m.cfg.Log.Error("the ledger can't be written any more; what is recorded stays in the journal", "error", err)
+			m.mu.Lock()
+			m.trouble = err
+			m.judge()
+			m.mu.Unlock()
+			return
+		}
+		m.recovered(b)
+	}
+}
+
+// await returns when it is time for a group; false at the end of life.
+func (m *Meter) await() bool {
+	select {
+	case <-m.life.Done():
+		return false
+	case <-m.wake:
+	}
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-m.hurry:
+	case <-timer.C:
+	case <-m.life.Done():
+		return false
+	}
+	return true
+}
+
+// swap returns what was recorded, to be written.
+func (m *Meter) swap() (b *batch, closed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	full := m.open
+	m.open, m.spare = m.spare, batch{}
+	return &full, m.closed
+}
+
+// recovered ends a trouble with the journal, if it was one, and keeps a batch
+// that is written for the next to come.
+func (m *Meter) recovered(b *batch) {
+	clear(b.records)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cap(b.buf) <= maxSpare {
+		m.spare = batch{b.records[:0], b.buf[:0], b.ends[:0]}
+	}
+	if m.trouble != nil && len(m.open.records) == 0 {
+		if err := m.journal.reset(m.next); err == nil {
+			m.trouble = nil
+			m.judge()
+			m.cfg.Log.Info("usage can be written to the journal again")
+		}
+	}
+	if m.closed || m.trouble != nil {
+		signal(m.wake) // again
+	}
+}
+
+// publish brings a batch into the ledger, as one group or several.
+func (m *Meter) publish(ctx context.Context, b *batch) error {
+	alone := b.alone()
+	for i := 0; i < len(b.records); {
+		end, size := i, 0
+		for end < len(b.records) && end-i < groupRecords && size < groupBytes {
+			size += frameHead + len(alone[end])
+			end++
+		}
+		head := m.Head()
+		h := header{
+			seq: head.Seq + 1, first: head.Records + 1, time: m.cfg.Now(), previous: head.Hash, skip: m.skipHash(ctx, head.Seq+1),
+		}
+		h, message := encodeGroup(h, b.records[i:end], alone[i:end])
+		if err := m.append(ctx, message); err != nil {
+			return err
+		}
+		m.advance(Head{Seq: h.seq, Records: h.next() - 1, Hash: h.hash()}, size)
+		i = end
+	}
+	return nil
+}
+
+// append appends a group to the log, for as long as it takes.
+func (m *Meter) append(ctx context.Context, message []byte) error {
+	var told time.Time
+	for {
+		_, err := m.log.Append(ctx, message)
+		if !errors.Is(err, packs.ErrRefused) {
+			return err
+		}
+		if time.Since(told) > tellPause {
+			told = time.Now()
+			m.cfg.Log.Error("the ledger takes no records: they wait in the journal", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(retryRest):
+		}
+	}
+}
+
+// Head returns the end of the chain.
+func (m *Meter) Head() Head {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head
+}
+
+// advance makes a group that is durable the end of the chain.
+func (m *Meter) advance(h Head, size int) {
+	m.skips[level(h.Seq)] = skip{h.Seq, h.Hash}
+	if err := writeHead(m.noted, h); err != nil {
+		m.cfg.Log.Warn("the end of the ledger could not be noted", "error", err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.head = h
+	if m.backlog -= size; m.refusal.Load() != nil {
+		m.judge()
+	}
+	close(m.turn)
+	m.turn = make(chan struct{})
+}
+
+// A skip is the hash of a group that later ones skip to.
+type skip struct {
+	seq  uint64
+	hash Hash
+}
+
+// skipHash returns the hash that a group skips to; zeros where there is none,
+// or it is not in the ledger any more.
+func (m *Meter) skipHash(ctx context.Context, seq uint64) Hash {
+	to := skipTo(seq)
+	if to == 0 {
+		return Hash{}
+	}
+	if s := m.skips[level(to)]; s.seq == to {
+		return s.hash
+	}
+	message, err := m.log.Read(ctx, to)
+	if err != nil {
+		return Hash{}
+	}
+	r := reader{b: message}
+	h := r.header()
+	if r.err != nil {
+		return Hash{}
+	}
+	return h.hash()
+}
+
+// Durable returns when all that was recorded before the call is in the ledger,
+// on disk: some 0.3 ms. It does not wait for a group to fill.
+func (m *Meter) Durable(ctx context.Context) error {
+	m.mu.Lock()
+	last := m.next - 1
+	m.mu.Unlock()
+	for {
+		m.mu.Lock()
+		done, turn := m.head.Records >= last, m.turn
+		m.mu.Unlock()
+		if done {
+			return nil
+		}
+		signal(m.hurry)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for usage to be recorded: %w", ctx.Err())
+		case <-turn:
+		case <-m.done:
+			if m.Head().Records < last {
+				return errors.New("usage is in the journal only: the ledger is not written any more")
+			}
+		}
+	}
+}
+
+// signal tells a goroutine that there is something to do.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it knows
+	}
+}
