@@ -87,7 +87,7 @@ func (g *guest) check() {
 	if !time.Now().Before(g.req.Deadline) {
 		panic(&Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true})
 	}
-	if err := g.Context.Err(); err != nil {
+	if err := g.Err(); err != nil {
 		panic(&Failure{Type: "Runtime.Cancelled", Message: err.Error()})
 	}
 }
