@@ -40,9 +40,8 @@ type ledgerCall struct {
 
 // A ledgerLoad keeps what was acknowledged.
 type ledgerLoad struct {
-	s    *server
-	url  string // host of the function URL
-	name string // and the address it goes to
+	s   *server
+	url string // host of the function URL
 
 	mu         sync.Mutex
 	acked      map[string]ledgerCall // by request id
