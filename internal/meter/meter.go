@@ -57,7 +57,8 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	skips skips // the writer's
+	skips  skips // the writer's
+	totals totals
 
 	mu      sync.Mutex
 	open    batch         // takes in records

@@ -314,6 +314,9 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
+	if s.meter != nil {
+		s.metrics.Also(s.meter)
+	}
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Meter: s.metering(), Book: s.book, Budget: s.budgets,
