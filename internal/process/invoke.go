@@ -150,7 +150,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	e.uplink.invoking(inv)
 
 	end := e.attempt(ctx, inv, usage.Start.Add(e.version.Timeout))
-	usage.Duration = time.Since(usage.Start)
+	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // an answer may come at the last moment
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
 		e.journal.end()

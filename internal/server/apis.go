@@ -103,6 +103,8 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Usage:       latestUsage{s},
+		Books:       s.books,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,

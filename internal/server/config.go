@@ -24,6 +24,7 @@ type Config struct {
 	S3Endpoint string // URL of the S3-compatible store that packages may come from; default none
 	Egress     string // none, public (default) or all: where functions may connect to
 
+	Prices          []string      // price books: files, or names of embedded ones; default the embedded book default
 	Unmetered       bool          // keep no ledger of what is used, for measuring what that costs
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500

@@ -58,21 +58,36 @@ func loadSecret(dir string) ([]byte, error) {
 	return secret, nil
 }
 
-// makeSecret writes a new secret, whole or not at all.
+// makeSecret writes a new secret.
 func makeSecret(name string) ([]byte, error) {
 	secret := make([]byte, secretSize)
-	_, _ = rand.Read(secret)                                // it never fails
-	f, err := os.CreateTemp(filepath.Dir(name), "secret-*") // 0600
-	if err != nil {
+	_, _ = rand.Read(secret) // it never fails
+	if err := writeWhole(name, secret); err != nil {
 		return nil, fmt.Errorf("make the secret: %w", err)
 	}
-	_, err = f.Write(secret)
+	return secret, nil
+}
+
+// writeWhole writes a file that others cannot read, whole or not at all. It is
+// on disk when writeWhole returns.
+func writeWhole(name string, content []byte) error {
+	dir := filepath.Dir(name)
+	f, err := os.CreateTemp(dir, filepath.Base(name)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("make the secret: %w", errors.Join(err, os.Remove(f.Name())))
+		return errors.Join(err, os.Remove(f.Name()))
 	}
-	return secret, nil
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }

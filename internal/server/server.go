@@ -14,9 +14,11 @@ import (
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/async"
+	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
+	"github.com/millicent-run/millicent/internal/ledger"
 	"github.com/millicent-run/millicent/internal/meter"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
@@ -78,7 +80,9 @@ type server struct {
 	js         jetstream.JetStream
 	store      *store.Store
 	queues     *queue.Queues
-	meter      *meter.Meter // nil with Config.Unmetered
+	books      *billing.Books
+	meter      *meter.Meter   // nil with Config.Unmetered
+	ledger     *ledger.Ledger // likewise
 	sqs        *sqs.Service
 	mappings   *eventsource.Service
 	schedules  *schedule.Service
@@ -123,7 +127,9 @@ func (s *server) build(ctx context.Context) error {
 		{"store", s.openStore},
 		{"queues", s.openQueues},
 		// The ledger, before anything is run that it is to have.
+		{"price books", s.openPrices},
 		{"ledger", s.openMeter},
+		{"usage sums", s.openLedger},
 		// Logs, before anything runs that could write one.
 		{"logs", s.openLogs},
 		// The sandbox host sweeps what a killed server left behind, so it
@@ -307,6 +313,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Meter:    s.metering(),
+		Book:     func() string { return s.books.At(time.Now()).ID() },
 		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)

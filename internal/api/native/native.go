@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/store"
 	"github.com/millicent-run/millicent/internal/telemetry"
 )
@@ -77,6 +78,8 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Usage       Usage
+	Books       *billing.Books
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -121,6 +124,11 @@ func (h *Handler) routes() {
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
 		"GET /_millicent/functions/{name}/egress":               h.getEgress,
 		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/usage":                                 h.usage,
+		"GET /_millicent/invoices/{month}":                      h.invoice,
+		"POST /_millicent/invoices/{month}":                     h.reprice,
+		"GET /_millicent/prices":                                h.prices,
+		"GET /_millicent/export/focus/{month}":                  h.focus,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
