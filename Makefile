@@ -4,6 +4,7 @@
 GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 HELPER  := internal/sandbox/helper/init
+CHARTS  := console/dist/uPlot.js
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help demo up test build lint fuzz bench clean
@@ -21,11 +22,22 @@ up: setup-demo build ## install, build, and leave the platform running in the fo
 test: setup-test build ## install, build, check the house rules, run every test with the race detector
 	@.ci/test
 
-build: $(HELPER) ## build bin/millicent
+build: $(HELPER) $(CHARTS) ## build bin/millicent
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/millicent ./cmd/millicent
 
 $(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go internal/sandbox/rootfs/*.go) go.mod
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./internal/sandbox/init
+
+# What the console takes from npm. Without npm it is built without charts, and
+# says so.
+$(CHARTS): console/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --prefix console --silent --no-audit --no-fund && \
+		cp console/node_modules/uplot/dist/uPlot.esm.js $@ && \
+		cp console/node_modules/uplot/dist/uPlot.min.css console/dist/uPlot.css && \
+		cp console/node_modules/uplot/LICENSE console/dist/uPlot.LICENSE.txt || \
+		echo 'npm could not get uPlot: the console is built without charts'; \
+	else echo 'npm is not installed: the console is built without charts'; fi
 
 setup-%:
 	@.ci/setup $*
@@ -40,4 +52,4 @@ bench: setup-demo build ## measure bin/millicent beside its targets and a bare h
 	@PEER_RIE='$(PEER_RIE)' PEER_WORKERD='$(PEER_WORKERD)' PEER_WATCHDOG='$(PEER_WATCHDOG)' $(GO) run ./bench $(BENCH)
 
 clean: ## remove what was built
-	@rm -rf bin $(HELPER)
+	@rm -rf bin $(HELPER) console/dist/uPlot.* console/node_modules

@@ -20,6 +20,6 @@ type Report struct {
 	InitMs       float64 `json:"initDurationMs,omitempty"`
 	MemoryMB     int     `json:"memorySizeMB"`
 	PeakMemoryMB int     `json:"maxMemoryUsedMB"`
-	Status       string  `json:"status,omitempty"` // success, error, timeout or failure; empty where the log does not say
+	Status       string  `json:"status,omitempty"` // success, error, timeout or failure; empty while it is not known
 	ErrorType    string  `json:"errorType,omitempty"`
 }

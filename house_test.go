@@ -63,8 +63,9 @@ var imports = map[string][]string{
 	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
-	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/stream":    {},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
 	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
@@ -74,6 +75,7 @@ var imports = map[string][]string{
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
+	"e2e/console":       {"e2e/millicenttest"},
 }
 
 // testImports is what a package's tests may import besides.

@@ -201,14 +201,6 @@ func invoicePath(month time.Time) string {
 	return "/_millicent/invoices/" + month.UTC().Format("2006-01")
 }
 
-func ofTenant(tenant string) url.Values {
-	query := url.Values{}
-	if tenant != "" {
-		query.Set("tenant", tenant)
-	}
-	return query
-}
-
 // WriteFocus writes a month as a FOCUS 1.2 dataset, in CSV.
 func (c *Client) WriteFocus(ctx context.Context, w io.Writer, tenant string, month time.Time) error {
 	return c.download(ctx, w, "/_millicent/export/focus/"+month.UTC().Format("2006-01"), ofTenant(tenant))

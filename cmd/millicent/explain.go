@@ -118,7 +118,7 @@ func printExplanation(w io.Writer, e *millicent.Explanation) {
 	field("reported", localTime(e.Time))
 	field("ran", ran(e))
 	start := startOf(e)
-	field("from", origin(start))
+	field("from", start.Origin())
 	if start.Compiled {
 		field("code", "compiled ahead")
 	}
@@ -131,14 +131,14 @@ func printExplanation(w io.Writer, e *millicent.Explanation) {
 	}
 
 	fmt.Fprintln(w)
-	for _, sentence := range verdict(e) {
+	for _, sentence := range e.Verdict() {
 		fmt.Fprintln(w, paint(w, bold, printable(sentence)))
 	}
 	if e.Delay != nil && e.Delay.Start != nil {
 		fmt.Fprintln(w)
 		printPhases(w, e.Delay)
 	}
-	if help := advice(e); len(help) > 0 {
+	if help := e.Advice(); len(help) > 0 {
 		fmt.Fprintln(w, "\nWhat would help:")
 		for _, line := range help {
 			fmt.Fprintln(w, "  - "+printable(line))

@@ -75,6 +75,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.StringVar(&cfg.Auth, "auth", server.AuthNone, "`mode`: none, or sigv4 to accept signed calls only")
 	f.StringVar(&cfg.S3Endpoint, "s3-endpoint", "", "`URL` of the S3-compatible store that packages may come from")
 	f.StringVar(&cfg.Egress, "egress", "public", "where functions may connect to, a `mode`: none, public or all")
+	f.StringSliceVar(&cfg.Reach, "reach", nil, "`HOST:PORT`s that webhooks and event source mappings may connect to whatever --egress says")
 	f.BoolVar(&metering, "metering", true, "record what is used; without it there are no bills and no budgets")
 	f.StringArrayVar(&cfg.Prices, "prices", nil, "price book, a `file`, or the name of one that is built in; several, each for its time")
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")
@@ -95,7 +96,7 @@ func (c *cli) ready(addr string, cfg server.Config) {
 	}
 	fmt.Fprintf(c.out, "%s ready on %s (data in %s)\n", paint(c.out, bold, "millicent"), paint(c.out, green, url), cfg.Data)
 	if isTerminal(c.out) {
-		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%s\n  millicent deploy DIR\n\nCtrl-C stops it.\n", url)
+		fmt.Fprintf(c.out, "\n  export AWS_ENDPOINT_URL=%[1]s\n  millicent deploy DIR\n\n  %[1]s/_console/\n\nCtrl-C stops it.\n", url)
 	}
 }
 

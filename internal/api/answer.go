@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -18,6 +19,10 @@ type answer struct {
 	control *http.ResponseController
 	status  int
 	bytes   int64
+	apart   bool // a function's answer under the origin of the APIs: see keepApart
+
+	mu   sync.Mutex // guards what follows
+	late time.Time  // see SetWriteDeadline; zero when nothing was said
 }
 
 func newAnswer(w http.ResponseWriter) *answer {
@@ -29,30 +34,64 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter.
 func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= http.StatusOK {
-		a.status = status
-	}
+	a.begin(status)
 	a.ResponseWriter.WriteHeader(status)
+}
+
+// begin notes the answer's status, before its headers are sent.
+func (a *answer) begin(status int) {
+	if a.status != 0 || status < http.StatusOK {
+		return
+	}
+	a.status = status
+	if a.apart {
+		keepApart(a.Header())
+	}
+}
+
+// keepApart has a browser treat what a function answers as of an origin of its
+// own. Function URLs by path share the origin of the APIs and of the console:
+// a page of a function's could otherwise call these as the page that it was
+// opened beside, with what that one may do.
+func keepApart(h http.Header) {
+	h.Add("Content-Security-Policy", "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts")
+	h.Del("Service-Worker-Allowed")
 }
 
 // Write implements http.ResponseWriter.
 func (a *answer) Write(p []byte) (int, error) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	// Where there are no deadlines (in tests) there are no slow clients.
-	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime))
+	a.begin(http.StatusOK)
+	a.allow()
 	n, err := a.ResponseWriter.Write(p)
 	a.bytes += int64(n)
 	return n, err
 }
 
+// allow gives the next write its time.
+func (a *answer) allow() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until := time.Now().Add(writeTime)
+	if !a.late.IsZero() && a.late.Before(until) {
+		until = a.late
+	}
+	// Where there are no deadlines (in tests) there are no slow clients.
+	_ = a.control.SetWriteDeadline(until)
+}
+
+// SetWriteDeadline ends writes sooner than writeTime does, also the one that
+// is being made; the zero time takes that back.
+func (a *answer) SetWriteDeadline(t time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.late = t
+	return a.control.SetWriteDeadline(t)
+}
+
 // FlushError lets http.ResponseController flush.
 func (a *answer) FlushError() error {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
-	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime)) // as in Write
+	a.begin(http.StatusOK)
+	a.allow()
 	return a.control.Flush()
 }
 

@@ -26,6 +26,8 @@ var listener = map[string]lambda.Exception{
 	codeUnknownClient: {Status: http.StatusForbidden, Message: "message"},
 	codeBadSignature:  {Status: http.StatusForbidden, Message: "message"},
 	codeIncomplete:    {Status: http.StatusForbidden, Message: "message"},
+	codeSignIn:        {Status: http.StatusForbidden, Message: "message"},
+	codeExpired:       {Status: http.StatusForbidden, Message: "message"},
 }
 
 // answerOf returns what is sent for an error: the one map from codes to

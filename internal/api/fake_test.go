@@ -71,7 +71,7 @@ func (f *fakeLambda) Serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fakeURLs has one function behind one URL.
-type fakeURLs struct{ auth string }
+type fakeURLs struct{ auth, answer string }
 
 func (f *fakeURLs) FunctionByURL(id string) (*millicent.Function, *millicent.FunctionURL, error) {
 	if id != testURL {
@@ -81,6 +81,9 @@ func (f *fakeURLs) FunctionByURL(id string) (*millicent.Function, *millicent.Fun
 }
 
 func (f *fakeURLs) Invoke(_ context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	if f.answer != "" {
+		return &millicent.Result{Payload: []byte(f.answer)}, nil
+	}
 	return &millicent.Result{Payload: []byte(`"called"`)}, nil
 }
 
@@ -108,6 +111,9 @@ func newFixture(verified bool) *fixture {
 		Region: testRegion, Auth: auth, Lambda: f.lambda, Log: log,
 		URL:    url.New(url.Config{Region: testRegion, Functions: f.urls, Invoker: f.urls, Verifier: auth, Log: log}),
 		Native: native.New(native.Config{Info: native.Info{Version: "test"}, Links: &native.Links{}, Log: log}),
+		Console: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "console "+r.URL.Path)
+		}),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "metrics")
 		}),

@@ -35,6 +35,7 @@ type Config struct {
 	Scheduler *scheduler.Handler
 	URL       *url.Handler
 	Native    *native.Handler
+	Console   http.Handler
 	Metrics   http.Handler
 	Log       *slog.Logger
 }
@@ -82,6 +83,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		other = nil // whatever is asked of a function URL is for the function
 	}
 	in, a := boundBody(w, r, bodies), newAnswer(w)
+	a.apart = isURL && target.Domain == ""
 	a.Header().Set("X-Amzn-Requestid", id)
 	defer func() {
 		in.release()
@@ -124,7 +126,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if strings.HasPrefix(r.URL.Path, native.Prefix) && native.Public(r) {
 		return h.cfg.Native.Serve(w, r)
 	}
-	id, err := h.cfg.Auth.Identify(r)
+	if isConsole(r) {
+		return h.serveConsole(w, r)
+	}
+	id, err := h.identify(r)
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (e *Events) send(ctx context.Context, to millicent.Destination, ev *event) 
 	case millicent.ToWebhook:
 		return e.post(ctx, to.Name, ev)
 	case millicent.ToSubject:
-		return e.cfg.Publish(ctx, millicent.DestinationSubject(ev.tenant, to.Name), ev.id, ev.body)
+		return e.cfg.Publish(ctx, millicent.DestinationSubject(ev.tenant, to.Name), ev.id, ev.Lineage.Next(ev.tenant, ev.function, ev.id), ev.body)
 	}
 	return fmt.Errorf("%w: %q is no destination of deliveries", ErrRejected, ev.Target)
 }

@@ -99,6 +99,36 @@ func TestSubject(t *testing.T) {
 		if len(w.published) != 1 || !strings.HasPrefix(w.published[0], "events."+tenant+".orders.done "+id+` {"version":"1.0"`) {
 			t.Errorf("published %v", w.published)
 		}
+		if l := w.carried; l.Root != id || l.Hops != 1 || len(l.Visited) != 1 {
+			t.Errorf("with it went %+v", l)
+		}
+	})
+}
+
+// What an event source mapping gives up goes to its destination, or stays.
+func TestAbandon(t *testing.T) {
+	inWorld(t, Config{}, []string{"f", "next"}, func(t *testing.T, w *world) {
+		inv := &millicent.Invocation{ID: "id", Tenant: tenant, Function: "f", Event: []byte(`{"Records":[]}`), Received: time.Now()}
+		a := millicent.Abandoned{Target: millicent.ARN(region, tenant, "next", ""), Record: []byte(`{"a":1}`), Condition: "RetryAttemptsExhausted", Message: "m", Runs: 3}
+		for _, target := range []string{a.Target, "", millicent.ARN(region, tenant, "gone", "")} {
+			a.Target = target
+			if err := w.Abandon(t.Context(), inv, a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := w.ran(); len(got) != 1 || got[0] != `next {"a":1}` {
+			t.Errorf("ran %q", got)
+		}
+		l := w.letters("f")
+		if len(l) != 2 {
+			t.Fatalf("%d dead letters", len(l))
+		}
+		for _, dead := range l {
+			if f := dead.Failure; dead.id != "id" || string(dead.body) != `{"Records":[]}` || f.Condition != a.Condition || f.Message != "m" || f.Attempts != 3 {
+				t.Errorf("a dead letter: %+v %+v", dead, f)
+			}
+		}
 	})
 }
 

@@ -62,8 +62,8 @@ type Config struct {
 	Dial func(ctx context.Context, allow []string, address string) (net.Conn, error)
 
 	// Publish publishes to a subject of the state engine; id is the same in
-	// each attempt.
-	Publish func(ctx context.Context, subject, id string, data []byte) error
+	// each attempt, and l what led to it.
+	Publish func(ctx context.Context, subject, id string, l millicent.Lineage, data []byte) error
 
 	Observer    Observer         // default: none
 	Concurrency int              // events that run at a time; default 200

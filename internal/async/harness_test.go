@@ -38,6 +38,7 @@ type world struct {
 	serve     func(inv *millicent.Invocation) (*millicent.Result, error)
 	runs      []string // function and event
 	published []string
+	carried   millicent.Lineage                               // with the latest of these
 	refuse    error                                           // of Dial and Publish
 	hook      func(r *http.Request, body string) (status int) // what webhooks answer
 }
@@ -138,10 +139,11 @@ func (w *world) dial(context.Context, []string, string) (net.Conn, error) {
 	return ours, nil
 }
 
-func (w *world) publish(_ context.Context, subject, id string, data []byte) error {
+func (w *world) publish(_ context.Context, subject, id string, l millicent.Lineage, data []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.published = append(w.published, subject+" "+id+" "+string(data))
+	w.carried = l
 	return w.refuse
 }
 

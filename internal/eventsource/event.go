@@ -14,32 +14,41 @@ type batch[T any] struct {
 	event   []byte
 }
 
-// split makes events of records, each of at most most bytes, in order. A
-// record that is larger by itself has an event of its own.
-func split[T interface{ encoding() []byte }](records []T, most int) (all []batch[T]) {
-	const begin, end = `{"Records":[`, "]}"
+// encoded is a record in the JSON that the function gets.
+type encoded interface{ encoding() []byte }
+
+// What an event has around its records.
+const eventBegin, eventEnd = `{"Records":[`, "]}"
+
+// split makes events of records, each of at most most of them and size bytes,
+// in order. A record that is larger by itself has an event of its own.
+func split[T encoded](records []T, most, size int) (all []batch[T]) {
 	for from := 0; from < len(records); {
-		to, size := from, len(begin)+len(end)
-		for ; to < len(records); to++ {
-			n := len(records[to].encoding()) + 1
-			if to > from && size+n > most {
+		to, left := from, size-len(eventBegin)-len(eventEnd)
+		for ; to < len(records) && to-from < most; to++ {
+			left -= len(records[to].encoding()) + len(",")
+			if to > from && left < 0 {
 				break
 			}
-			size += n
 		}
-		event := bytes.NewBuffer(make([]byte, 0, size))
-		event.WriteString(begin)
-		for i, r := range records[from:to] {
-			if i > 0 {
-				event.WriteByte(',')
-			}
-			event.Write(r.encoding())
-		}
-		event.WriteString(end)
-		all = append(all, batch[T]{records[from:to], event.Bytes()})
+		all = append(all, batch[T]{records[from:to], eventOf(records[from:to])})
 		from = to
 	}
 	return all
+}
+
+// eventOf returns the event that has records.
+func eventOf[T encoded](records []T) []byte {
+	var event bytes.Buffer
+	event.WriteString(eventBegin)
+	for i, r := range records {
+		if i > 0 {
+			event.WriteByte(',')
+		}
+		event.Write(r.encoding())
+	}
+	event.WriteString(eventEnd)
+	return event.Bytes()
 }
 
 // wanted reports whether a record passes filters: one of them, if there are

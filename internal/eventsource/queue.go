@@ -3,6 +3,7 @@ package eventsource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,11 +31,28 @@ func newQueueRun(r *run) *queueRun {
 
 // turn takes messages and has them run, when one more batch may.
 func (r *queueRun) turn() error {
+	if err := r.refused(); err != nil {
+		return err
+	}
 	if !r.awaitTurn() {
 		return nil
 	}
 	return r.take()
 }
+
+// refused returns the refusal of a budget, if one would refuse a batch now:
+// messages that are taken in vain come to their last receive.
+func (r *queueRun) refused() error {
+	m := r.mapping
+	err := r.service.cfg.Invoker.Affords(r.ctx, &millicent.Invocation{Tenant: m.Tenant, Function: m.Function, Qualifier: m.Qualifier})
+	if refusal := (*millicent.BudgetRefusal)(nil); errors.As(err, &refusal) {
+		return err
+	}
+	return nil // what else there is, a batch finds out
+}
+
+// close has nothing to do: batches that run go on.
+func (r *queueRun) close() {}
 
 // awaitTurn waits until one more batch may run.
 func (r *queueRun) awaitTurn() bool {
@@ -150,7 +168,7 @@ func (r *queueRun) delete(ctx context.Context, q *millicent.Queue, handles []str
 func (r *queueRun) serve(q *millicent.Queue, messages []received) outcome {
 	ctx := context.WithoutCancel(r.ctx)
 	worst := outcomeDone
-	for _, b := range split(messages, maxPayload) {
+	for _, b := range split(messages, r.mapping.BatchSize, maxPayload) {
 		handles, o := r.invoke(ctx, q, b)
 		worst = max(worst, o)
 		r.delete(ctx, q, handles)

@@ -2,6 +2,7 @@ package eventsource
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -21,24 +22,50 @@ type run struct {
 	filters []*Pattern
 	ctx     context.Context // ends when nothing is taken any more
 	stop    context.CancelFunc
+	ended   chan struct{} // the last turn has ended
 
 	mu      sync.Mutex
 	trouble string
+	did     string // without trouble; empty of queues
 }
 
 func newRun(s *Service, m *millicent.Mapping) *run {
-	r := &run{service: s, mapping: m}
+	r := &run{service: s, mapping: m, ended: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancel(s.life)
 	r.filters, _ = parseFilters(m.Filters) // they were checked when they were stored
 	return r
 }
 
 // A worker takes turns: in each it does something with what the source has, or
-// waits for it. Turns end with the run's context.
-type worker interface{ turn() error }
+// waits for it. Turns end soon when the run is stopped; close follows the last.
+type worker interface {
+	turn() error
+	close()
+}
 
-// work lets w take turns until the run is stopped.
-func (r *run) work(w worker) {
+// worker returns what does the run's work.
+func (r *run) worker() worker {
+	switch source, _ := millicent.ParseSource(r.mapping.Source); source.Kind {
+	case millicent.FromStream:
+		r.did = nothingYet
+		return newStreamRun(r, source)
+	case millicent.FromSubject:
+		r.did = nothingYet
+		return newSubjectRun(r, source)
+	default:
+		return newQueueRun(r)
+	}
+}
+
+// work takes turns until the run is stopped. It begins when the run before it,
+// if there was one, has ended: two must not take from a stream.
+func (r *run) work(before *run) {
+	defer close(r.ended)
+	if before != nil {
+		<-before.ended
+	}
+	w := r.worker()
+	defer w.close()
 	pause := minPause
 	for r.ctx.Err() == nil {
 		err := w.turn()
@@ -54,16 +81,32 @@ func (r *run) work(w worker) {
 
 // sleep waits, or until the run is stopped.
 func (r *run) sleep(d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
 	case <-r.ctx.Done():
 	case <-time.After(d):
 	}
 }
 
-func (r *run) problem() string {
+// What mappings of NATS say of their latest records; see run.result.
+const (
+	nothingYet = "No records processed"
+	allWell    = "OK"
+)
+
+// errCall is what is said of a function that failed.
+var errCall = errors.New("Function call failed") //nolint:revive,staticcheck // the API's own words
+
+// result says how the run goes; of queues nothing when all is well.
+func (r *run) result() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.trouble
+	if r.trouble != "" {
+		return r.trouble
+	}
+	return r.did
 }
 
 // note keeps what was wrong the last time.
@@ -76,4 +119,12 @@ func (r *run) note(err error) {
 			r.service.cfg.Log.Debug("event source mapping waits", "mapping", r.mapping.ID, "function", r.mapping.Function, "error", err)
 		}
 	}
+}
+
+// ran keeps how the latest records went.
+func (r *run) ran(err error) {
+	r.note(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.did = allWell
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/sqs"
@@ -19,6 +21,16 @@ const maxMappings = 10_000 // of a tenant
 // Invoker runs invocations. *invoke.Invoker is one.
 type Invoker interface {
 	Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error)
+	Affords(ctx context.Context, inv *millicent.Invocation) error // says what speaks against it now
+}
+
+// Events runs Event invocations. *async.Events is one.
+type Events interface {
+	// Enqueue accepts an Event invocation and returns when it is durable.
+	Enqueue(ctx context.Context, inv *millicent.Invocation) error
+
+	// Abandon keeps what a mapping gave up, and returns when that is durable.
+	Abandon(ctx context.Context, inv *millicent.Invocation, a millicent.Abandoned) error
 }
 
 // Config gives a Service what it needs. All of it is required, but for Now.
@@ -28,8 +40,18 @@ type Config struct {
 	Queues  *sqs.Service
 	Store   *store.Store
 	Invoker Invoker
-	Now     func() time.Time // default time.Now
-	Log     *slog.Logger
+	Events  Events
+
+	// Conn is a connection to the server that has the platform's own subjects,
+	// see millicent.DestinationSubject.
+	Conn *nats.Conn
+
+	// Dial connects to host:port where a function with an egress allow-list
+	// may connect to, for NATS servers.
+	Dial func(ctx context.Context, allow []string, address string) (net.Conn, error)
+
+	Now func() time.Time // default time.Now
+	Log *slog.Logger
 }
 
 // A Service keeps mappings and runs those that are enabled, from Start to
@@ -44,7 +66,7 @@ type Service struct {
 	mu      sync.Mutex
 	started bool
 	closed  bool
-	runs    map[string]*run // by id
+	runs    map[string]*run // by id, the latest of each mapping, also when it has ended
 }
 
 // New returns a Service. Start it.
@@ -79,16 +101,19 @@ func (s *Service) changed(before, after *millicent.Mapping) {
 	if m == nil {
 		m = before
 	}
-	if r := s.runs[m.ID]; r != nil {
-		r.stop()
+	previous := s.runs[m.ID]
+	if previous != nil {
+		previous.stop()
+	}
+	switch {
+	case after == nil:
 		delete(s.runs, m.ID)
+		s.work.Go(func() { s.forget(m, previous) })
+	case after.Enabled:
+		r := newRun(s, after)
+		s.runs[m.ID] = r
+		s.work.Go(func() { r.work(previous) })
 	}
-	if after == nil || !after.Enabled {
-		return
-	}
-	r := newRun(s, after)
-	s.runs[m.ID] = r
-	s.work.Go(func() { r.work(newQueueRun(r)) })
 }
 
 // Close stops taking messages, and returns when the batches that run have
@@ -122,15 +147,15 @@ func (s *Service) Create(ctx context.Context, m *millicent.Mapping) (*millicent.
 	list := s.cfg.Catalog.List(m.Tenant)
 	for _, o := range list {
 		if o.Source == m.Source && o.Function == m.Function && o.Qualifier == m.Qualifier {
-			return nil, millicent.Errorf(millicent.CodeConflict, "An event source mapping with SQS arn (\" %s \") and function (\" %s \") already exists. "+
-				"Please update or delete the existing mapping with UUID %s", m.Source, m.Function, o.ID)
+			return nil, exists(o)
 		}
 	}
 	if len(list) >= maxMappings {
 		return nil, invalid("An account has at most %d event source mappings.", maxMappings)
 	}
 	c := *m
-	c.ID, c.Modified = uuid.NewString(), s.cfg.Now().UTC()
+	c.ID, c.Created = uuid.NewString(), s.cfg.Now().UTC()
+	c.Modified = c.Created
 	return &c, s.cfg.Catalog.Create(ctx, c.Tenant, c.ID, &c)
 }
 
@@ -178,59 +203,17 @@ func (s *Service) Delete(ctx context.Context, tenant, id string) (*millicent.Map
 	return m, s.cfg.Catalog.Delete(ctx, tenant, id)
 }
 
-// Working reports whether an enabled mapping's last batch failed, as a
-// sentence; empty when all is well.
-func (s *Service) Working(m *millicent.Mapping) string {
+// Result says how an enabled mapping's latest batch went, or what is wrong; of
+// a queue's it is empty when all is well.
+func (s *Service) Result(m *millicent.Mapping) string {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.runs[m.ID]; r != nil {
-		return r.problem()
+	r := s.runs[m.ID]
+	s.mu.Unlock()
+	switch {
+	case r != nil && r.ctx.Err() == nil:
+		return r.result()
+	case m.Stream != nil:
+		return nothingYet
 	}
 	return ""
-}
-
-func invalid(format string, args ...any) error {
-	return millicent.Errorf(millicent.CodeInvalid, format, args...)
-}
-
-// check checks a mapping as a whole.
-func (s *Service) check(m *millicent.Mapping) error {
-	region, tenant, name, ok := millicent.ParseQueueARN(m.Source)
-	if !ok || region != s.cfg.Region || tenant != m.Tenant {
-		return invalid("Unrecognized event source.")
-	}
-	v, err := s.cfg.Store.Resolve(m.Tenant, m.Function, m.Qualifier, 0)
-	if err != nil {
-		return invalid("Function does not exist")
-	}
-	q, err := s.cfg.Queues.Queue(m.Tenant, name)
-	if err != nil {
-		return invalid("Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist.")
-	}
-	switch {
-	case m.BatchSize > 10 && m.Window == 0 && !q.FIFO():
-		return invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
-	case q.FIFO() && m.BatchSize > 10:
-		return invalid("Batch size must be between 1 and 10 for FIFO queues")
-	case q.FIFO() && m.Window > 0:
-		return invalid("Batching window is not supported for FIFO queues")
-	case q.Visibility < v.Timeout:
-		return invalid("Invalid request provided: Queue visibility timeout: %d seconds is less than Function timeout: %d seconds",
-			int(q.Visibility/time.Second), int(v.Timeout/time.Second))
-	case len(m.Filters) > 5:
-		return invalid("Invalid filter pattern definition.")
-	}
-	_, err = parseFilters(m.Filters)
-	return err
-}
-
-func parseFilters(texts []string) (filters []*Pattern, err error) {
-	for _, text := range texts {
-		p, err := ParsePattern(text)
-		if err != nil {
-			return nil, &millicent.Error{Code: millicent.CodeInvalid, Message: "Invalid filter pattern definition.", Err: err}
-		}
-		filters = append(filters, p)
-	}
-	return filters, nil
 }

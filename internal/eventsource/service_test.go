@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/millicent-run/millicent"
@@ -31,14 +33,15 @@ const (
 // event is what a function of these tests sees.
 type event struct {
 	Records []struct {
-		MessageID string `json:"messageId"`
-		Body      string `json:"body"`
+		MessageID string      `json:"messageId"`
+		Body      string      `json:"body"`
+		NATS      natsContent `json:"nats"`
 	}
 }
 
 func (e event) bodies() (l []string) {
 	for _, r := range e.Records {
-		l = append(l, r.Body)
+		l = append(l, r.Body+string(r.NATS.Data))
 	}
 	return l
 }
@@ -46,6 +49,8 @@ func (e event) bodies() (l []string) {
 // A fakeInvoker answers with what serve returns.
 type fakeInvoker struct {
 	mu    sync.Mutex
+	broke error         // what Affords says
+	asked chan struct{} // it was asked
 	serve func(inv *millicent.Invocation, e event) (*millicent.Result, error)
 	seen  chan event
 }
@@ -63,12 +68,31 @@ func (f *fakeInvoker) Invoke(_ context.Context, inv *millicent.Invocation) (*mil
 	return res, err
 }
 
+// fakeEvents keeps what it is given.
+type fakeEvents struct {
+	enqueued  chan *millicent.Invocation
+	abandoned chan millicent.Abandoned
+}
+
+func (f *fakeEvents) Enqueue(_ context.Context, inv *millicent.Invocation) error {
+	f.enqueued <- inv
+	return nil
+}
+
+func (f *fakeEvents) Abandon(_ context.Context, _ *millicent.Invocation, a millicent.Abandoned) error {
+	f.abandoned <- a
+	return nil
+}
+
 // A world is a Service on real queues and a real store.
 type world struct {
 	*Service
 	t       *testing.T
 	invoker *fakeInvoker
+	events  *fakeEvents
 	queues  *sqs.Service
+	store   *store.Store
+	conn    *nats.Conn // of the platform's own subjects
 }
 
 func newWorld(t *testing.T, serve func(*millicent.Invocation, event) (*millicent.Result, error)) *world {
@@ -93,9 +117,13 @@ func newWorld(t *testing.T, serve func(*millicent.Invocation, event) (*millicent
 	messages, err := queue.Open(t.Context(), js, queue.Config{Dir: filepath.Join(dir, "messages"), Log: log})
 	must(t, err)
 	closing(t, messages)
-	w := &world{t: t, invoker: &fakeInvoker{serve: serve, seen: make(chan event, 1000)}}
+	w := &world{t: t, invoker: &fakeInvoker{serve: serve, seen: make(chan event, 1000)}, store: st, conn: conn,
+		events: &fakeEvents{make(chan *millicent.Invocation, 1000), make(chan millicent.Abandoned, 1000)}}
 	w.queues = sqs.New(sqs.Config{Region: testRegion, Catalog: definitions, Messages: messages})
-	w.Service = New(Config{Region: testRegion, Catalog: mappings, Queues: w.queues, Store: st, Invoker: w.invoker, Log: log})
+	w.Service = New(Config{Region: testRegion, Catalog: mappings, Queues: w.queues, Store: st, Invoker: w.invoker, Events: w.events, Conn: conn,
+		Dial: func(ctx context.Context, _ []string, address string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", address)
+		}, Log: log})
 	w.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

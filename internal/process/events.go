@@ -19,7 +19,13 @@ type platformEvent struct {
 	record func() any // of the JSON event: few versions log JSON
 	text   string     // the line of text; empty when text has none
 
-	delay *millicent.Delay // goes with the log's record, nil where nothing does
+	beside
+}
+
+// beside is what goes with a log record; its zero value is nothing.
+type beside struct {
+	delay     *millicent.Delay
+	errorType string // of an invocation that failed
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
@@ -176,10 +182,10 @@ func start(id, version, trace string) platformEvent {
 }
 
 // runtimeDone says that the function has done its part.
-func runtimeDone(id string, took time.Duration, produced int, f *failure) platformEvent {
+func runtimeDone(id string, took time.Duration, produced int64, f *failure) platformEvent {
 	type metrics struct {
 		DurationMs    float64 `json:"durationMs"`
-		ProducedBytes int     `json:"producedBytes"`
+		ProducedBytes int64   `json:"producedBytes"`
 	}
 	record := func() any {
 		return struct {
@@ -209,7 +215,7 @@ func failed(id string, now time.Time, f *failure) string {
 // report is the last word on an invocation.
 func report(id string, u millicent.Usage, f *failure) platformEvent {
 	return platformEvent{
-		kind: "platform.report", level: level(f, "INFO"), text: reportText(id, u, f),
+		kind: "platform.report", level: level(f, "INFO"), text: reportText(id, u, f), beside: beside{errorType: reported(f)},
 		record: func() any { return reportRecord(id, u, f) },
 	}
 }

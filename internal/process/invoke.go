@@ -149,8 +149,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	e.journal.begin(inv.ID, start(inv.ID, e.version.Number, inv.TraceID))
 	e.uplink.invoking(inv)
 
-	end := e.attempt(ctx, inv, usage.Start.Add(e.version.Timeout))
+	deadline := usage.Start.Add(e.version.Timeout)
+	out, stop := e.stream(ctx, inv, deadline)
+	end := e.attempt(ctx, inv, deadline, out)
 	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // an answer may come at the last moment
+	stop()
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
 		e.journal.end()
@@ -170,8 +173,13 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		}
 	}
 	res := e.result(inv, end)
-	res.Start = e.startOf(usage)
-	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
+	firstByte := usage.Duration
+	if out != nil && !out.began.IsZero() {
+		res.Streamed, firstByte = true, out.began.Sub(usage.Start)
+		usage.Streamed = out.size
+	}
+	res.Start = e.startOf(usage, firstByte)
+	e.journal.event(runtimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
 	last := report(inv.ID, usage, f)
 	last.delay = delayOf(inv, res)
 	e.journal.event(last)
@@ -182,19 +190,30 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	return res, nil
 }
 
+// stream returns what takes inv's response as it comes, nil where it is wanted
+// whole. Nothing goes to inv's sink after stop.
+func (e *environment) stream(ctx context.Context, inv *millicent.Invocation, deadline time.Time) (s *stream, stop func()) {
+	if inv.Sink == nil {
+		return nil, func() {}
+	}
+	s = newStream(ctx, inv.Sink, e.version.Number, deadline)
+	closed := context.AfterFunc(e.ctx, s.end)
+	return s, func() { closed(); s.close() }
+}
+
 // startOf returns the record of the start that an invocation waited for, nil
-// where there was none.
-func (e *environment) startOf(usage millicent.Usage) *millicent.StartRecord {
+// where there was none. firstByte is how long its answer took to begin.
+func (e *environment) startOf(usage millicent.Usage, firstByte time.Duration) *millicent.StartRecord {
 	rec := e.again
 	switch {
 	case usage.Cold:
 		cold := e.started
 		rec = &cold
-		rec.FirstByte = usage.Duration
+		rec.FirstByte = firstByte
 	case rec == nil:
 		return nil
 	default: // within the invocation
-		rec.FirstByte = max(0, usage.Duration-rec.Boot-rec.Init)
+		rec.FirstByte = max(0, firstByte-rec.Boot-rec.Init)
 	}
 	rec.Memory = int64(usage.PeakMemoryMB) << 20
 	return rec
@@ -210,7 +229,7 @@ func delayOf(inv *millicent.Invocation, res *millicent.Result) *millicent.Delay 
 
 // attempt gives inv to the runtime, starting one where none is. A runtime that
 // turns out to have ended before it saw the event is started anew, once.
-func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time) ending {
+func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time, out *stream) ending {
 	for again := true; ; again = false {
 		if e.run == nil {
 			f, err := e.initialise(ctx, phaseInvoke, deadline)
@@ -225,6 +244,7 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 			}
 		}
 		t := newTurn(inv, deadline)
+		t.stream = out
 		if !e.run.offer(t) {
 			return ending{failure: e.lost()}
 		}
@@ -313,7 +333,7 @@ func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.R
 	res := &millicent.Result{Version: e.version.Number}
 	told := end.failure
 	if end.outcome != nil {
-		res.Payload, told = end.outcome.payload, end.outcome.failure
+		res.Payload, res.ContentType, told = end.outcome.payload, end.outcome.contentType, end.outcome.failure
 	}
 	if told != nil {
 		res.Payload = told.payload(inv.ID)

@@ -71,7 +71,7 @@ func (j *journal) open(now time.Time) {
 	if e := j.first; e != nil {
 		j.first = nil
 		if message := j.message(*e, now); message != "" {
-			j.write(now, message, e.delay)
+			j.write(now, message, e.beside)
 		}
 	}
 }
@@ -87,10 +87,10 @@ func (j *journal) end() []byte {
 }
 
 // line writes one record. A zero time, or one that cannot be right, is now.
-func (j *journal) line(at time.Time, message string) { j.record(at, message, nil) }
+func (j *journal) line(at time.Time, message string) { j.record(at, message, beside{}) }
 
-// record is line for a record that a delay goes with, unless nil.
-func (j *journal) record(at time.Time, message string, delay *millicent.Delay) {
+// record is line for a record that something goes with.
+func (j *journal) record(at time.Time, message string, with beside) {
 	now := time.Now()
 	if at.Before(now.Add(-maxPast)) || at.After(now.Add(maxFuture)) {
 		at = now
@@ -101,16 +101,16 @@ func (j *journal) record(at time.Time, message string, delay *millicent.Delay) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.open(now)
-	j.write(at, message, delay)
+	j.write(at, message, with)
 }
 
 // write writes a record. mu is held.
-func (j *journal) write(at time.Time, message string, delay *millicent.Delay) {
+func (j *journal) write(at time.Time, message string, with beside) {
 	rec := j.base
 	rec.Invocation = j.invocation
 	rec.Time = at.UnixMicro()
 	rec.Message = message
-	rec.Delay = delay
+	rec.Delay, rec.ErrorType = with.delay, with.errorType
 	j.sink.Write(rec)
 	if j.invocation == "" {
 		return
@@ -129,7 +129,7 @@ func (j *journal) text(message string) { j.line(time.Time{}, message) }
 func (j *journal) event(e platformEvent) {
 	now := time.Now()
 	if message := j.message(e, now); message != "" {
-		j.record(now, message, e.delay)
+		j.record(now, message, e.beside)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/console"
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/api/lambda"
 	"github.com/millicent-run/millicent/internal/api/native"
@@ -62,9 +63,10 @@ func (s *server) newAPI(context.Context) error {
 		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs}),
 		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules}),
 		URL: url.New(url.Config{
-			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
+			Region: s.cfg.Region, Functions: s.store, Invoker: discreet{s.invoker}, Verifier: auth, Log: s.log,
 		}),
 		Native:  native.New(s.nativeConfig(links, lambdaAPI)),
+		Console: console.New(),
 		Metrics: s.metrics.Handler(),
 		Log:     s.log,
 	})
@@ -105,6 +107,8 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Events:      s.events,
 		Usage:       latestUsage{s},
 		Books:       s.books,
+		Queues:      s.sqs,
+		Budgets:     s.budgets,
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,

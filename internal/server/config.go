@@ -24,7 +24,11 @@ type Config struct {
 	S3Endpoint string // URL of the S3-compatible store that packages may come from; default none
 	Egress     string // none, public (default) or all: where functions may connect to
 
-	Prices          []string      // price books: files, or names of embedded ones; default the embedded book default
+	Prices []string // price books: files, or names of embedded ones; default the embedded book default
+	// Reach lists HOST:PORTs that webhooks and event source mappings may
+	// connect to whatever Egress says, such as a NATS server on this machine.
+	Reach []string
+
 	Unmetered       bool          // keep no ledger of what is used, for measuring what that costs
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500
@@ -75,7 +79,7 @@ func (cfg Config) complete() (Config, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	for _, check := range []func(*Config) error{checkData, checkNames, checkListen, checkS3, checkLimits} {
+	for _, check := range []func(*Config) error{checkData, checkNames, checkListen, checkS3, checkReach, checkLimits} {
 		if err := check(&cfg); err != nil {
 			return cfg, err
 		}
@@ -154,6 +158,16 @@ func checkS3(cfg *Config) error {
 	u, err := url.Parse(cfg.S3Endpoint)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return fmt.Errorf("S3 endpoint %q: want a URL like http://127.0.0.1:9000", cfg.S3Endpoint)
+	}
+	return nil
+}
+
+func checkReach(cfg *Config) error {
+	for _, address := range cfg.Reach {
+		host, port, err := net.SplitHostPort(address)
+		if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 || host == "" {
+			return fmt.Errorf("reach %q: want HOST:PORT, like 127.0.0.1:4222", address)
+		}
 	}
 	return nil
 }

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/async"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
 )
 
@@ -38,8 +41,12 @@ func (s *server) endEvents(context.Context) error {
 	return nil
 }
 
-// dialFor connects to where a function may connect to.
+// dialFor connects to where a function may connect to, or where the operator
+// lets events come from and go to.
 func (s *server) dialFor(ctx context.Context, allow []string, address string) (net.Conn, error) {
+	if slices.Contains(s.cfg.Reach, address) {
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	}
 	c, err := s.egress.Dial(ctx, allow, address)
 	if errors.Is(err, egress.ErrRefused) {
 		return nil, fmt.Errorf("%w: %w", async.ErrRejected, err)
@@ -47,11 +54,13 @@ func (s *server) dialFor(ctx context.Context, allow []string, address string) (n
 	return c, err
 }
 
-// publish publishes to a subject. A stream that takes it knows what it has
-// already by the id.
-func (s *server) publish(ctx context.Context, subject, id string, data []byte) error {
-	m := nats.NewMsg(subject)
-	m.Data = data
+// publish publishes to a subject.
+func (s *server) publish(ctx context.Context, subject, id string, l millicent.Lineage, data []byte) error {
+	header, err := eventsource.LineageHeader(l)
+	if err != nil {
+		return err
+	}
+	m := &nats.Msg{Subject: subject, Header: header, Data: data}
 	m.Header.Set(jetstream.MsgIDHeader, id)
 	if err := s.conn.PublishMsg(m); err != nil {
 		return err

@@ -14,54 +14,50 @@ import (
 // countWait is how long an answer about usage waits for the latest of it.
 const countWait = 2 * time.Second
 
-// openLedger opens what sums usage up, and keeps it up with the records.
+// openLedger opens the sums of usage, and keeps them up with the records.
 func (s *server) openLedger(context.Context) (err error) {
 	if s.meter == nil {
 		return nil
 	}
 	s.ledger, err = ledger.Open(ledger.Config{
-		Dir: filepath.Join(s.cfg.Data, "ledger"), Books: s.books, Source: groupsOf(s.meter), Now: time.Now, Log: s.log,
+		Dir: filepath.Join(s.cfg.Data, "ledger"), Books: s.books, Source: s.recorded, Now: time.Now, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	s.built.push("sums of usage", func(context.Context) error { return s.ledger.Close() })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { // until the server stops
 		defer close(done)
 		s.ledger.Follow(ctx)
 	}()
-	s.built.push("usage sums", func(context.Context) error {
-		cancel()
-		<-done
-		return s.ledger.Close()
-	})
+	s.built.push("follower of usage", func(context.Context) error { cancel(); <-done; return nil })
 	return nil
 }
 
-// groupsOf returns the groups of a meter as a Source: those that there are.
-func groupsOf(m *meter.Meter) ledger.Source {
-	enough := errors.New("enough")
-	return func(ctx context.Context, after uint64, each func(ledger.Group) error) error {
-		head := m.Head().Seq
-		if after >= head {
-			return nil
-		}
-		err := m.Groups(ctx, after, func(g meter.Group) error {
-			if err := each(ledger.Group{Seq: g.Seq, Hash: g.Hash, Records: g.Records}); err != nil {
-				return err
-			}
-			if g.Seq >= head {
-				return enough
-			}
-			return nil
-		})
-		if errors.Is(err, enough) {
-			return nil
+// recorded calls each for the groups of records after a number that are there.
+func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Group) error) error {
+	last := s.meter.Head().Seq
+	if after >= last {
+		return nil
+	}
+	end := errors.New("the last one")
+	err := s.meter.Groups(ctx, after, func(g meter.Group) error {
+		err := each(ledger.Group{Seq: g.Seq, Hash: g.Hash, Records: g.Records})
+		if err == nil && g.Seq >= last {
+			return end
 		}
 		return err
+	})
+	if errors.Is(err, end) {
+		return nil
 	}
+	return err
 }
+
+// book returns the id of the price book in force.
+func (s *server) book() string { return s.books.At(time.Now()).ID() }
 
 // latestUsage answers from the ledger once it has what was recorded before.
 type latestUsage struct{ s *server }

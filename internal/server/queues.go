@@ -19,7 +19,8 @@ func (s *server) newMappings(ctx context.Context) error {
 	}
 	s.built.push("mapping definitions", func(context.Context) error { return definitions.Close() })
 	s.mappings = eventsource.New(eventsource.Config{
-		Region: s.cfg.Region, Catalog: definitions, Queues: s.sqs, Store: s.store, Invoker: s.invoker, Log: s.log,
+		Region: s.cfg.Region, Catalog: definitions, Queues: s.sqs, Store: s.store, Invoker: s.invoker, Events: s.events,
+		Conn: s.conn, Dial: s.dialFor, Log: s.log,
 	})
 	s.built.push("event source mappings", s.mappings.Close)
 	s.mappings.Start()

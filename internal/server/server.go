@@ -15,6 +15,7 @@ import (
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/async"
 	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/budget"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
@@ -80,9 +81,10 @@ type server struct {
 	js         jetstream.JetStream
 	store      *store.Store
 	queues     *queue.Queues
+	meter      *meter.Meter // nil with Config.Unmetered
 	books      *billing.Books
-	meter      *meter.Meter   // nil with Config.Unmetered
-	ledger     *ledger.Ledger // likewise
+	ledger     *ledger.Ledger // nil without a meter
+	budgets    *budget.Service
 	sqs        *sqs.Service
 	mappings   *eventsource.Service
 	schedules  *schedule.Service
@@ -129,7 +131,7 @@ func (s *server) build(ctx context.Context) error {
 		// The ledger, before anything is run that it is to have.
 		{"price books", s.openPrices},
 		{"ledger", s.openMeter},
-		{"usage sums", s.openLedger},
+		{"sums of usage", s.openLedger},
 		// Logs, before anything runs that could write one.
 		{"logs", s.openLogs},
 		// The sandbox host sweeps what a killed server left behind, so it
@@ -143,9 +145,12 @@ func (s *server) build(ctx context.Context) error {
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
+		// What was spent is known before anything spends more.
+		{"budgets", s.openBudgets},
 		{"invoker", s.newInvoker},
 		// What was accepted before the last stop runs from now on.
 		{"events", s.startEvents},
+		{"warnings of budgets", func(context.Context) error { s.budgets.Start(); return nil }},
 		{"event source mappings", s.newMappings},
 		{"schedules", s.startSchedules},
 		// The API, on all of it; calls from within sandboxes have waited for it.
@@ -312,8 +317,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
-		Meter:    s.metering(),
-		Book:     func() string { return s.books.At(time.Now()).ID() },
+		Meter: s.metering(), Book: s.book, Budget: s.budgets,
 		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)

@@ -17,7 +17,7 @@ func TestDelaysAreKept(t *testing.T) {
 	}
 	defer logs.Close()
 	want := millicent.LogRecord{
-		Tenant: "000000000000", Function: "f", Version: "1", Stream: "s", Invocation: "i", Time: 7, Message: "REPORT",
+		Tenant: "000000000000", Function: "f", Version: "1", Stream: "s", Invocation: "i", Time: 7, Message: "REPORT", ErrorType: "Function.Unknown",
 		Delay: &millicent.Delay{
 			Wait:  millicent.Wait{For: millicent.WaitStart, Time: 5 * time.Millisecond},
 			Start: &millicent.StartRecord{Cause: millicent.StartFirst, From: millicent.FromRuntime, Init: time.Millisecond},

@@ -162,6 +162,12 @@ func explanation(rec *millicent.LogRecord) *millicent.Explanation {
 	}
 	if rep, ok := parseReport(rec.Message, rec.Invocation); ok {
 		e.Report, e.Delay = rep, rec.Delay
+		if rep.Status == "" { // a line of text that names no end of the platform's making
+			rep.Status, rep.ErrorType = "success", rec.ErrorType
+			if rec.ErrorType != "" {
+				rep.Status = "error"
+			}
+		}
 	}
 	return e
 }

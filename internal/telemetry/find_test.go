@@ -52,7 +52,7 @@ func TestInvocationsAreFound(t *testing.T) {
 	l = open(t, LogsConfig{Dir: dir, FileBytes: 2000})
 
 	at := time.UnixMicro(1_700_000_000_000_000).UTC()
-	rep := &millicent.Report{DurationMs: 2, MemoryMB: 128, PeakMemoryMB: 9}
+	rep := &millicent.Report{DurationMs: 2, MemoryMB: 128, PeakMemoryMB: 9, Status: "success"}
 	for _, tt := range []struct {
 		q    InvocationQuery
 		want *millicent.Explanation
@@ -103,9 +103,17 @@ func TestInvocationsAreListed(t *testing.T) {
 	running.Invocation = "running"
 	l.Write(running)
 
-	for limit, want := range map[int]int{0: 21, 21: 21, 20: 20, 1: 1} {
+	failed := record("a", "REPORT RequestId: failed\tDuration: 2.00 ms\t")
+	failed.Invocation, failed.ErrorType = "failed", "Function.Unknown"
+	l.Write(failed)
+	list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "a", Limit: 1})
+	if err != nil || len(list) != 1 || list[0].Report.Status != "error" || list[0].Report.ErrorType != "Function.Unknown" {
+		t.Fatalf("%+v, error %v", list, err)
+	}
+
+	for limit, want := range map[int]int{0: 22, 22: 22, 20: 20, 2: 2} {
 		list, err := l.Invocations(t.Context(), Query{Tenant: tenant, Function: "a", Limit: limit})
-		if err != nil || len(list) != want || list[0].Invocation != "warm-19" {
+		if err != nil || len(list) != want || list[1].Invocation != "warm-19" {
 			t.Fatalf("limit %d: %d, error %v", limit, len(list), err)
 		}
 		for _, e := range list {

@@ -74,6 +74,9 @@ func appendRecord(dst []byte, rec *millicent.LogRecord) []byte {
 	if rec.Delay != nil {
 		dst = appendDelay(append(dst, `,"delay":`...), rec.Delay)
 	}
+	if rec.ErrorType != "" {
+		dst = appendText(append(dst, `,"errorType":`...), rec.ErrorType)
+	}
 	return append(dst, '}', '\n')
 }
 

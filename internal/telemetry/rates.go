@@ -10,12 +10,13 @@ import (
 )
 
 // Bounds of Rates: how far it looks back, and how many functions it knows. A
-// function takes 470 bytes for each step in which it was called, 28 KB at most.
+// function takes half a kilobyte for each step in which it was called, 60 KB at
+// most.
 const (
 	// RateStep is the length of a step.
-	RateStep  = 15 * time.Second
-	rateSteps = 60
-	maxRated  = 1000
+	RateStep  = 5 * time.Second
+	rateSteps = 120
+	maxRated  = 500
 )
 
 // A Rate is how a function did in a time.
@@ -35,8 +36,8 @@ type Rate struct {
 	BilledMBms int64 `json:"billedMBms"` // megabyte-milliseconds
 }
 
-// Rates knows how functions did lately: each step of the last quarter of an
-// hour, in memory. When it knows as many functions as it may, that one is
+// Rates knows how functions did lately: each step of the last ten
+// minutes, in memory. When it knows as many functions as it may, that one is
 // forgotten that was called the longest ago. The zero value is ready. It is
 // safe for concurrent use.
 type Rates struct {
@@ -127,10 +128,10 @@ func (r *Rates) forget() {
 	delete(r.rated, oldest)
 }
 
-// Now returns how a function does now: in the step that is under way and the
-// four before it, which is a minute and up to a quarter.
+// Now returns how a function does now: in the step that is under way and those
+// of the minute before it.
 func (r *Rates) Now(tenant, function string) Rate {
-	const steps = 4
+	const steps = int64(time.Minute / RateStep)
 	now := time.Now()
 	n := stepOf(now)
 	begin := time.Unix(0, (n-steps)*int64(RateStep)).UTC()
@@ -148,8 +149,8 @@ func (r *Rates) Now(tenant, function string) Rate {
 	return sum
 }
 
-// Series returns how a function did in each step of the last quarter of an
-// hour, the oldest first; the one that is under way is not in it.
+// Series returns how a function did in each step of the last ten
+// minutes, the oldest first; the one that is under way is not in it.
 func (r *Rates) Series(tenant, function string) []Rate {
 	end := stepOf(time.Now())
 	series := make([]Rate, rateSteps-1)

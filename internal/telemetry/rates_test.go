@@ -41,7 +41,7 @@ func TestRates(t *testing.T) {
 		})
 		r.Invoked(&millicent.Invocation{Tenant: "1", Function: "f"}, nil, errors.New("refused"))
 		r.Invoked(&millicent.Invocation{Tenant: "2", Function: "f"}, nil, errors.New("another's"))
-		time.Sleep(6 * time.Second)
+		time.Sleep(3 * time.Second)
 
 		got := r.Now("1", "f")
 		for name, c := range map[string]struct{ got, want float64 }{"p50": {got.P50Ms, 10}, "p99": {got.P99Ms, 800}} {
@@ -50,7 +50,7 @@ func TestRates(t *testing.T) {
 			}
 		}
 		want := Rate{
-			Start: begin.Add(-time.Minute), Seconds: 66, Invocations: 100, Errors: 1, Refused: 1, ColdStarts: 1,
+			Start: begin.Add(-time.Minute), Seconds: 63, Invocations: 100, Errors: 1, Refused: 1, ColdStarts: 1,
 			P50Ms: got.P50Ms, P99Ms: got.P99Ms, BilledMBms: 128 * (98*10 + 800 + 1000),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -64,12 +64,12 @@ func TestRates(t *testing.T) {
 		invoked(&r, "f", time.Millisecond, nil)
 		series := r.Series("1", "f")
 		last := series[len(series)-1]
-		want.Start, want.Seconds = begin, 15
-		if diff := cmp.Diff(want, last); diff != "" || len(series) != 59 {
+		want.Start, want.Seconds = begin, RateStep.Seconds()
+		if diff := cmp.Diff(want, last); diff != "" || len(series) != rateSteps-1 {
 			t.Errorf("%d steps; the last (-want +got):\n%s", len(series), diff)
 		}
 		for i, s := range series {
-			if !s.Start.Equal(begin.Add(time.Duration(i-58) * RateStep)) {
+			if !s.Start.Equal(begin.Add(time.Duration(i-rateSteps+2) * RateStep)) {
 				t.Fatalf("step %d begins at %v", i, s.Start)
 			}
 		}

@@ -17,13 +17,11 @@ type Mappings interface {
 	Update(ctx context.Context, tenant, id string, change func(*millicent.Mapping) error) (*millicent.Mapping, error)
 	Delete(ctx context.Context, tenant, id string) (*millicent.Mapping, error)
 	Tag(ctx context.Context, tenant, id string, edit func(tags map[string]string) (map[string]string, error)) error
-	Working(m *millicent.Mapping) (problem string)
+	Result(m *millicent.Mapping) string
 }
 
 // partialFailures is the one value of FunctionResponseTypes.
 const partialFailures = "ReportBatchItemFailures"
-
-const defaultBatch = 10 // messages of a queue
 
 func (h *Handler) createEventSourceMapping(ctx context.Context, req *request, in *CreateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
 	n, err := h.resolve(req, *in.FunctionName, nil)
@@ -35,13 +33,25 @@ func (h *Handler) createEventSourceMapping(ctx context.Context, req *request, in
 	}
 	m := &millicent.Mapping{
 		Tenant: req.tenant, Source: *in.EventSourceArn, Function: n.function, Qualifier: n.qualifier,
-		Enabled: in.Enabled == nil || *in.Enabled, BatchSize: defaultBatch, Tags: in.Tags,
+		Enabled: in.Enabled == nil || *in.Enabled, Tags: in.Tags,
 	}
 	if err := checkTags(m.Tags); err != nil {
 		return nil, err
 	}
-	err = mappingSettings{in.BatchSize, in.MaximumBatchingWindowInSeconds, in.FilterCriteria, in.ScalingConfig, in.FunctionResponseTypes, in.DestinationConfig}.apply(m)
-	if err != nil {
+	source, ok := millicent.ParseSource(m.Source)
+	if !ok {
+		return nil, unrecognizedSource
+	}
+	if err := begin(m, source.Kind, in); err != nil {
+		return nil, err
+	}
+	wish := mappingWish{
+		in.BatchSize, in.MaximumBatchingWindowInSeconds, in.FilterCriteria, in.ScalingConfig, in.FunctionResponseTypes, in.DestinationConfig,
+		in.ParallelizationFactor, in.MaximumRecordAgeInSeconds, in.MaximumRetryAttempts, in.BisectBatchOnFunctionError,
+		in.TumblingWindowInSeconds, in.SourceAccessConfigurations,
+		mappingExtras{in.KMSKeyArn, in.MetricsConfig, in.LoggingConfig, in.ProvisionedPollerConfig},
+	}
+	if err := h.apply(wish, m, source.Kind, n); err != nil {
 		return nil, err
 	}
 	m, err = h.cfg.Mappings.Create(ctx, m)
@@ -51,6 +61,8 @@ func (h *Handler) createEventSourceMapping(ctx context.Context, req *request, in
 	return h.mapping(m, "Creating"), nil
 }
 
+var unrecognizedSource = invalid("Unrecognized event source.")
+
 // checkSource refuses the sources that there are none of here, in AWS's words
 // where AWS has them.
 func checkSource(in *CreateEventSourceMappingRequest) error {
@@ -58,7 +70,7 @@ func checkSource(in *CreateEventSourceMappingRequest) error {
 		if in.SelfManagedEventSource != nil && len(in.SourceAccessConfigurations) == 0 {
 			return invalid("Required 'sourceAccessConfigurations' parameter is missing.")
 		}
-		return invalid("Unrecognized event source.")
+		return unrecognizedSource
 	}
 	arn := *in.EventSourceArn
 	kind := strings.Split(arn, ":")[2]
@@ -67,46 +79,11 @@ func checkSource(in *CreateEventSourceMappingRequest) error {
 	}
 	switch {
 	case in.StartingPosition == nil:
-		return invalid("1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.")
-	case kind == "dynamodb" && *in.StartingPosition == "AT_TIMESTAMP":
+		return errNoPosition
+	case kind == "dynamodb" && *in.StartingPosition == millicent.PositionTime:
 		return invalid("Unsupported starting position for arn type: %s", arn)
 	}
 	return invalid("Stream not found: %s", arn)
-}
-
-// mappingSettings are what can be given for a new mapping and changed in another.
-type mappingSettings struct {
-	batchSize     *int
-	window        *int
-	filters       *FilterCriteria
-	scaling       *ScalingConfig
-	responseTypes []string
-	destination   *DestinationConfig
-}
-
-func (s mappingSettings) apply(m *millicent.Mapping) error {
-	if d := s.destination; d != nil && (d.OnFailure != nil && value(d.OnFailure.Destination) != "" || d.OnSuccess != nil && value(d.OnSuccess.Destination) != "") {
-		return invalid("Unsupported DestinationConfig parameter for given event source mapping type.")
-	}
-	if s.batchSize != nil {
-		m.BatchSize = *s.batchSize
-	}
-	if s.window != nil {
-		m.Window = time.Duration(*s.window) * time.Second
-	}
-	if s.filters != nil {
-		m.Filters = nil
-		for _, f := range s.filters.Filters {
-			m.Filters = append(m.Filters, value(f.Pattern))
-		}
-	}
-	if s.scaling != nil {
-		m.MaxConcurrency = value(s.scaling.MaximumConcurrency)
-	}
-	if s.responseTypes != nil {
-		m.PartialFailures = len(s.responseTypes) > 0
-	}
-	return nil
 }
 
 func (h *Handler) getEventSourceMapping(_ context.Context, req *request, in *GetEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
@@ -155,7 +132,14 @@ func (h *Handler) updateEventSourceMapping(ctx context.Context, req *request, in
 				state = "Enabling"
 			}
 		}
-		return mappingSettings{in.BatchSize, in.MaximumBatchingWindowInSeconds, in.FilterCriteria, in.ScalingConfig, in.FunctionResponseTypes, in.DestinationConfig}.apply(m)
+		wish := mappingWish{
+			in.BatchSize, in.MaximumBatchingWindowInSeconds, in.FilterCriteria, in.ScalingConfig, in.FunctionResponseTypes, in.DestinationConfig,
+			in.ParallelizationFactor, in.MaximumRecordAgeInSeconds, in.MaximumRetryAttempts, in.BisectBatchOnFunctionError,
+			in.TumblingWindowInSeconds, in.SourceAccessConfigurations,
+			mappingExtras{in.KMSKeyArn, in.MetricsConfig, in.LoggingConfig, in.ProvisionedPollerConfig},
+		}
+		source, _ := millicent.ParseSource(m.Source)
+		return h.apply(wish, m, source.Kind, name{region: h.cfg.Region, account: m.Tenant, function: m.Function, qualifier: m.Qualifier})
 	})
 	if err != nil {
 		return nil, err
@@ -192,6 +176,11 @@ func (h *Handler) mapping(m *millicent.Mapping, state string) *EventSourceMappin
 		FunctionResponseTypes:          []string{},
 		EventSourceMappingArn:          new(m.ARN(h.cfg.Region)),
 	}
+	showStream(out, m.Stream)
+	showExtras(out, m.Extra)
+	for _, a := range m.Access {
+		out.SourceAccessConfigurations = append(out.SourceAccessConfigurations, SourceAccessConfiguration{Type: &a.Type, URI: &a.Variable})
+	}
 	if m.PartialFailures {
 		out.FunctionResponseTypes = []string{partialFailures}
 	}
@@ -204,8 +193,8 @@ func (h *Handler) mapping(m *millicent.Mapping, state string) *EventSourceMappin
 			out.FilterCriteria.Filters = append(out.FilterCriteria.Filters, Filter{Pattern: &p})
 		}
 	}
-	if problem := h.cfg.Mappings.Working(m); problem != "" {
-		out.LastProcessingResult = &problem
+	if result := h.cfg.Mappings.Result(m); result != "" {
+		out.LastProcessingResult = &result
 	}
 	return out
 }

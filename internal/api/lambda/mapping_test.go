@@ -39,6 +39,71 @@ func mappingReproductions(p *platform) []reproduction {
 	}
 }
 
+// TestStreamMappings: what mappings of NATS have, and what they do not.
+func TestStreamMappings(t *testing.T) {
+	p := newPlatform(t, nil)
+	p.create("fn")
+	p.create("other")
+	const stream, subject, own = "arn:aws-millicent:nats:::nats://nats.example.com:4222/stream/ORDERS/orders.>", "arn:aws-millicent:nats:::tls://nats.example.com/orders.*", "arn:aws-millicent:nats:::orders.new"
+	made := p.must(202, "POST", mappingsPath, mappingRequest(M{"EventSourceArn": stream, "StartingPosition": "TRIM_HORIZON", "Enabled": false,
+		"MetricsConfig": M{"Metrics": []string{"EventCount"}}}))
+	path := mappingsPath + "/" + made["UUID"].(string)
+	delete(made, "UUID")
+	delete(made, "EventSourceMappingArn")
+	delete(made, "LastModified")
+	want := M{
+		"EventSourceArn": stream, "FunctionArn": arnOf("fn"), "State": "Creating", "StateTransitionReason": "User action", "LastProcessingResult": "No records processed",
+		"BatchSize": 100.0, "MaximumBatchingWindowInSeconds": 0.0, "StartingPosition": "TRIM_HORIZON", "MaximumRecordAgeInSeconds": -1.0, "MaximumRetryAttempts": -1.0,
+		"ParallelizationFactor": 1.0, "BisectBatchOnFunctionError": false, "TumblingWindowInSeconds": 0.0, "DestinationConfig": M{"OnFailure": M{}}, "FunctionResponseTypes": []any{},
+		"MetricsConfig": M{"Metrics": []any{"EventCount"}},
+	}
+	if diff := cmp.Diff(want, made); diff != "" {
+		t.Error(diff)
+	}
+	destination := M{"OnFailure": M{"Destination": "arn:aws-millicent:webhook:::https://example.com/failed"}}
+	got := p.must(202, "PUT", path, M{"MaximumRecordAgeInSeconds": 60, "MaximumRetryAttempts": 3, "ParallelizationFactor": 2, "BisectBatchOnFunctionError": true,
+		"DestinationConfig": destination, "FunctionResponseTypes": []string{"ReportBatchItemFailures"}})
+	for key, want := range (M{"MaximumRecordAgeInSeconds": 60.0, "MaximumRetryAttempts": 3.0, "ParallelizationFactor": 2.0, "BisectBatchOnFunctionError": true, "DestinationConfig": destination}) {
+		if !cmp.Equal(got[key], want) {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
+		}
+	}
+	for source, requests := range map[string][]M{
+		stream: {
+			{}, {"StartingPosition": "AT_TIMESTAMP"}, {"StartingPosition": "LATEST", "StartingPositionTimestamp": 1},
+			{"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1e300},
+			{"StartingPosition": "LATEST", "ScalingConfig": M{"MaximumConcurrency": 2}}, {"StartingPosition": "LATEST", "MaximumRecordAgeInSeconds": 59},
+			{"StartingPosition": "LATEST", "TumblingWindowInSeconds": 1}, {"StartingPosition": "LATEST", "Topics": []string{"topic"}},
+			{"StartingPosition": "LATEST", "DestinationConfig": M{"OnFailure": M{"Destination": "arn:aws:sqs:us-east-1:111111111111:absent"}}},
+			{"StartingPosition": "LATEST", "DestinationConfig": M{"OnSuccess": M{"Destination": testQueue}}},
+			{"StartingPosition": "LATEST", "SourceAccessConfigurations": []M{{"Type": "BASIC_AUTH", "URI": "ABSENT"}}},
+		},
+		subject: {{"StartingPosition": "LATEST"}, {"MaximumRetryAttempts": 1}, {"FunctionResponseTypes": []string{"ReportBatchItemFailures"}}, {"DestinationConfig": destination}},
+		own:     {{"SourceAccessConfigurations": []M{{"Type": "BASIC_AUTH", "URI": "ABSENT"}}}, {"FilterCriteria": M{"Filters": []M{{"Pattern": "["}}}}},
+		testQueue: {
+			{"ParallelizationFactor": 1}, {"BisectBatchOnFunctionError": true}, {"MaximumRecordAgeInSeconds": 60}, {"MaximumRetryAttempts": 0}, {"StartingPosition": "LATEST"},
+			{"SourceAccessConfigurations": []M{{"Type": "BASIC_AUTH", "URI": "x"}}}, {"DestinationConfig": destination}, {"Queues": []string{"q"}},
+			{"ScalingConfig": M{"MaximumConcurrency": 2}, "ProvisionedPollerConfig": M{"MinimumPollers": 2}},
+		},
+		"arn:aws-millicent:nats:::nats://user:password@host/subject": {{}},
+		"arn:aws-millicent:nats:::http://host/subject":               {{}},
+		"arn:aws-millicent:nats:::a..b":                              {{}},
+	} {
+		for _, more := range requests {
+			a := p.call("POST", mappingsPath, mappingRequest(with(M{"EventSourceArn": source, "FunctionName": "other"}, more)))
+			if a.status != 400 || a.header.Get("X-Amzn-Errortype") != "InvalidParameterValueException" {
+				t.Errorf("%s with %v: %d %s", source, more, a.status, a.body)
+			}
+		}
+	}
+	for _, source := range []string{subject, own} {
+		p.must(202, "POST", mappingsPath, mappingRequest(M{"EventSourceArn": source}))
+		if a := p.call("POST", mappingsPath, mappingRequest(M{"EventSourceArn": source})); a.status != 409 {
+			t.Errorf("a second one: %d %s", a.status, a.body)
+		}
+	}
+}
+
 // walkMappings calls the operations on event source mappings, holds their
 // answers against the model, and returns which they are.
 func (p *platform) walkMappings(m *serviceModel) (operations []string) {

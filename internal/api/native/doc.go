@@ -9,11 +9,11 @@
 //	           &follow=1                         goes on until the client hangs up; each line is flushed.
 //	                                             With Accept: text/event-stream each record is a server-sent event
 //	GET    /_millicent/functions                 {"functions":[Function, …]}, with how each does
-//	GET    /_millicent/functions/{name}          FunctionDetail, with the steps of the last quarter of an hour
+//	GET    /_millicent/functions/{name}          FunctionDetail, with the steps of the last ten minutes
 //	GET    /_millicent/invocations?function=NAME {"invocations":[millicent.Explanation, …]}, the latest first;
 //	           &limit=N                          default 50, at most 1000
-//	GET    /_millicent/invocations/{id}          millicent.Explanation: what the invocation waited for, and its start;
-//	           ?function=NAME                    finds an old one sooner
+//	GET    /_millicent/invocations/{id}          millicent.Explanation: what the invocation waited for, and its start,
+//	           ?function=NAME                    in words, too ("verdict", "advice"); finds an old one sooner
 //	GET    /_millicent/starts?function=NAME      {"starts":[millicent.Explanation, …]}, the latest first;
 //	           &limit=N                          default 20, at most 1000
 //	GET    /_millicent/queues                    {"queues":[millicent.EventQueue, …]}: events that have not ended, by function
@@ -22,14 +22,22 @@
 //	GET    /_millicent/functions/{name}/deadletters/{number}   millicent.DeadLetter, with its body
 //	POST   /_millicent/functions/{name}/deadletters            {"replay":true,"all":true,"numbers":[N, …],"dryRun":true}: runs them
 //	                                             again, or without replay removes them; answers which, as above
+//	           ?queue=NAME                       in place of function: messages of a dead-letter queue, empty for all such queues;
+//	                                             /_millicent/queues/{name}/deadletters then stands for the two above,
+//	                                             and a replay moves messages back to where they come from
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204
 //	GET    /_millicent/functions/{name}/egress   {"allow":["example.com:443", …]}; empty: as the server allows
 //	PUT    /_millicent/functions/{name}/egress   the same in the body; answers what is stored
+//	GET    /_millicent/budgets                   {"budgets":[millicent.BudgetStatus, …],"storms":[millicent.Storm, …]}
+//	PUT    /_millicent/budgets                   millicent.Budget in the body, its owner aside: sets it; answers its millicent.BudgetStatus
+//	DELETE /_millicent/budgets?id=ID             204
+//	POST   /_millicent/functions/{name}/resume   204: ends a pause of the storm breaker
 //	GET    /_millicent/packages/{token}          the zip file; the token is its own permission, and expires
 //
 // Where calls must be signed (--auth sigv4) these are too, except as noted; a
 // caller on the admin socket need not sign and may name another tenant in
-// POST keys: {"tenant":"123456789012"}.
+// POST keys and PUT budgets, {"tenant":"123456789012"}, and in the other calls
+// about budgets, ?tenant=123456789012.
 package native

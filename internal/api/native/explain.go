@@ -36,7 +36,14 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return writeJSON(w, http.StatusOK, e)
+	return writeJSON(w, http.StatusOK, explained{e, e.Verdict(), e.Advice()})
+}
+
+// explained is an explanation, put into words as well.
+type explained struct {
+	*millicent.Explanation
+	Verdict []string `json:"verdict"`
+	Advice  []string `json:"advice,omitempty"`
 }
 
 // starts lists the latest invocations that something had to be started for.

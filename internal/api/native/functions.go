@@ -27,8 +27,8 @@ type Function struct {
 	Modified time.Time      `json:"modified"`
 	Now      telemetry.Rate `json:"now"` // of the last minute, about
 
-	// Trend is how many invocations ran in each step of the last quarter of an
-	// hour, the oldest first; empty where none did.
+	// Trend is how many invocations ran in each step of the last ten
+	// minutes, the oldest first; empty where none did.
 	Trend []int `json:"trend,omitempty"`
 }
 
@@ -41,7 +41,7 @@ type FunctionDetail struct {
 	LastVersion int              `json:"lastVersion,omitempty"`
 	Aliases     []string         `json:"aliases,omitempty"`
 	URLs        []string         `json:"urls,omitempty"`
-	Steps       []telemetry.Rate `json:"steps"` // of the last quarter of an hour, the oldest first
+	Steps       []telemetry.Rate `json:"steps"` // of the last ten minutes, the oldest first
 }
 
 func (h *Handler) functions(w http.ResponseWriter, r *http.Request) error {

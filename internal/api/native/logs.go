@@ -34,6 +34,7 @@ type logWriter struct {
 func newLogWriter(w http.ResponseWriter, r *http.Request) *logWriter {
 	out := &logWriter{ResponseWriter: w, enc: json.NewEncoder(w), events: r.Header.Get("Accept") == eventStream}
 	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if out.events {
 		w.Header().Set("Content-Type", eventStream)
 		w.Header().Set("Cache-Control", "no-store")

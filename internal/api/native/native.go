@@ -80,6 +80,8 @@ type Config struct {
 	Events      Events
 	Usage       Usage
 	Books       *billing.Books
+	Queues      Letters // dead letters in queues
+	Budgets     Budgets
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -117,8 +119,10 @@ func (h *Handler) routes() {
 		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
 		"GET /_millicent/queues":                                h.eventQueues,
 		"GET /_millicent/deadletters":                           h.deadLetters,
-		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
-		"POST /_millicent/functions/{name}/deadletters":         h.actOnDeadLetters,
+		"GET /_millicent/functions/{name}/deadletters/{number}": deadLetter(h.cfg.Events),
+		"POST /_millicent/functions/{name}/deadletters":         actOnDeadLetters(h.cfg.Events, func(a *millicent.DeadLetterAction, name string) { a.Function = name }),
+		"GET /_millicent/queues/{name}/deadletters/{number}":    deadLetter(h.cfg.Queues),
+		"POST /_millicent/queues/{name}/deadletters":            actOnDeadLetters(h.cfg.Queues, func(a *millicent.DeadLetterAction, name string) { a.Queue = name }),
 		"POST /_millicent/keys":                                 h.createKey,
 		"GET /_millicent/keys":                                  h.listKeys,
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
@@ -129,6 +133,10 @@ func (h *Handler) routes() {
 		"POST /_millicent/invoices/{month}":                     h.reprice,
 		"GET /_millicent/prices":                                h.prices,
 		"GET /_millicent/export/focus/{month}":                  h.focus,
+		"GET /_millicent/budgets":                               h.listBudgets,
+		"PUT /_millicent/budgets":                               h.putBudget,
+		"DELETE /_millicent/budgets":                            h.deleteBudget,
+		"POST /_millicent/functions/{name}/resume":              h.resume,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))
@@ -191,6 +199,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // a client that left misses nothing
 	return nil

@@ -1,0 +1,44 @@
+// How figures are written: [number, unit], or both in one text.
+
+const number = (n, digits) => n.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+
+// figure writes a number with three digits that say something.
+export function figure(n) {
+  if (n === 0) return '0';
+  if (n >= 100) return number(n, 0);
+  if (n >= 10) return number(n, 1);
+  return number(n, 2);
+}
+
+export const whole = (n) => number(n, 0);
+
+export const perSecond = (n) => [figure(n), '/s'];
+
+export function duration(ms) {
+  if (!ms) return ['–'];
+  if (ms < 1) return [number(ms * 1000, 0), 'µs'];
+  if (ms < 1000) return [ms < 10 ? number(ms, 2) : number(ms, ms < 100 ? 1 : 0), 'ms'];
+  return [number(ms / 1000, ms < 10000 ? 2 : 1), 's'];
+}
+
+export function share(part, whole) {
+  if (!whole) return ['–'];
+  const percent = 100 * part / whole;
+  return [percent === 0 ? '0' : percent < 0.1 ? '< 0.1' : number(percent, percent < 10 ? 1 : 0), '%'];
+}
+
+export const text = ([value, unit]) => (unit ? `${value} ${unit}` : value);
+
+export const count = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+
+export const time = (t) => t.toLocaleTimeString('en-GB');
+
+// when writes a time of today, or with its day.
+export function when(t) {
+  const today = new Date().toDateString() === t.toDateString();
+  return today ? time(t) : `${t.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })} ${time(t)}`;
+}
+
+export function memory(mb) {
+  return mb >= 1024 && mb % 1024 === 0 ? `${mb / 1024} GB` : `${mb} MB`;
+}

@@ -1,0 +1,101 @@
+// The latest invocations of a function, and why each took so long to start.
+
+import { get } from './api.js';
+import { h, keep, setText } from './dom.js';
+import { duration, text, when } from './format.js';
+
+const labels = ['Request', 'Time', 'Duration', 'Start', 'Memory', 'Outcome'];
+
+export function invocations(name) {
+  const body = h('tbody', { role: 'rowgroup' });
+  const table = h('table', { class: 'table', role: 'table' },
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, labels.map((label, i) => h('th', { scope: 'col', role: 'columnheader', class: i === 1 || i === 3 || i === 5 ? 'text' : null }, label)))),
+    body);
+  const none = h('p', { class: 'notice' }, 'No invocation is in the log. What runs from now on shows up here.');
+  const section = h('section', { class: 'sheet', 'aria-labelledby': 'recent' },
+    h('header', {}, h('h2', { id: 'recent' }, 'Recent invocations'), h('span', { class: 'muted small' }, 'Open one to see why it started as it did')),
+    table, none);
+
+  const open = new Map(); // what is shown below a row, by request id
+
+  async function toggle(e, button) {
+    const was = open.delete(e.requestId);
+    button.setAttribute('aria-expanded', String(!was));
+    if (!was) {
+      const cell = h('td', { role: 'cell', colspan: labels.length }, h('p', { class: 'muted' }, 'Reading …'));
+      open.set(e.requestId, cell);
+      try {
+        cell.replaceChildren(explanation(await get(`/_millicent/invocations/${e.requestId}?function=${name}`)));
+      } catch (error) {
+        cell.replaceChildren(h('p', { class: 'bad' }, error.message));
+      }
+    }
+    show();
+  }
+
+  let list = [];
+  function show() {
+    const rows = list.flatMap((e) => (open.has(e.requestId) ? [{ e }, { e, why: open.get(e.requestId) }] : [{ e }]));
+    keep(body, rows, (r) => (r.why ? `why ${r.e.requestId}` : r.e.requestId),
+      (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)), () => {});
+  }
+
+  return {
+    section,
+    async refresh(signal) {
+      ({ invocations: list } = await get(`/_millicent/invocations?function=${name}&limit=15`, signal));
+      table.hidden = list.length === 0;
+      none.hidden = list.length > 0;
+      show();
+    },
+  };
+}
+
+function makeRow(e, toggle) {
+  const button = h('button', { class: 'row', type: 'button', 'aria-expanded': 'false', title: e.requestId, onclick: () => toggle(e, button) }, e.requestId.slice(0, 8));
+  const failed = e.report.status !== 'success';
+  const cells = [
+    when(new Date(e.time)),
+    text(duration(e.report.durationMs)),
+    start(e),
+    `${e.report.maxMemoryUsedMB} of ${e.report.memorySizeMB} MB`,
+    h('span', { class: failed ? 'mark bad' : 'mark' }, e.report.errorType || e.report.status || 'ended'),
+  ];
+  return h('tr', { role: 'row' }, h('th', { scope: 'row', role: 'rowheader' }, button),
+    cells.map((c, i) => h('td', { role: 'cell', 'data-label': labels[i + 1], class: i === 0 || i === 2 || i === 4 ? 'text' : null }, c)));
+}
+
+// start says in a word how an invocation started.
+function start({ delay }) {
+  const record = delay?.start;
+  if (record && record.from !== 'environment') return h('span', { class: 'mark cold' }, `cold, ${micros(record.totalUs)}`);
+  if (record) return h('span', { class: 'mark' }, `restarted, ${micros(record.totalUs)}`);
+  if (delay?.wait?.timeUs) return h('span', { class: 'mark' }, `waited ${micros(delay.wait.timeUs)}`);
+  return 'warm';
+}
+
+const micros = (us) => text(us ? duration(us / 1000) : ['0', 'µs']);
+
+// explanation shows the server's words on an invocation, and the parts of its
+// start to scale.
+function explanation(e) {
+  const parts = [h('p', { class: 'says' }, e.verdict.join(' '))];
+  const s = e.delay?.start;
+  if (s) {
+    const phases = [
+      ['In the queue', e.delay.wait?.beforeUs ?? 0], ['Sandbox', s.acquireUs], ['Code and limits', s.attachUs],
+      ['Runtime', s.bootUs], ['Your Init', s.initUs], ['First answer', s.firstByteUs ?? 0],
+    ];
+    const most = Math.max(1, ...phases.map(([, us]) => us));
+    parts.push(h('dl', { class: 'phases' }, phases.flatMap(([label, us]) => {
+      const bar = h('i');
+      bar.style.width = `${100 * us / most}%`;
+      return [h('dt', {}, label), h('dd', {}, micros(us)), h('dd', { class: 'bar', 'aria-hidden': 'true' }, bar)];
+    })));
+  }
+  if (e.advice) parts.push(h('h3', {}, 'What would help'), h('ul', {}, e.advice.map((line) => h('li', {}, line))));
+  const tail = h('p', { class: 'small' });
+  setText(tail, `Request ${e.requestId}, version ${e.version}${e.environment ? `, environment ${e.environment}` : ''}`);
+  parts.push(tail);
+  return h('div', { class: 'stack' }, parts);
+}
