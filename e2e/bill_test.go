@@ -167,6 +167,8 @@ func (s *server) checkBillOutputs(t *testing.T, inv invoice, tenants []string) {
 		"bill --book default":         "PRICES",
 		"bill --book hardware --json": `"book": "hardware@1"`,
 		"invoice":                     "<td class=\"n\">" + inv.Total + " EUR</td>",
+		"rightsize paid":              "256 MB",
+		"rightsize --json":            `"serverCost": "2`,
 		"prices":                      "default@1",
 	} {
 		if out := s.mustCLI(strings.Fields(args)...); !strings.Contains(out, want) {

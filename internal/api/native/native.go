@@ -132,6 +132,7 @@ func (h *Handler) routes() {
 		"GET /_millicent/invoices/{month}":                      h.invoice,
 		"POST /_millicent/invoices/{month}":                     h.reprice,
 		"GET /_millicent/prices":                                h.prices,
+		"GET /_millicent/rightsize":                             h.rightsize,
 		"GET /_millicent/export/focus/{month}":                  h.focus,
 		"GET /_millicent/budgets":                               h.listBudgets,
 		"PUT /_millicent/budgets":                               h.putBudget,

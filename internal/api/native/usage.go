@@ -100,21 +100,16 @@ func usageQuery(r *http.Request) (q ledger.Query, err error) {
 // everyTenant is how an operator names all tenants.
 const everyTenant = "all"
 
-// billedTenant returns the tenant that a request is about, "" for all: the
-// caller's own, or for an operator the one that is named.
+// billedTenant returns the tenant that a request is about, "" for all of them.
 func billedTenant(r *http.Request, v url.Values) (string, error) {
-	id, tenant := millicent.IdentityFrom(r.Context()), v.Get("tenant")
-	switch {
-	case tenant == "" || tenant == id.Tenant:
-		return id.Tenant, nil
-	case !id.Operator:
-		return "", millicent.Errorf(millicent.CodeAccessDenied, "Usage of another account is told on the admin socket")
-	case tenant == everyTenant:
-		return "", nil
-	case !accountForm.MatchString(tenant):
-		return "", millicent.Errorf(millicent.CodeInvalid, "Tenant %.40q: an account id has twelve digits", tenant)
+	id, named := millicent.IdentityFrom(r.Context()), v.Get("tenant")
+	if named != everyTenant {
+		return tenantOf(id, named)
 	}
-	return tenant, nil
+	if !id.Operator {
+		return "", millicent.Errorf(millicent.CodeAccessDenied, "What is all accounts' is for the operator, on the admin socket")
+	}
+	return "", nil
 }
 
 func usageTime(v url.Values) (from, to time.Time, err error) {
