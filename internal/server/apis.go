@@ -109,6 +109,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Books:       s.books,
 		Queues:      s.sqs,
 		Budgets:     s.budgets,
+		Ledger:      s.ledgerAPI(),
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,

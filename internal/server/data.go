@@ -9,13 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // makeData makes the data directory and closes it to other users. A directory
 // that is not empty and not ours is left alone: a slip in --data must not
 // change it.
 func makeData(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -62,32 +64,8 @@ func loadSecret(dir string) ([]byte, error) {
 func makeSecret(name string) ([]byte, error) {
 	secret := make([]byte, secretSize)
 	_, _ = rand.Read(secret) // it never fails
-	if err := writeWhole(name, secret); err != nil {
+	if err := durable.WriteFile(name, secret, 0o600); err != nil {
 		return nil, fmt.Errorf("make the secret: %w", err)
 	}
 	return secret, nil
-}
-
-// writeWhole writes a file that others cannot read, whole or not at all. It is
-// on disk when writeWhole returns.
-func writeWhole(name string, content []byte) error {
-	dir := filepath.Dir(name)
-	f, err := os.CreateTemp(dir, filepath.Base(name)+"-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // openPrices reads the price books that are in force, and those that were
@@ -16,7 +17,7 @@ import (
 // receipts and bills are by the book of their time.
 func (s *server) openPrices(context.Context) error {
 	dir := filepath.Join(s.cfg.Data, "prices")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	kept, err := keptBooks(dir)
@@ -104,7 +105,7 @@ func keepBook(dir string, kept map[string]*billing.Book, text []byte) (*billing.
 		}
 		return b, nil
 	}
-	return b, writeWhole(name, text)
+	return b, durable.WriteFile(name, text, 0o600)
 }
 
 // PriceBook returns the text of a price book that is built in.
