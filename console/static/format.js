@@ -42,3 +42,16 @@ export function when(t) {
 export function memory(mb) {
   return mb >= 1024 && mb % 1024 === 0 ? `${mb / 1024} GB` : `${mb} MB`;
 }
+
+// money writes an amount, which comes as a decimal text in the currency's unit:
+// below a cent in millicents.
+export function money(decimal, currency = '') {
+  const n = Number(decimal);
+  const millicents = n * 100_000;
+  if (n === 0) return ['0', currency];
+  if (millicents < 0.01) return ['< 0.01', 'millicents'];
+  if (millicents < 1000) return [number(millicents, millicents < 10 ? 2 : millicents < 100 ? 1 : 0), 'millicents'];
+  return [number(n, n < 1 ? 4 : 2), currency];
+}
+
+export const amount = (decimal, currency) => text(money(decimal, currency));
