@@ -3,20 +3,23 @@ package millicent
 import "time"
 
 // A DeadLetter is an Event invocation that ended in failure and had nowhere
-// else to go, or a record of one that did not reach its destination.
+// else to go, or a record of one that did not reach its destination, or a
+// message of a dead-letter queue.
 type DeadLetter struct {
-	Function  string    `json:"function"`
-	Number    uint64    `json:"number"` // unique, ascending
-	ID        string    `json:"id"`     // request id of the invocation
+	Function  string    `json:"function,omitempty"`
+	Queue     string    `json:"queue,omitempty"`  // name of the dead-letter queue
+	Source    string    `json:"source,omitempty"` // name of the queue that the message comes from
+	Number    uint64    `json:"number"`           // unique, ascending
+	ID        string    `json:"id"`               // request id of the invocation
 	Qualifier string    `json:"qualifier,omitempty"`
-	Target    string    `json:"target,omitempty"`  // ARN that the record was for; empty for an event
-	Condition string    `json:"condition"`         // RetriesExhausted, EventAgeExceeded, …
-	Code      string    `json:"code,omitempty"`    // of the platform's error; empty when the function failed
-	Message   string    `json:"message,omitempty"` // of the error
-	Attempts  int       `json:"attempts"`          // that ran
-	Received  time.Time `json:"received"`          // when the event was accepted
-	Failed    time.Time `json:"failed"`
-	Size      int       `json:"size"` // bytes of the event or record
+	Target    string    `json:"target,omitempty"`    // ARN that the record was for; empty for an event
+	Condition string    `json:"condition,omitempty"` // RetriesExhausted, EventAgeExceeded, …
+	Code      string    `json:"code,omitempty"`      // of the platform's error; empty when the function failed
+	Message   string    `json:"message,omitempty"`   // of the error
+	Attempts  int       `json:"attempts"`            // that ran; of a queue's, how often it was received there
+	Received  time.Time `json:"received"`            // when the event was accepted, or the message sent
+	Failed    time.Time `json:"failed,omitzero"`     // not known of a queue's
+	Size      int       `json:"size"`                // bytes of the event or record
 
 	// Body is the event, or the record; only where it was asked for.
 	Body string `json:"body,omitempty"`
@@ -40,7 +43,8 @@ type EventQueue struct {
 // A DeadLetterAction says what is to be done with dead letters.
 type DeadLetterAction struct {
 	Function string   `json:"-"`
-	Replay   bool     `json:"replay,omitempty"` // run the events, or send the records, anew; else remove them
+	Queue    string   `json:"-"`                // in place of Function: of a dead-letter queue
+	Replay   bool     `json:"replay,omitempty"` // run the events, send the records, or move the messages back; else remove them
 	Numbers  []uint64 `json:"numbers,omitempty"`
 	All      bool     `json:"all,omitempty"` // all that there are, instead of Numbers
 	DryRun   bool     `json:"dryRun,omitempty"`

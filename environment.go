@@ -36,7 +36,10 @@ func Initialised(e Environment) bool {
 // invocation at a time; the scheduler owns it between invocations.
 type Environment interface {
 	// Invoke runs one invocation to its end: a response, an error, a crash or
-	// the version's timeout, all of which are Results. After a crash or a
+	// the version's timeout, all of which are Results. What the function
+	// streams goes to the invocation's Sink, if it has one, as it comes: the
+	// function waits for a slow one, and is not stopped by one that has
+	// failed. After a crash or a
 	// timeout the environment keeps its /tmp and starts its runtime afresh in
 	// the next Invoke. When ctx ends first, the function is stopped and ctx's
 	// error returned. An *Error with code CodeEnvironmentDead means that the

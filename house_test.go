@@ -63,14 +63,15 @@ var imports = map[string][]string{
 	"internal/eventsource":   {".", "internal/store", "internal/sqs"},
 	"internal/schedule":      {".", "internal/store", "internal/queue", "internal/sqs"},
 	"internal/api/scheduler": {".", "internal/schedule"},
-	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry"},
-	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry"},
+	"internal/api/stream":    {},
+	"internal/api/lambda":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
+	"internal/api/url":       {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/api/stream"},
 	"internal/api/native":    {".", "internal/store", "internal/invoke", "internal/telemetry", "internal/meter", "internal/ledger", "internal/billing", "internal/budget"},
 	"internal/api":           {".", "internal/api/lambda", "internal/api/scheduler", "internal/api/sqs", "internal/api/url", "internal/api/native", "console"},
 
 	// The whole.
 	"internal/server":   {"*"},
-	"cmd/millicent":     {".", "client", "internal/server"},
+	"cmd/millicent":     {".", "client", "internal/server", "internal/meter"}, // receipts are checked without a server
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},

@@ -1,6 +1,9 @@
 package millicent
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // InvocationType says how the caller waits.
 type InvocationType string
@@ -26,6 +29,10 @@ type Invocation struct {
 
 	Key string // id of the access key of the call; empty when none
 
+	// Sink takes the response as it comes. Where it is nil the Result has it
+	// as a whole.
+	Sink Sink
+
 	Lineage // filled in where it is the zero value
 
 	Attempt int // of an asynchronous event's runs, from 1; zero where a caller waits
@@ -34,10 +41,29 @@ type Invocation struct {
 	Wait     Wait // for its environment; the Invoker sets it
 }
 
+// A Sink takes a response while the function writes it. It is used by one
+// goroutine at a time, and not after the invocation's end.
+type Sink interface {
+	// Begin comes first: the number of the version that answers, and the type
+	// of content that it announces, perhaps empty. It does not come where the
+	// function fails before it has begun to answer.
+	Begin(version, contentType string)
+
+	// Write takes the next part, which is the caller's again afterwards, and
+	// waits for a slow receiver until ctx ends. After an error there is no
+	// other Write: nobody is there to take the rest.
+	Write(ctx context.Context, p []byte) error
+}
+
 // A Result is the outcome of an invocation that reached a function: what it
 // answered, or how it failed.
 type Result struct {
-	Payload []byte
+	Payload     []byte // empty where the response is Streamed
+	ContentType string // of the response, as the function announced it; may be empty
+
+	// Streamed says that the response began to go to the invocation's Sink.
+	// It may have failed since.
+	Streamed bool
 
 	// FunctionError is empty when the function succeeded, else "Unhandled":
 	// Payload then is the error document.

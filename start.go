@@ -31,7 +31,7 @@ type StartRecord struct {
 	Attach    time.Duration // to make it the version's: code, limits, ways out
 	Boot      time.Duration // until the runtime ran; next to nothing if it ran before
 	Init      time.Duration // until the function was initialised
-	FirstByte time.Duration // from the event handed over to its answer
+	FirstByte time.Duration // from the event handed over to its answer, or the beginning of a streamed one
 
 	Compiled bool // the code of its package had been compiled before
 

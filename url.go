@@ -11,11 +11,17 @@ type FunctionURL struct {
 	ID         string    `json:"id"`         // 32 of [a-z0-9], the first label of the host name
 	Qualifier  string    `json:"qualifier"`  // "" for the draft, else an alias name
 	AuthType   string    `json:"authType"`   // NONE or AWS_IAM
-	InvokeMode string    `json:"invokeMode"` // BUFFERED; "" means BUFFERED and was not given
+	InvokeMode string    `json:"invokeMode"` // one of the modes below; "" means Buffered and was not given
 	CORS       *CORS     `json:"cors,omitempty"`
 	Created    time.Time `json:"created"`
 	Modified   time.Time `json:"modified"`
 }
+
+// How a FunctionURL answers.
+const (
+	Buffered       = "BUFFERED"        // once the function has
+	ResponseStream = "RESPONSE_STREAM" // while it does
+)
 
 // CORS is a function URL's cross-origin policy.
 type CORS struct {

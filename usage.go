@@ -16,6 +16,8 @@ type Usage struct {
 	MemoryMB     int // configured
 	PeakMemoryMB int // highest use seen in the environment
 
+	Streamed int64 // bytes that went to the invocation's Sink as the function wrote them, or would have
+
 	CPU    time.Duration // of the environment's processes since it was last measured; see process
 	Egress int64         // bytes that its connections sent to elsewhere since the last invocation
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,9 @@ type answer struct {
 	status  int
 	bytes   int64
 	apart   bool // a function's answer under the origin of the APIs: see keepApart
+
+	mu   sync.Mutex // guards what follows
+	late time.Time  // see SetWriteDeadline; zero when nothing was said
 }
 
 func newAnswer(w http.ResponseWriter) *answer {
@@ -57,17 +61,37 @@ func keepApart(h http.Header) {
 // Write implements http.ResponseWriter.
 func (a *answer) Write(p []byte) (int, error) {
 	a.begin(http.StatusOK)
-	// Where there are no deadlines (in tests) there are no slow clients.
-	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime))
+	a.allow()
 	n, err := a.ResponseWriter.Write(p)
 	a.bytes += int64(n)
 	return n, err
 }
 
+// allow gives the next write its time.
+func (a *answer) allow() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	until := time.Now().Add(writeTime)
+	if !a.late.IsZero() && a.late.Before(until) {
+		until = a.late
+	}
+	// Where there are no deadlines (in tests) there are no slow clients.
+	_ = a.control.SetWriteDeadline(until)
+}
+
+// SetWriteDeadline ends writes sooner than writeTime does, also the one that
+// is being made; the zero time takes that back.
+func (a *answer) SetWriteDeadline(t time.Time) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.late = t
+	return a.control.SetWriteDeadline(t)
+}
+
 // FlushError lets http.ResponseController flush.
 func (a *answer) FlushError() error {
 	a.begin(http.StatusOK)
-	_ = a.control.SetWriteDeadline(time.Now().Add(writeTime)) // as in Write
+	a.allow()
 	return a.control.Flush()
 }
 

@@ -91,7 +91,7 @@ func (e *Events) makeRoom(ctx context.Context, m queue.Message) error {
 		if err != nil || len(oldest) == 0 {
 			return err
 		}
-		switch err := e.remove(ctx, m.Queue, oldest[0].Sequence); millicent.ErrorCode(err) {
+		switch err := e.cfg.Queues.Remove(ctx, m.Queue, oldest[0].Sequence); millicent.ErrorCode(err) {
 		case "", queue.CodeGone:
 		case millicent.CodeConflict:
 			return nil // somebody deals with it: one more is not too many
@@ -101,16 +101,4 @@ func (e *Events) makeRoom(ctx context.Context, m queue.Message) error {
 		e.tell(&event{id: oldest[0].ID, tenant: m.Queue.Tenant, function: m.Queue.Name}, "dead letter dropped").
 			Warn("dead letter dropped: the function has too many")
 	}
-}
-
-// claimTime is for how long a dead letter is in the hands of who deals with it.
-const claimTime = time.Minute
-
-// remove removes one message of a queue.
-func (e *Events) remove(ctx context.Context, name queue.Name, sequence uint64) error {
-	d, err := e.cfg.Queues.Claim(ctx, name, sequence, claimTime)
-	if err != nil {
-		return err
-	}
-	return errors.Join(e.cfg.Queues.Settle(ctx, name, d.Handle)...)
 }

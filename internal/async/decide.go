@@ -14,19 +14,20 @@ import (
 type outcome int
 
 const (
-	succeeded outcome = iota
-	failed            // the function failed
-	refused           // throttled, or the platform failed
-	off               // the function's reserved concurrency is zero
-	looped            // the function may not run in its chain of invocations
-	missing           // there is no such version or alias
-	changing          // the version is being made or updated
-	tooOld            // not tried: it is past its age
-	stopping          // the server stops
+	succeeded    outcome = iota
+	failed               // the function failed
+	refused              // throttled, or the platform failed
+	off                  // the function's reserved concurrency is zero
+	looped               // the function may not run in its chain of invocations
+	missing              // there is no such version or alias
+	unaffordable         // a budget refused it that says so
+	changing             // the version is being made or updated
+	tooOld               // not tried: it is past its age
+	stopping             // the server stops
 )
 
 // Conditions of the end of an event, as records and metrics name them: AWS's
-// four, and two of our own for what AWS does not tell.
+// four, and three of our own for what AWS does not tell.
 const (
 	conditionSuccess   = "Success"
 	conditionExhausted = "RetriesExhausted"
@@ -34,6 +35,7 @@ const (
 	conditionOff       = "ZeroReservedConcurrency"
 	conditionLoop      = "RecursiveInvocation"
 	conditionMissing   = "VersionNotFound"
+	conditionBudget    = "BudgetExceeded"
 )
 
 const (
@@ -82,6 +84,8 @@ func decide(o outcome, p queue.Progress, age time.Duration, t terms) verdict {
 		return verdict{conditionLoop, 0, p}
 	case missing:
 		return verdict{conditionMissing, 0, p}
+	case unaffordable:
+		return verdict{conditionBudget, 0, p}
 	case tooOld:
 		return verdict{conditionAge, 0, p}
 	case failed:

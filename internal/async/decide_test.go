@@ -39,6 +39,7 @@ func TestDecide(t *testing.T) {
 		{"off for long", off, queue.Progress{Attempts: 1}, 9 * time.Hour, standard, verdict{conditionOff, 0, queue.Progress{Attempts: 1}}},
 		{"loop", looped, queue.Progress{}, 0, standard, verdict{conditionLoop, 0, queue.Progress{}}},
 		{"no such version", missing, queue.Progress{}, 0, standard, verdict{conditionMissing, 0, queue.Progress{}}},
+		{"refused by a budget for good", unaffordable, queue.Progress{Attempts: 1}, 0, standard, verdict{conditionBudget, 0, queue.Progress{Attempts: 1}}},
 		{"too old", tooOld, queue.Progress{}, 7 * time.Hour, standard, verdict{conditionAge, 0, queue.Progress{}}},
 		{"update", changing, queue.Progress{Attempts: 1, Throttles: 2}, 0, standard, verdict{"", changePause, queue.Progress{Attempts: 1, Throttles: 2}}},
 		{"stop", stopping, queue.Progress{Attempts: 1, Throttles: 2}, 0, standard, verdict{"", 0, queue.Progress{Attempts: 1, Throttles: 2}}},

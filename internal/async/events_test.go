@@ -134,6 +134,35 @@ func TestThrottles(t *testing.T) {
 	})
 }
 
+// What a budget refuses waits without spending attempts, or ends at once, as
+// the budget says.
+func TestBudgetRefusals(t *testing.T) {
+	inWorld(t, Config{}, []string{"waits", "ends"}, func(t *testing.T, w *world) {
+		resumes := time.Now().Add(time.Hour)
+		w.serve = func(inv *millicent.Invocation) (*millicent.Result, error) {
+			if time.Now().Before(resumes) {
+				e := millicent.Throttled(millicent.ReasonBudget)
+				e.Err = &millicent.BudgetRefusal{Budget: "tenant/hour", EndEvents: inv.Function == "ends"}
+				return nil, e
+			}
+			return &millicent.Result{}, nil
+		}
+		w.send("waits", "1")
+		w.send("ends", "1")
+		time.Sleep(time.Minute)
+		if dead := w.letters("ends"); len(dead) != 1 || dead[0].Failure.Condition != conditionBudget || dead[0].Failure.Attempts != 0 {
+			t.Errorf("the event that ends became %+v", dead)
+		}
+		if w.waiting("waits").Messages() != 1 {
+			t.Error("the event that waits does not")
+		}
+		time.Sleep(2 * time.Hour)
+		if len(w.letters("waits")) != 0 || w.waiting("waits").Messages() != 0 {
+			t.Error("the event that waited did not end in success")
+		}
+	})
+}
+
 // A throttled function's backlog is neither tried all the time, nor in anyone's
 // way, nor lost.
 func TestThrottledBacklog(t *testing.T) {

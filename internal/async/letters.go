@@ -5,7 +5,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/queue"
@@ -93,72 +92,25 @@ func (e *Events) Act(ctx context.Context, tenant string, a millicent.DeadLetterA
 		}
 	}
 	name := queue.Name{Kind: KindDead, Tenant: tenant, Name: a.Function}
-	chosen, err := e.chosen(ctx, name, a)
+	chosen := []millicent.DeadLetter{}
+	err := e.cfg.Queues.Choose(ctx, name, a.Numbers, e.cfg.DeadLetters, func(d *queue.Delivery) {
+		chosen = append(chosen, e.letter(d, false))
+	})
 	if err != nil || a.DryRun {
 		return chosen, err
 	}
-	done := []millicent.DeadLetter{}
-	for _, l := range chosen {
-		switch err := e.act(ctx, name, l.Number, a.Replay); millicent.ErrorCode(err) {
-		case "":
-			done = append(done, l)
-		case queue.CodeGone, millicent.CodeConflict:
-		default:
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-// chosen returns the dead letters that an action is for.
-func (e *Events) chosen(ctx context.Context, name queue.Name, a millicent.DeadLetterAction) ([]millicent.DeadLetter, error) {
-	chosen := []millicent.DeadLetter{}
-	add := func(after uint64, limit int) (n int, err error) {
-		found, err := e.cfg.Queues.Browse(ctx, name, after, limit)
-		for i := range found {
-			chosen = append(chosen, e.letter(&found[i], false))
-		}
-		return len(found), err
-	}
-	if !a.All {
-		for _, number := range a.Numbers {
-			before := len(chosen)
-			if _, err := add(max(number, 1)-1, 1); err != nil {
-				return nil, err
-			}
-			if len(chosen) == before || chosen[before].Number != number {
-				return nil, millicent.Errorf(millicent.CodeNotFound, "The function %s has no dead letter %d.", name.Name, number)
-			}
-		}
-		return chosen, nil
-	}
-	for after := uint64(0); len(chosen) < e.cfg.DeadLetters; after = chosen[len(chosen)-1].Number {
-		if n, err := add(after, 100); err != nil || n == 0 {
-			return chosen, err
-		}
-	}
-	return chosen, nil
+	return queue.Deal(chosen, func(l millicent.DeadLetter) error { return e.act(ctx, name, l.Number, a.Replay) })
 }
 
 // act replays or removes one dead letter, in one step.
 func (e *Events) act(ctx context.Context, name queue.Name, number uint64, replay bool) error {
 	if !replay {
-		return e.remove(ctx, name, number)
+		return e.cfg.Queues.Remove(ctx, name, number)
 	}
-	d, err := e.cfg.Queues.Claim(ctx, name, number, claimTime)
-	if err != nil {
-		return err
-	}
-	again, err := e.again(&d)
-	if err == nil {
-		_, err = e.cfg.Queues.Apply(ctx, queue.Change{
-			Put: []queue.Message{again}, Settle: []queue.Settled{{Queue: name, Handle: d.Handle}},
-		})
-	}
-	if err != nil {
-		e.release(d, time.Time{}, d.Progress)
-	}
-	return err
+	return e.cfg.Queues.Replace(ctx, name, number, func(d *queue.Delivery) ([]queue.Message, error) {
+		m, err := e.again(d)
+		return []queue.Message{m}, err
+	})
 }
 
 // again returns the message by which a dead letter starts afresh.

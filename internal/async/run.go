@@ -114,10 +114,18 @@ func (e *Events) judge(ctx context.Context, res *millicent.Result, err error) ou
 		return looped
 	case code == millicent.CodeNotFound:
 		return missing
+	case endedByBudget(err):
+		return unaffordable
 	case code == millicent.CodeServerUnavailable, ctx.Err() != nil:
 		return stopping
 	}
 	return refused
+}
+
+// endedByBudget reports whether a budget refused an event that is not to wait.
+func endedByBudget(err error) bool {
+	var refusal *millicent.BudgetRefusal
+	return errors.As(err, &refusal) && refusal.EndEvents
 }
 
 // finish ends an event: it and what follows from its end are one change.

@@ -55,8 +55,8 @@ func checkScope(b *millicent.Budget) error {
 		return invalid("%.80q is not a function's name.", s.Function)
 	case s.Alias != "" && (s.Function == "" || !aliasForm.MatchString(s.Alias) || millicent.IsNumber(s.Alias)):
 		return invalid("%.80q is not an alias of a function.", s.Alias)
-	case len(s.Tag) > maxTag || len(s.Value) > maxTagValue || s.Value != "" && s.Tag == "":
-		return invalid("A tag has a name of up to %d bytes and a value of up to %d.", maxTag, maxTagValue)
+	case len(s.Tag) > maxTag || len(s.Value) > maxTagValue || (s.Value == "") != (s.Tag == ""):
+		return invalid("A tag has a name of up to %d bytes, and here a value, of up to %d.", maxTag, maxTagValue)
 	case s.Key != "" && !keyForm.MatchString(s.Key):
 		return invalid("%.80q is not the id of an access key.", s.Key)
 	}

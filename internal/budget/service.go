@@ -37,7 +37,8 @@ type Config struct {
 	// Enqueue has a function of a tenant run, and returns when that is sure.
 	Enqueue func(ctx context.Context, inv *millicent.Invocation) error
 
-	// Dial connects to an address to which functions may connect.
+	// Dial connects to an address to which functions may connect; see
+	// ErrRefused.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 
 	Now func() time.Time // default time.Now

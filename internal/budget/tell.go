@@ -20,6 +20,10 @@ const (
 	maxAnswer   = 64 << 10         // bytes read of a webhook's answer
 )
 
+// ErrRefused is what Config.Dial's error wraps when another attempt would fare
+// no better.
+var ErrRefused = errors.New("refused for good")
+
 // tellPauses lie between the attempts at telling.
 var tellPauses = []time.Duration{time.Second, 10 * time.Second, time.Minute}
 
@@ -90,9 +94,10 @@ func (s *Service) tellTenant(tenant string) {
 
 // tellOne tells one piece of news, and remembers that.
 func (s *Service) tellOne(n News) {
-	err := s.attempt(n)
+	var function bool // it was told
+	err := s.attempt(n, &function)
 	for _, pause := range tellPauses {
-		if err == nil {
+		if err == nil || errors.Is(err, ErrRefused) {
 			break
 		}
 		select {
@@ -100,7 +105,7 @@ func (s *Service) tellOne(n News) {
 			return // it is told after the next start
 		case <-time.After(pause):
 		}
-		err = s.attempt(n)
+		err = s.attempt(n, &function)
 	}
 	if err == nil && n.Storm == nil {
 		err = s.remember(n)
@@ -110,16 +115,17 @@ func (s *Service) tellOne(n News) {
 	}
 }
 
-// attempt tells webhook and function.
-func (s *Service) attempt(n News) error {
+// attempt tells the function, unless it was told, and the webhook.
+func (s *Service) attempt(n News, function *bool) error {
 	ctx, cancel := context.WithTimeout(s.life, tellTimeout)
 	defer cancel()
 	body, err := json.Marshal(Notice{Source: "millicent.budget", Time: s.cfg.Now().UTC(), Percent: n.Percent, Storm: n.Storm, Budget: n.Status})
 	if err != nil {
 		return err
 	}
-	if f := n.Status.Notify; f != "" {
+	if f := n.Status.Notify; f != "" && !*function {
 		err = s.cfg.Enqueue(ctx, &millicent.Invocation{Tenant: n.Status.Tenant, Function: f, Event: body})
+		*function = err == nil
 	}
 	if n.Status.Webhook != "" {
 		err = errors.Join(err, s.post(ctx, n.Status.Webhook, body))
@@ -154,10 +160,12 @@ func (s *Service) post(ctx context.Context, address string, body []byte) error {
 	return nil
 }
 
-// remember keeps through restarts what was told.
+// remember keeps through restarts what was told; also when the service is being
+// closed.
 func (s *Service) remember(n News) error {
+	ctx := context.WithoutCancel(s.life)
 	tenant, id := n.Status.Tenant, n.Status.ID
-	_, err := s.cfg.States.Update(s.life, tenant, id, func(old *State) error {
+	_, err := s.cfg.States.Update(ctx, tenant, id, func(old *State) error {
 		if !old.From.Equal(n.Status.From) {
 			*old = State{From: n.Status.From}
 		}
@@ -167,5 +175,5 @@ func (s *Service) remember(n News) error {
 	if millicent.ErrorCode(err) != millicent.CodeNotFound {
 		return err
 	}
-	return s.cfg.States.Create(s.life, tenant, id, &State{From: n.Status.From, Told: n.Percent})
+	return s.cfg.States.Create(ctx, tenant, id, &State{From: n.Status.From, Told: n.Percent})
 }

@@ -3,6 +3,7 @@ package eventsource
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -30,10 +31,24 @@ func newQueueRun(r *run) *queueRun {
 
 // turn takes messages and has them run, when one more batch may.
 func (r *queueRun) turn() error {
+	if err := r.refused(); err != nil {
+		return err
+	}
 	if !r.awaitTurn() {
 		return nil
 	}
 	return r.take()
+}
+
+// refused returns the refusal of a budget, if one would refuse a batch now:
+// messages that are taken in vain come to their last receive.
+func (r *queueRun) refused() error {
+	m := r.mapping
+	err := r.service.cfg.Invoker.Affords(r.ctx, &millicent.Invocation{Tenant: m.Tenant, Function: m.Function, Qualifier: m.Qualifier})
+	if refusal := (*millicent.BudgetRefusal)(nil); errors.As(err, &refusal) {
+		return err
+	}
+	return nil // what else there is, a batch finds out
 }
 
 // close has nothing to do: batches that run go on.

@@ -21,6 +21,7 @@ const maxMappings = 10_000 // of a tenant
 // Invoker runs invocations. *invoke.Invoker is one.
 type Invoker interface {
 	Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error)
+	Affords(ctx context.Context, inv *millicent.Invocation) error // says what speaks against it now
 }
 
 // Events runs Event invocations. *async.Events is one.

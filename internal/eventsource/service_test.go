@@ -49,6 +49,8 @@ func (e event) bodies() (l []string) {
 // A fakeInvoker answers with what serve returns.
 type fakeInvoker struct {
 	mu    sync.Mutex
+	broke error         // what Affords says
+	asked chan struct{} // it was asked
 	serve func(inv *millicent.Invocation, e event) (*millicent.Result, error)
 	seen  chan event
 }

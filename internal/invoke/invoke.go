@@ -116,7 +116,9 @@ func New(cfg Config) *Invoker {
 
 // Invoke runs one invocation and returns what the function answered. It fills
 // in inv.ID, ARN, Lineage and Received where they are empty, and goes on
-// when ctx ends.
+// when ctx ends. Where inv has a Sink, all that the function answers goes
+// there, also if it came in one piece: the Result is without a payload then,
+// unless it is an error document.
 //
 // Errors are or wrap *millicent.Errors: CodeNotFound; CodeConflict when the version is
 // not active; CodeThrottled; CodeServerUnavailable when the server stops;
@@ -128,7 +130,11 @@ func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 	}
 	defer end()
 	i.complete(ctx, inv)
-	return i.invoke(ctx, inv)
+	res, err := i.invoke(ctx, inv)
+	if inv.Sink != nil && err == nil {
+		deliver(ctx, inv.Sink, res)
+	}
+	return res, err
 }
 
 // invoke is the path: resolve and admit, acquire, invoke, release, settle.
@@ -198,6 +204,19 @@ func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *mill
 	}
 	i.cfg.Observer.Invoked(inv, res, err)
 	return res, err
+}
+
+// deliver gives a sink what the function did not stream. Its environment need
+// not wait for that.
+func deliver(ctx context.Context, sink millicent.Sink, res *millicent.Result) {
+	if res.Streamed || res.FunctionError != "" {
+		return
+	}
+	sink.Begin(res.Version, res.ContentType)
+	if len(res.Payload) > 0 {
+		_ = sink.Write(ctx, res.Payload) // whoever has left misses nothing
+	}
+	res.Payload, res.Streamed = nil, true
 }
 
 // begin counts an invocation and takes it off its caller's context: ctx ends

@@ -39,9 +39,13 @@ func answerError(w http.ResponseWriter, status int, errorType, message string) {
 	}{message, errorType})
 }
 
-func answerTooLarge(w http.ResponseWriter) {
+func answerTooLarge(w http.ResponseWriter, limit int) {
 	answerError(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
-		fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxPayload))
+		fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", limit))
+}
+
+func answerTruncated(w http.ResponseWriter) {
+	answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 }
 
 // answerTransition refuses what the runtime may not do where it stands.

@@ -182,10 +182,10 @@ func start(id, version, trace string) platformEvent {
 }
 
 // runtimeDone says that the function has done its part.
-func runtimeDone(id string, took time.Duration, produced int, f *failure) platformEvent {
+func runtimeDone(id string, took time.Duration, produced int64, f *failure) platformEvent {
 	type metrics struct {
 		DurationMs    float64 `json:"durationMs"`
-		ProducedBytes int     `json:"producedBytes"`
+		ProducedBytes int64   `json:"producedBytes"`
 	}
 	record := func() any {
 		return struct {

@@ -91,7 +91,7 @@ func TestFailuresTellTheCallerWhatLambdaTells(t *testing.T) {
 		{exited(sandbox.ExitStatus{Code: 127}, false), `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: Runtime exited with error: exit status 127"}`},
 		{exited(sandbox.ExitStatus{Signal: 11}, false), `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: Runtime exited with error: signal: segmentation fault"}`},
 		{exited(sandbox.ExitStatus{Signal: 9}, true), `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: ID Error: Runtime exited with error: signal: killed"}`},
-		{responseTooLarge(), `{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`},
+		{responseTooLarge(maxPayload), `{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`},
 	}
 	for _, tt := range tests {
 		if got := string(tt.failure.payload("ID")); got != tt.want {

@@ -100,10 +100,11 @@ func invalidEntrypoint(message string) *failure {
 	return &failure{errorType: "Runtime.InvalidEntrypoint", message: message, fatal: true}
 }
 
-func responseTooLarge() *failure {
+// responseTooLarge is a response of more than limit bytes.
+func responseTooLarge(limit int) *failure {
 	const kind = "Function.ResponseSizeTooLarge"
 	return &failure{errorType: kind, document: errorDocument(kind,
-		fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxPayload))}
+		fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit))}
 }
 
 func responseModeFailure() *failure {

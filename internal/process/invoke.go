@@ -17,10 +17,6 @@ const (
 	// deadline, and the next Invoke waits for it.
 	settleGrace = 20 * time.Millisecond
 
-	// peakInterval is how far apart measurements of memory are, at least: one
-	// costs as much as a tenth of a short invocation.
-	peakInterval = 10 * time.Millisecond
-
 	// drainGap is the time without invocations after which the output of a
 	// runtime that is idle is looked at.
 	drainGap = 2 * time.Millisecond
@@ -149,8 +145,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	e.journal.begin(inv.ID, start(inv.ID, e.version.Number, inv.TraceID))
 	e.uplink.invoking(inv)
 
-	end := e.attempt(ctx, inv, usage.Start.Add(e.version.Timeout))
-	usage.Duration = time.Since(usage.Start)
+	deadline := usage.Start.Add(e.version.Timeout)
+	out, stop := e.stream(ctx, inv, deadline)
+	end := e.attempt(ctx, inv, deadline, out)
+	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // what budgets hold is for no more
+	stop()
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
 		e.journal.end()
@@ -159,7 +158,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	if f != nil && f.timeout {
 		usage.Duration = e.version.Timeout // nobody pays for the platform's stopping
 	}
-	usage.PeakMemoryMB = e.peakMemory(f)
+	e.measure(f, &usage)
 	e.cold = false
 	if f != nil && f.timeout {
 		e.after = millicent.StartAfterTimeout
@@ -170,8 +169,13 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		}
 	}
 	res := e.result(inv, end)
-	res.Start = e.startOf(usage)
-	e.journal.event(runtimeDone(inv.ID, usage.Duration, len(res.Payload), f))
+	firstByte := usage.Duration
+	if out != nil && !out.began.IsZero() {
+		res.Streamed, firstByte = true, out.began.Sub(usage.Start)
+		usage.Streamed = out.size
+	}
+	res.Start = e.startOf(usage, firstByte)
+	e.journal.event(runtimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
 	last := report(inv.ID, usage, f)
 	last.delay = delayOf(inv, res)
 	e.journal.event(last)
@@ -182,19 +186,30 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	return res, nil
 }
 
+// stream returns what takes inv's response as it comes, nil where it is wanted
+// whole. Nothing goes to inv's sink after stop.
+func (e *environment) stream(ctx context.Context, inv *millicent.Invocation, deadline time.Time) (s *stream, stop func()) {
+	if inv.Sink == nil {
+		return nil, func() {}
+	}
+	s = newStream(ctx, inv.Sink, e.version.Number, deadline)
+	closed := context.AfterFunc(e.ctx, s.end)
+	return s, func() { closed(); s.close() }
+}
+
 // startOf returns the record of the start that an invocation waited for, nil
-// where there was none.
-func (e *environment) startOf(usage millicent.Usage) *millicent.StartRecord {
+// where there was none. firstByte is how long its answer took to begin.
+func (e *environment) startOf(usage millicent.Usage, firstByte time.Duration) *millicent.StartRecord {
 	rec := e.again
 	switch {
 	case usage.Cold:
 		cold := e.started
 		rec = &cold
-		rec.FirstByte = usage.Duration
+		rec.FirstByte = firstByte
 	case rec == nil:
 		return nil
 	default: // within the invocation
-		rec.FirstByte = max(0, usage.Duration-rec.Boot-rec.Init)
+		rec.FirstByte = max(0, firstByte-rec.Boot-rec.Init)
 	}
 	rec.Memory = int64(usage.PeakMemoryMB) << 20
 	return rec
@@ -210,7 +225,7 @@ func delayOf(inv *millicent.Invocation, res *millicent.Result) *millicent.Delay 
 
 // attempt gives inv to the runtime, starting one where none is. A runtime that
 // turns out to have ended before it saw the event is started anew, once.
-func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time) ending {
+func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time, out *stream) ending {
 	for again := true; ; again = false {
 		if e.run == nil {
 			f, err := e.initialise(ctx, phaseInvoke, deadline)
@@ -225,6 +240,7 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 			}
 		}
 		t := newTurn(inv, deadline)
+		t.stream = out
 		if !e.run.offer(t) {
 			return ending{failure: e.lost()}
 		}
@@ -313,7 +329,7 @@ func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.R
 	res := &millicent.Result{Version: e.version.Number}
 	told := end.failure
 	if end.outcome != nil {
-		res.Payload, told = end.outcome.payload, end.outcome.failure
+		res.Payload, res.ContentType, told = end.outcome.payload, end.outcome.contentType, end.outcome.failure
 	}
 	if told != nil {
 		res.Payload = told.payload(inv.ID)
@@ -321,21 +337,4 @@ func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.R
 		res.ErrorType = told.reportedType()
 	}
 	return res
-}
-
-// peakMemory returns the environment's highest use of memory so far in MB. It
-// is all of it where the limit ended the runtime. Invocations that follow one
-// another closely share a measurement.
-func (e *environment) peakMemory(f *failure) int {
-	if f != nil && f.reported == errorOutOfMemory {
-		return e.version.MemoryMB
-	}
-	if now := time.Now(); f != nil || now.Sub(e.measured) >= peakInterval {
-		peak, err := e.box.PeakMemory()
-		if err != nil {
-			return 0 // the sandbox is gone, and its counters with it
-		}
-		e.measured, e.peak = now, min(int((peak+1<<20-1)>>20), e.version.MemoryMB)
-	}
-	return e.peak
 }

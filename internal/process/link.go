@@ -32,9 +32,7 @@ type link struct {
 	limit      time.Time   // when reads fail; zero when it is not known
 	over       func() bool // nobody waits for what the runtime is told; may be nil
 
-	parts   []byte // of a response that comes in parts
-	partsOf *turn  // nil while there is none
-	tooMuch bool   // it is larger than a response may be
+	parts linkParts
 
 	snapshot io.Writer // takes the parts of a snapshot; nil where none is wanted
 }
@@ -270,7 +268,7 @@ func (l *link) answered(kind byte, body []byte) error {
 	if !ok {
 		return errViolation
 	}
-	state, out := stateResponse, &outcome{payload: payload}
+	state, out := stateResponse, &outcome{payload: payload, contentType: what}
 	if kind == linkError {
 		state, out = stateErrorResponse, &outcome{failure: &failure{errorType: functionErrorType(what), document: payload}}
 	}
@@ -279,7 +277,7 @@ func (l *link) answered(kind byte, body []byte) error {
 		return errViolation
 	}
 	if len(payload) > maxPayload {
-		out = &outcome{failure: responseTooLarge()}
+		out = &outcome{failure: responseTooLarge(maxPayload)}
 	}
 	l.session.settle(t, out)
 	return nil
@@ -288,55 +286,7 @@ func (l *link) answered(kind byte, body []byte) error {
 // bounded returns f, or what becomes of a report that is too large.
 func bounded(f *failure) *failure {
 	if len(f.document) > maxPayload {
-		return responseTooLarge()
+		return responseTooLarge(maxPayload)
 	}
 	return f
-}
-
-// begin takes the start of a response in parts.
-func (l *link) begin(body []byte) error {
-	id, rest, ok := cutShort(body)
-	if !ok {
-		return errViolation
-	}
-	if _, rest, ok = cutShort(rest); !ok || len(rest) > 0 {
-		return errViolation
-	}
-	t, _, _ := l.session.claim(id, stateResponse)
-	if t == nil {
-		return errViolation
-	}
-	l.partsOf, l.parts, l.tooMuch = t, nil, false
-	return nil
-}
-
-// chunk takes a part. Of a response that is too large the caller is told at
-// once; what else comes of it is read and forgotten.
-func (l *link) chunk(part []byte) error {
-	switch {
-	case l.partsOf == nil:
-		return errViolation
-	case l.tooMuch:
-	case len(l.parts)+len(part) > maxPayload:
-		l.parts, l.tooMuch = nil, true
-		l.session.foretell(l.partsOf, &outcome{failure: responseTooLarge()})
-	default:
-		l.parts = append(l.parts, part...)
-	}
-	return nil
-}
-
-// finish takes the end of a response in parts.
-func (l *link) finish(body []byte) error {
-	kind, document, ok := cutShort(body)
-	if !ok || l.partsOf == nil {
-		return errViolation
-	}
-	out := &outcome{payload: l.parts}
-	if kind != "" {
-		out = &outcome{failure: bounded(&failure{errorType: functionErrorType(kind), document: document})}
-	}
-	l.session.settle(l.partsOf, out)
-	l.partsOf, l.parts = nil, nil
-	return nil
 }

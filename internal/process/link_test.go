@@ -101,12 +101,12 @@ func TestLinkOutcomes(t *testing.T) {
 		{"response", []message{{'R', text("id-1") + text("application/json") + "[1]"}}, "[1]", "", ""},
 		{"empty response", []message{{'R', text("id-1") + text("")}}, "", "", ""},
 		{"the largest", []message{{'R', text("id-1") + text("") + large}}, large, "", ""},
-		{"too large", []message{{'R', text("id-1") + text("") + large + "x"}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge().document)},
+		{"too large", []message{{'R', text("id-1") + text("") + large + "x"}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge(maxPayload).document)},
 		{"error", []message{{'E', text("id-1") + text("Runtime.Oh") + `{"a":1}`}}, "", "Runtime.Oh", `{"a":1}`},
 		{"error of no form", []message{{'E', text("id-1") + text("ValueError") + `{}`}}, "", "Function.Unknown", `{}`},
 		{"parts", []message{{'S', text("id-1") + text("text/plain")}, {'C', "a"}, {'C', ""}, {'C', "b"}, {'T', text("")}}, "ab", "", ""},
 		{"parts that break off", []message{{'S', text("id-1") + text("")}, {'C', "a"}, {'T', text("Function.Oh") + "{}"}}, "", "Function.Oh", "{}"},
-		{"parts too large", []message{{'S', text("id-1") + text("")}, {'C', large}, {'C', "x"}, {'C', large}, {'T', text("")}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge().document)},
+		{"parts too large", []message{{'S', text("id-1") + text("")}, {'C', large}, {'C', "x"}, {'C', large}, {'T', text("")}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge(maxPayload).document)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLinkTest(t)

@@ -62,6 +62,7 @@ const (
 	maxLinkBody = maxPayload + 1 + 2*256
 
 	linkBuffer = 4 << 10
+	maxSpare   = 16 * linkBuffer // what is kept for the next body
 )
 
 // errViolation means that a runtime does not keep to the link's protocol.
@@ -90,10 +91,11 @@ type linkReader struct {
 	buf  [linkBuffer]byte
 	r, w int // what is unread of buf
 
-	in   bool // within a message
-	kind byte
-	want int    // length of its body
-	body []byte // what has come of it
+	in    bool // within a message
+	kind  byte
+	want  int    // length of its body
+	body  []byte // what has come of it
+	spare []byte // for a body to come; see reuse
 }
 
 // next returns the next message. Its body is the caller's.
@@ -110,6 +112,14 @@ func (d *linkReader) next() (kind byte, body []byte, err error) {
 	}
 	body, d.body, d.in = d.body, nil, false
 	return d.kind, body, nil
+}
+
+// reuse takes a body back whose bytes nobody needs any more: the parts of a
+// large response would keep the garbage collector busy.
+func (d *linkReader) reuse(body []byte) {
+	if cap(body) <= maxSpare {
+		d.spare = body
+	}
 }
 
 // header reads the header of the next message.
@@ -138,7 +148,9 @@ func (d *linkReader) more() error {
 	left := d.want - len(d.body)
 	if have := d.w - d.r; have > 0 {
 		have = min(have, left)
-		if d.body == nil {
+		if d.body == nil && d.spare != nil {
+			d.body, d.spare = d.spare[:0], nil
+		} else if d.body == nil {
 			d.body = make([]byte, 0, min(d.want, max(have, 16*linkBuffer)))
 		}
 		d.body = append(d.body, d.buf[d.r:d.r+have]...)

@@ -115,28 +115,28 @@ func (s *session) respond(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode"); mode != "" && mode != "streaming" {
+	mode := r.Header.Get("Lambda-Runtime-Function-Response-Mode")
+	if mode != "" && mode != "streaming" {
 		s.settle(t, &outcome{failure: responseModeFailure()})
 		answerError(w, http.StatusBadRequest, "InvalidFunctionResponseMode", "Invalid function response mode")
+		return
+	}
+	if t.stream != nil && (mode != "" || r.ContentLength < 0) {
+		s.respondInParts(w, r, t)
 		return
 	}
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.settle(t, &outcome{failure: responseTooLarge()})
-		answerTooLarge(w)
-		return
+		s.settle(t, &outcome{failure: responseTooLarge(maxPayload)})
+		answerTooLarge(w, maxPayload)
 	case err != nil:
 		s.settle(t, &outcome{failure: truncatedResponse()})
-		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
-		return
+		answerTruncated(w)
+	default:
+		s.settle(t, endOf(r, &outcome{payload: body, contentType: r.Header.Get("Content-Type")}))
+		answerAccepted(w)
 	}
-	out := &outcome{payload: body}
-	if kind := r.Trailer.Get("Lambda-Runtime-Function-Error-Type"); kind != "" {
-		out = &outcome{failure: trailerFailure(kind, r.Trailer.Get("Lambda-Runtime-Function-Error-Body"))}
-	}
-	s.settle(t, out)
-	answerAccepted(w)
 }
 
 // trailerFailure is a response that broke off: its error came in trailers.
@@ -161,12 +161,12 @@ func (s *session) fail(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.settle(t, &outcome{failure: responseTooLarge()})
-		answerTooLarge(w)
+		s.settle(t, &outcome{failure: responseTooLarge(maxPayload)})
+		answerTooLarge(w, maxPayload)
 		return
 	case err != nil:
 		s.settle(t, &outcome{failure: truncatedResponse()})
-		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+		answerTruncated(w)
 		return
 	}
 	kind := functionErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))
@@ -186,11 +186,11 @@ func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		f = responseTooLarge()
-		answerTooLarge(w)
+		f = responseTooLarge(maxPayload)
+		answerTooLarge(w, maxPayload)
 	case err != nil:
 		f = truncatedResponse()
-		answerError(w, http.StatusBadRequest, "TruncatedHTTPRequest", "HTTP request detected as truncated")
+		answerTruncated(w)
 	default:
 		f.document = body
 		answerAccepted(w)

@@ -95,16 +95,21 @@ func (a *apiTest) fail(id, body string, header ...string) reply {
 // offer gives an invocation to the session once the runtime waits for one.
 func (a *apiTest) offer(inv *millicent.Invocation) *turn {
 	a.t.Helper()
+	turn := newTurn(inv, time.UnixMilli(1_700_000_000_123))
+	a.offerTurn(turn)
+	return turn
+}
+
+func (a *apiTest) offerTurn(turn *turn) {
+	a.t.Helper()
 	select {
 	case <-a.session.watch(a.session.idle).met:
 	case <-time.After(testWait):
 		a.t.Fatal("the runtime did not ask for an event")
 	}
-	turn := newTurn(inv, time.UnixMilli(1_700_000_000_123))
 	if !a.session.offer(turn) {
 		a.t.Fatal("the session refused the turn")
 	}
-	return turn
 }
 
 // running returns a turn that the runtime has been given.

@@ -58,16 +58,18 @@ type turn struct {
 	event    []byte
 	deadline time.Time
 
+	stream    *stream  // takes the response as it comes; nil where it is wanted whole
 	delivered bool     // the runtime has been given the event
 	outcome   *outcome // nil while there is none
 	abandoned bool     // nobody waits for the outcome any more
 }
 
 // An outcome is what a runtime made of a turn. A payload without a failure is
-// a success.
+// a success, and so is none where the response was streamed.
 type outcome struct {
-	payload []byte
-	failure *failure
+	payload     []byte
+	contentType string
+	failure     *failure
 }
 
 func newSession(v *millicent.Version) *session {
@@ -190,7 +192,8 @@ func (s *session) claim(id string, state runtimeState) (t *turn, from runtimeSta
 	return t, from, true
 }
 
-// settle stores what came of t, unless its time was over before.
+// settle stores what came of t, unless its time was over before. It is nil
+// where that cannot be said.
 func (s *session) settle(t *turn, out *outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

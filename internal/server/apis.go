@@ -63,7 +63,7 @@ func (s *server) newAPI(context.Context) error {
 		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs}),
 		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules}),
 		URL: url.New(url.Config{
-			Region: s.cfg.Region, Functions: s.store, Invoker: s.invoker, Verifier: auth, Log: s.log,
+			Region: s.cfg.Region, Functions: s.store, Invoker: discreet{s.invoker}, Verifier: auth, Log: s.log,
 		}),
 		Native:  native.New(s.nativeConfig(links, lambdaAPI)),
 		Console: console.New(),
@@ -105,6 +105,9 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Queues:      s.sqs,
+		Budgets:     s.budgets,
+		Ledger:      s.ledgerAPI(),
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,

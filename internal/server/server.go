@@ -14,9 +14,12 @@ import (
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/api"
 	"github.com/millicent-run/millicent/internal/async"
+	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/budget"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/eventsource"
 	"github.com/millicent-run/millicent/internal/invoke"
+	"github.com/millicent-run/millicent/internal/ledger"
 	"github.com/millicent-run/millicent/internal/meter"
 	"github.com/millicent-run/millicent/internal/natsd"
 	"github.com/millicent-run/millicent/internal/process"
@@ -79,6 +82,9 @@ type server struct {
 	store      *store.Store
 	queues     *queue.Queues
 	meter      *meter.Meter // nil with Config.Unmetered
+	books      *billing.Books
+	ledger     *ledger.Ledger // nil without a meter
+	budgets    *budget.Service
 	sqs        *sqs.Service
 	mappings   *eventsource.Service
 	schedules  *schedule.Service
@@ -124,6 +130,7 @@ func (s *server) build(ctx context.Context) error {
 		{"queues", s.openQueues},
 		// The ledger, before anything is run that it is to have.
 		{"ledger", s.openMeter},
+		{"sums of usage", s.openLedger},
 		// Logs, before anything runs that could write one.
 		{"logs", s.openLogs},
 		// The sandbox host sweeps what a killed server left behind, so it
@@ -137,9 +144,12 @@ func (s *server) build(ctx context.Context) error {
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
+		// What was spent is known before anything spends more.
+		{"budgets", s.openBudgets},
 		{"invoker", s.newInvoker},
 		// What was accepted before the last stop runs from now on.
 		{"events", s.startEvents},
+		{"warnings of budgets", func(context.Context) error { s.budgets.Start(); return nil }},
 		{"event source mappings", s.newMappings},
 		{"schedules", s.startSchedules},
 		// The API, on all of it; calls from within sandboxes have waited for it.
@@ -306,7 +316,7 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
-		Meter:    s.metering(),
+		Meter: s.metering(), Book: s.book, Budget: s.budgets,
 		Observer: &failures{next: observers{s.metrics, &s.recent, &s.rates}, log: s.log, now: time.Now, told: map[failing]*telling{}},
 	})
 	s.built.push("the last events", s.endEvents)

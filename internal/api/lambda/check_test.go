@@ -66,7 +66,6 @@ func TestViolations(t *testing.T) {
 			"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: AWS_REGION",
 		},
 		{"twice the same name", "POST", functionsPath, createRequest("fn"), "ResourceConflictException", "Function already exist: fn"},
-		{"a streaming URL", "POST", urlPath("fn"), M{"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM"}, "NotImplementedException", "RESPONSE_STREAM"},
 		{"a URL of a version", "POST", urlPath("fn:1"), M{"AuthType": "NONE"}, codeValidation, "'functionName'"},
 		{"a broken marker", "GET", functionsPath + "?Marker=%25", nil, "InvalidParameterValueException", "Invalid marker."},
 		{"a client context that is none", "POST", functionPath("fn", "/invocations"), "{}", codeContent, "Client context must be"},

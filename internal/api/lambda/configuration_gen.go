@@ -180,6 +180,24 @@ type ImageConfigResponse struct {
 	Error       *ImageConfigError `json:"Error,omitzero"`
 }
 
+// InvokeResponseStreamUpdate is the structure of that name in the Lambda API.
+type InvokeResponseStreamUpdate struct {
+	Payload []byte `json:"Payload,omitzero"`
+}
+
+// InvokeWithResponseStreamCompleteEvent is the structure of that name in the Lambda API.
+type InvokeWithResponseStreamCompleteEvent struct {
+	ErrorCode    *string `json:"ErrorCode,omitzero"`
+	ErrorDetails *string `json:"ErrorDetails,omitzero"`
+	LogResult    *string `json:"LogResult,omitzero"`
+}
+
+// InvokeWithResponseStreamResponseEvent is the structure of that name in the Lambda API.
+type InvokeWithResponseStreamResponseEvent struct {
+	PayloadChunk   *InvokeResponseStreamUpdate            `json:"PayloadChunk,omitzero"`
+	InvokeComplete *InvokeWithResponseStreamCompleteEvent `json:"InvokeComplete,omitzero"`
+}
+
 // KafkaSchemaRegistryAccessConfig is the structure of that name in the Lambda API.
 type KafkaSchemaRegistryAccessConfig struct {
 	Type *string `json:"Type,omitzero"`

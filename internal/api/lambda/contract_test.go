@@ -74,6 +74,7 @@ func contractWalk() []step {
 		{"PublishVersion", "POST", walk + "/versions", M{"Description": "said"}, nil},
 		{"ListVersionsByFunction", "GET", walk + "/versions", nil, nil},
 		{"Invoke", "POST", walk + "/invocations", "{}", []string{"X-Amz-Log-Type", "Tail"}},
+		{"InvokeWithResponseStream", "POST", "/2021-11-15/functions/walk/response-streaming-invocations", "{}", nil},
 		{"InvokeAsync", "POST", "/2014-11-13/functions/walk/invoke-async/", "{}", nil},
 		{"CreateAlias", "POST", walk + "/aliases", M{"Name": "live", "FunctionVersion": "1", "RoutingConfig": M{"AdditionalVersionWeights": M{"2": .25}}}, nil},
 		{"GetAlias", "GET", walk + "/aliases/live", nil, nil},

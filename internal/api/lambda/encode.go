@@ -21,7 +21,7 @@ func encode(w http.ResponseWriter, op *operation, out any) error {
 	for i := range v.NumField() {
 		field, tag := v.Field(i), v.Type().Field(i).Tag
 		switch {
-		case tag.Get("payload") != "":
+		case tag.Get("payload") != "" && field.Kind() == reflect.Slice: // others are streams
 			body, raw = field.Bytes(), true
 		case field.IsZero():
 		case tag.Get("status") != "":

@@ -76,13 +76,15 @@ func Answer(err error) (status int, header http.Header, body []byte) {
 	}
 	header = http.Header{"Content-Type": {"application/json"}, "X-Amzn-Errortype": {code}}
 	detail := maps.Clone(e.Detail)
-	if code == millicent.CodeThrottled && detail["retryAfterSeconds"] == "" {
+	if _, told := detail["retryAfterSeconds"]; code == millicent.CodeThrottled && !told {
 		header.Set("Retry-After", "1")
 	}
 	for name, value := range detail {
 		switch {
 		case ex.Headers[name] != "":
-			header.Set(ex.Headers[name], value)
+			if value != "" {
+				header.Set(ex.Headers[name], value)
+			}
 		case name == "Type" && value == "":
 			delete(members, name)
 		default:

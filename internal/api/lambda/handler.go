@@ -116,6 +116,9 @@ type request struct {
 	fields *object // the input's members as they were sent
 
 	warning string // for the caller, beside a success
+
+	w        http.ResponseWriter // for an operation that streams its answer
+	answered bool                // such an operation has done so
 }
 
 // warn adds a sentence to the request's warning.
@@ -167,9 +170,10 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) error {
 	if op.endpoint == nil {
 		return unsupported("The operation %s is not built yet.", op.name)
 	}
+	req.w = w
 	out, err := h.carryOut(op, r, labels, req)
 	h.note(op.operation, labels, req, err)
-	if err != nil {
+	if err != nil || req.answered {
 		return err
 	}
 	if req.warning != "" {
@@ -209,6 +213,8 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	switch op.name {
 	case "CreateFunction", "UpdateFunctionCode":
 		limit = maxCodeBody
+	case "InvokeWithResponseStream":
+		limit, code = maxInvokeBody, codeTooLarge
 	case "Invoke", "InvokeAsync":
 		limit, name, code = maxInvokeBody, "InvokeFunction", codeTooLarge
 		if op.name == "InvokeAsync" || r.Header.Get("X-Amz-Invocation-Type") == string(millicent.Event) {

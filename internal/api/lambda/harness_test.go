@@ -111,7 +111,7 @@ func newStore(t testing.TB, change func(*store.Config)) *store.Store {
 }
 
 // newMappings returns a service that runs nothing, with one queue, called q.
-func newMappings(t testing.TB, st *store.Store, inv Invoker) Mappings {
+func newMappings(t testing.TB, st *store.Store, inv eventsource.Invoker) Mappings {
 	t.Helper()
 	js := newJetStream(t)
 	ctx, log := context.Background(), slog.New(slog.DiscardHandler)
@@ -144,7 +144,10 @@ func (echoLauncher) Launch(_ context.Context, v *millicent.Version) (millicent.E
 
 type echo struct{ v *millicent.Version }
 
-func (e *echo) Invoke(_ context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+func (e *echo) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	if inv.Sink != nil && bytes.HasPrefix(inv.Event, []byte("[")) {
+		return e.inParts(ctx, inv)
+	}
 	res := &millicent.Result{Payload: inv.Event, Version: e.v.Number, LogTail: []byte("START\nEND\n")}
 	if bytes.Contains(inv.Event, []byte(`"fail"`)) {
 		res.Payload, res.FunctionError, res.ErrorType = []byte(`{"errorMessage":"failed"}`), "Unhandled", "Error"

@@ -243,6 +243,15 @@ var (
 		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
 		{name: "InvokeArgs", in: inPayload, required: true, shape: &shapeBlobStream},
 	}}
+	shapeInvokeWithResponseStreamRequest = shape{kind: kindStructure, members: []member{
+		{name: "FunctionName", in: inURI, key: "FunctionName", required: true, shape: &shapeNamespacedFunctionName},
+		{name: "LogType", in: inHeader, key: "X-Amz-Log-Type", shape: &shapeLogType},
+		{name: "ClientContext", in: inHeader, key: "X-Amz-Client-Context", shape: &shapeString},
+		{name: "Qualifier", in: inQuery, key: "Qualifier", shape: &shapeNumericLatestPublishedOrAliasQualifier},
+		{name: "Payload", in: inPayload, shape: &shapeBlob},
+		{name: "TenantId", in: inHeader, key: "X-Amz-Tenant-Id", shape: &shapeTenantId},
+		{name: "InvocationType", in: inHeader, key: "X-Amz-Invocation-Type", shape: &shapeResponseStreamingInvocationType},
+	}}
 	shapeKafkaSchemaRegistryAccessConfig = shape{kind: kindStructure, members: []member{
 		{name: "Type", shape: &shapeKafkaSchemaRegistryAuthType},
 		{name: "URI", shape: &shapeArn},

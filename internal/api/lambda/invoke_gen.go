@@ -34,3 +34,22 @@ type InvokeAsyncRequest struct {
 type InvokeAsyncResponse struct {
 	Status *int `json:"-" status:"true"`
 }
+
+// InvokeWithResponseStreamRequest is the structure of that name in the Lambda API.
+type InvokeWithResponseStreamRequest struct {
+	FunctionName   *string `json:"-"`
+	LogType        *string `json:"-" header:"X-Amz-Log-Type"`
+	ClientContext  *string `json:"-" header:"X-Amz-Client-Context"`
+	Qualifier      *string `json:"-"`
+	Payload        []byte  `json:"-" payload:"true"`
+	TenantId       *string `json:"-" header:"X-Amz-Tenant-Id"`
+	InvocationType *string `json:"-" header:"X-Amz-Invocation-Type"`
+}
+
+// InvokeWithResponseStreamResponse is the structure of that name in the Lambda API.
+type InvokeWithResponseStreamResponse struct {
+	StatusCode                *int                                   `json:"-" status:"true"`
+	ExecutedVersion           *string                                `json:"-" header:"X-Amz-Executed-Version"`
+	EventStream               *InvokeWithResponseStreamResponseEvent `json:"-" payload:"true"`
+	ResponseStreamContentType *string                                `json:"-" header:"Content-Type"`
+}

@@ -98,6 +98,11 @@ func TestAnswer(t *testing.T) {
 	if status != 429 || header.Get("Retry-After") == "" || strings.Contains(string(body), "retryAfter") {
 		t.Errorf("%d %v %s", status, header, body)
 	}
+	late := millicent.Throttled(millicent.ReasonBudget)
+	late.Detail["retryAfterSeconds"] = "" // nobody knows when
+	if status, header, body := Answer(late); status != 429 || header["Retry-After"] != nil || strings.Contains(string(body), "retryAfter") {
+		t.Errorf("%d %v %s", status, header, body)
+	}
 	status, _, body = Answer(context.Canceled)
 	if status != 500 || strings.Contains(string(body), "cancel") {
 		t.Errorf("%d %s", status, body)

@@ -48,7 +48,7 @@ var operations = []operation{
 	{name: "GetRuntimeManagementConfig", method: "GET", path: "/2021-07-20/functions/{FunctionName}/runtime-management-config", status: 200},
 	{name: "Invoke", method: "POST", path: "/2015-03-31/functions/{FunctionName}/invocations", status: 200, input: &shapeInvocationRequest},
 	{name: "InvokeAsync", method: "POST", path: "/2014-11-13/functions/{FunctionName}/invoke-async", status: 202, input: &shapeInvokeAsyncRequest},
-	{name: "InvokeWithResponseStream", method: "POST", path: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", status: 200},
+	{name: "InvokeWithResponseStream", method: "POST", path: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", status: 200, input: &shapeInvokeWithResponseStreamRequest},
 	{name: "ListAliases", method: "GET", path: "/2015-03-31/functions/{FunctionName}/aliases", status: 200, input: &shapeListAliasesRequest},
 	{name: "ListCapacityProviders", method: "GET", path: "/2025-11-30/capacity-providers", status: 200},
 	{name: "ListCodeSigningConfigs", method: "GET", path: "/2020-04-22/code-signing-configs", status: 200},

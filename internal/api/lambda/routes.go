@@ -21,6 +21,7 @@ func (h *Handler) bindings() []binding {
 		{"GET", "/2020-06-30/functions/{FunctionName}/code-signing-config", "GetFunctionCodeSigningConfig", typed(h.getFunctionCodeSigningConfig)},
 		{"POST", "/2015-03-31/functions/{FunctionName}/invocations", "Invoke", typed(h.invoke)},
 		{"POST", "/2014-11-13/functions/{FunctionName}/invoke-async", "InvokeAsync", typed(h.invokeAsync)},
+		{"POST", "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", "InvokeWithResponseStream", typed(h.invokeWithResponseStream)},
 		{"POST", "/2015-03-31/functions/{FunctionName}/versions", "PublishVersion", typed(h.publishVersion)},
 		{"GET", "/2015-03-31/functions/{FunctionName}/versions", "ListVersionsByFunction", typed(h.listVersionsByFunction)},
 		{"POST", "/2015-03-31/functions/{FunctionName}/aliases", "CreateAlias", typed(h.createAlias)},

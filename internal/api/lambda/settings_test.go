@@ -154,8 +154,8 @@ func TestURLs(t *testing.T) {
 	if got["InvokeMode"] != "BUFFERED" || got["FunctionUrl"] != created["FunctionUrl"] {
 		t.Errorf("%v", got)
 	}
-	updated := p.must(200, "PUT", urlPath("f"), M{"AuthType": "AWS_IAM", "Cors": M{}})
-	if updated["FunctionUrl"] != created["FunctionUrl"] || updated["AuthType"] != "AWS_IAM" || updated["Cors"] != nil {
+	updated := p.must(200, "PUT", urlPath("f"), M{"AuthType": "AWS_IAM", "Cors": M{}, "InvokeMode": "RESPONSE_STREAM"})
+	if updated["FunctionUrl"] != created["FunctionUrl"] || updated["AuthType"] != "AWS_IAM" || updated["Cors"] != nil || updated["InvokeMode"] != "RESPONSE_STREAM" {
 		t.Errorf("%v", updated)
 	}
 	id := strings.TrimPrefix(strings.Split(created["FunctionUrl"].(string), ".")[0], "http://")

@@ -107,6 +107,7 @@ var (
 	shapeRecursiveLoop                            = shape{kind: kindString, enum: []string{"Terminate", "Allow"}}
 	shapeReservedConcurrentExecutions             = shape{kind: kindInteger, hasMin: true, min: 0}
 	shapeResourceArn                              = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 10000, pattern: newPattern(`(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()`)}
+	shapeResponseStreamingInvocationType          = shape{kind: kindString, enum: []string{"RequestResponse", "DryRun"}}
 	shapeRetentionPeriodInDays                    = shape{kind: kindInteger, hasMin: true, min: 1, hasMax: true, max: 90}
 	shapeRoleArn                                  = shape{kind: kindString, hasMin: true, min: 0, hasMax: true, max: 10000, pattern: newPattern(`arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`)}
 	shapeRuntime                                  = shape{kind: kindString}

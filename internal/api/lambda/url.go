@@ -11,8 +11,6 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
-const buffered = "BUFFERED"
-
 // noFunction and noURL are the two answers of these operations to what is not
 // there.
 var (
@@ -23,9 +21,6 @@ var (
 func (h *Handler) createURLConfig(ctx context.Context, req *request, in *CreateFunctionUrlConfigRequest) (*CreateFunctionUrlConfigResponse, error) {
 	n, err := h.resolve(req, *in.FunctionName, in.Qualifier)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkInvokeMode(in.InvokeMode); err != nil {
 		return nil, err
 	}
 	now := h.cfg.Now().UTC()
@@ -81,9 +76,6 @@ func (h *Handler) getURLConfig(_ context.Context, req *request, in *GetFunctionU
 func (h *Handler) updateURLConfig(ctx context.Context, req *request, in *UpdateFunctionUrlConfigRequest) (*UpdateFunctionUrlConfigResponse, error) {
 	n, err := h.resolve(req, *in.FunctionName, in.Qualifier)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkInvokeMode(in.InvokeMode); err != nil {
 		return nil, err
 	}
 	var changed *millicent.FunctionURL
@@ -160,7 +152,7 @@ type urlConfig = struct {
 func (h *Handler) urlConfig(n name, u *millicent.FunctionURL) *urlConfig {
 	mode := u.InvokeMode
 	if mode == "" {
-		mode = buffered
+		mode = millicent.Buffered
 	}
 	return &urlConfig{
 		FunctionUrl:      new(h.cfg.URL(u.ID)),
@@ -171,13 +163,6 @@ func (h *Handler) urlConfig(n name, u *millicent.FunctionURL) *urlConfig {
 		LastModifiedTime: new(u.Modified.Format(time.RFC3339Nano)),
 		InvokeMode:       &mode,
 	}
-}
-
-func checkInvokeMode(mode *string) error {
-	if mode != nil && *mode != buffered {
-		return unsupported("InvokeMode %s is not built yet: use BUFFERED.", *mode)
-	}
-	return nil
 }
 
 // cors returns the policy to store; an empty one is none.

@@ -22,14 +22,26 @@
 //	GET    /_millicent/functions/{name}/deadletters/{number}   millicent.DeadLetter, with its body
 //	POST   /_millicent/functions/{name}/deadletters            {"replay":true,"all":true,"numbers":[N, …],"dryRun":true}: runs them
 //	                                             again, or without replay removes them; answers which, as above
+//	           ?queue=NAME                       in place of function: messages of a dead-letter queue, empty for all such queues;
+//	                                             /_millicent/queues/{name}/deadletters then stands for the two above,
+//	                                             and a replay moves messages back to where they come from
+//	GET    /_millicent/ledger/head               meter.Head: the end of the ledger of usage
+//	GET    /_millicent/ledger/verify             meter.Report: whether the whole ledger is as it was written; for the
+//	           ?anchor=SEQ:HASH                  server's own account and the admin socket; anchor: a head that was noted, may be repeated
+//	GET    /_millicent/receipts/{id}             meter.Receipt of an invocation; the admin socket may name another &tenant=ACCOUNT
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204
 //	GET    /_millicent/functions/{name}/egress   {"allow":["example.com:443", …]}; empty: as the server allows
 //	PUT    /_millicent/functions/{name}/egress   the same in the body; answers what is stored
+//	GET    /_millicent/budgets                   {"budgets":[millicent.BudgetStatus, …],"storms":[millicent.Storm, …]}
+//	PUT    /_millicent/budgets                   millicent.Budget in the body, its owner aside: sets it; answers its millicent.BudgetStatus
+//	DELETE /_millicent/budgets?id=ID             204
+//	POST   /_millicent/functions/{name}/resume   204: ends a pause of the storm breaker
 //	GET    /_millicent/packages/{token}          the zip file; the token is its own permission, and expires
 //
 // Where calls must be signed (--auth sigv4) these are too, except as noted; a
 // caller on the admin socket need not sign and may name another tenant in
-// POST keys: {"tenant":"123456789012"}.
+// POST keys and PUT budgets, {"tenant":"123456789012"}, and in the other calls
+// about budgets, ?tenant=123456789012.
 package native

@@ -28,7 +28,7 @@ func (fakeEvents) DeadLetters(_ context.Context, tenant, function string, after 
 }
 
 func (f fakeEvents) Act(ctx context.Context, tenant string, a millicent.DeadLetterAction) ([]millicent.DeadLetter, error) {
-	return f.DeadLetters(ctx, tenant, a.Function, 0, 1, false)
+	return f.DeadLetters(ctx, tenant, a.Function+a.Queue, 0, 1, false)
 }
 
 func TestDeadLetters(t *testing.T) {
@@ -52,6 +52,11 @@ func TestDeadLetters(t *testing.T) {
 		{one, "POST", path, `{"all":true}`, `"number":7`},
 		{two, "POST", path, `{"all":true}`, `{"deadLetters":[]}`},
 		{one, "POST", path, `{"numbers":[7],"replay":true,"dryRun":true}`, `"number":7`},
+		{one, "GET", "/_millicent/deadletters?queue=", "", `"number":7`},
+		{one, "GET", "/_millicent/deadletters?queue=another", "", `{"deadLetters":[]}`},
+		{one, "GET", "/_millicent/queues/of-" + one + "/deadletters/7", "", `"body":"the event"`},
+		{two, "GET", "/_millicent/queues/of-" + one + "/deadletters/7", "", ""},
+		{one, "POST", "/_millicent/queues/of-" + one + "/deadletters", `{"all":true}`, `"number":7`},
 		{one, "POST", path, `{}`, ""},
 		{one, "POST", path, `{"all":true,"numbers":[7]}`, ""},
 		{one, "POST", path, `{"function":"another","all":true}`, ""},

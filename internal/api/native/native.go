@@ -77,6 +77,9 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Queues      Letters // dead letters in queues
+	Budgets     Budgets
+	Ledger      Ledger                   // nil where no usage is recorded
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -85,13 +88,14 @@ type Config struct {
 // A Handler serves the native endpoints to callers that the listener has
 // identified.
 type Handler struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg     Config
+	mux     *http.ServeMux
+	reading chan struct{} // held by who reads much of the ledger
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h := &Handler{cfg: cfg, mux: http.NewServeMux(), reading: make(chan struct{}, maxLedgerReaders)}
 	h.routes()
 	return h
 }
@@ -114,13 +118,22 @@ func (h *Handler) routes() {
 		"GET /_millicent/schedules/{group}/{name}":              h.schedule,
 		"GET /_millicent/queues":                                h.eventQueues,
 		"GET /_millicent/deadletters":                           h.deadLetters,
-		"GET /_millicent/functions/{name}/deadletters/{number}": h.deadLetter,
-		"POST /_millicent/functions/{name}/deadletters":         h.actOnDeadLetters,
+		"GET /_millicent/functions/{name}/deadletters/{number}": deadLetter(h.cfg.Events),
+		"POST /_millicent/functions/{name}/deadletters":         actOnDeadLetters(h.cfg.Events, func(a *millicent.DeadLetterAction, name string) { a.Function = name }),
+		"GET /_millicent/queues/{name}/deadletters/{number}":    deadLetter(h.cfg.Queues),
+		"POST /_millicent/queues/{name}/deadletters":            actOnDeadLetters(h.cfg.Queues, func(a *millicent.DeadLetterAction, name string) { a.Queue = name }),
 		"POST /_millicent/keys":                                 h.createKey,
 		"GET /_millicent/keys":                                  h.listKeys,
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
 		"GET /_millicent/functions/{name}/egress":               h.getEgress,
 		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/budgets":                               h.listBudgets,
+		"PUT /_millicent/budgets":                               h.putBudget,
+		"DELETE /_millicent/budgets":                            h.deleteBudget,
+		"POST /_millicent/functions/{name}/resume":              h.resume,
+		"GET /_millicent/ledger/head":                           h.ledgerHead,
+		"GET /_millicent/ledger/verify":                         h.verifyLedger,
+		"GET /_millicent/receipts/{id}":                         h.receipt,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))

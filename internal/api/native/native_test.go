@@ -156,7 +156,7 @@ func (p *platform) handler(stopping <-chan struct{}) *Handler {
 		Provisioned: func(tenant string) []Provisioned {
 			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
 		},
-		Links: &Links{Secret: []byte("secret")}, Events: fakeEvents{},
+		Links: &Links{Secret: []byte("secret")}, Events: fakeEvents{}, Queues: fakeEvents{}, Budgets: fakeBudgets{},
 		CheckEgress: func(entry string) error {
 			if strings.Contains(entry, " ") {
 				return errors.New("no host name: " + entry)

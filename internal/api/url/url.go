@@ -79,7 +79,16 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, target Target) e
 	if target.Domain == "" {
 		target.Domain = Host(target.ID, h.cfg.Region)
 	}
-	res, err := h.invoke(r, f, u, target, signer)
+	inv, err := h.invocation(r, f, u, target, signer)
+	if err != nil {
+		return err
+	}
+	if u.InvokeMode == millicent.ResponseStream {
+		out := h.newSink(w, r, u)
+		inv.Sink = out
+		return out.finish(h.cfg.Invoker.Invoke(r.Context(), inv))
+	}
+	res, err := h.cfg.Invoker.Invoke(r.Context(), inv)
 	if err != nil {
 		return err
 	}
@@ -114,7 +123,8 @@ func (h *Handler) admit(r *http.Request, f *millicent.Function, u *millicent.Fun
 	return &id, nil
 }
 
-func (h *Handler) invoke(r *http.Request, f *millicent.Function, u *millicent.FunctionURL, target Target, signer *millicent.Identity) (*millicent.Result, error) {
+// invocation returns the call that a request makes.
+func (h *Handler) invocation(r *http.Request, f *millicent.Function, u *millicent.FunctionURL, target Target, signer *millicent.Identity) (*millicent.Invocation, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, sized(err)
@@ -140,7 +150,7 @@ func (h *Handler) invoke(r *http.Request, f *millicent.Function, u *millicent.Fu
 	if c, ok := millicent.CallerFrom(r.Context()); ok {
 		inv.Lineage = c.Causes()
 	}
-	return h.cfg.Invoker.Invoke(r.Context(), inv)
+	return inv, nil
 }
 
 // answer writes what the function answered.
@@ -150,27 +160,42 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, u *millicent.Fu
 		if err != nil && res.FunctionError == "" {
 			h.cfg.Log.Warn("function URL got a malformed result", "url", u.ID, "error", err)
 		}
-		resp = inferred([]byte(answerFailed))
-		resp.Status = http.StatusBadGateway
+		resp = failed()
 	}
-	if u.CORS != nil {
-		crossOrigin(u.CORS, r.Header, resp.Header)
-	}
-	for name, values := range resp.Header {
-		w.Header()[name] = values
-	}
-	bodyless := resp.Status == http.StatusNoContent || resp.Status == http.StatusNotModified
-	if !bodyless {
+	if !bodyless(resp.Status) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(resp.Body)))
 	}
-	w.WriteHeader(resp.Status)
-	if bodyless || r.Method == http.MethodHead {
+	h.writeHead(w, r, u, resp)
+	if bodyless(resp.Status) || r.Method == http.MethodHead {
 		return nil
 	}
 	if _, err := w.Write(resp.Body); err != nil {
 		h.cfg.Log.Debug("client left", "url", u.ID, "error", err)
 	}
 	return nil
+}
+
+// failed is the answer of a function that failed.
+func failed() *Response {
+	resp := inferred([]byte(answerFailed))
+	resp.Status = http.StatusBadGateway
+	return resp
+}
+
+// bodyless reports whether an answer of that status has no body.
+func bodyless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// writeHead writes all of an answer but its body.
+func (h *Handler) writeHead(w http.ResponseWriter, r *http.Request, u *millicent.FunctionURL, resp *Response) {
+	if u.CORS != nil {
+		crossOrigin(u.CORS, r.Header, resp.Header)
+	}
+	for name, values := range resp.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(resp.Status)
 }
 
 // errTooLarge is the answer to an event beyond maxEvent.

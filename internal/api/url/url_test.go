@@ -24,6 +24,8 @@ type platform struct {
 	signer millicent.Identity
 	signed error
 	got    *millicent.Invocation
+
+	stream func(ctx context.Context, sink millicent.Sink) // what the function streams; nil where it does not
 }
 
 func (p *platform) FunctionByURL(id string) (*millicent.Function, *millicent.FunctionURL, error) {
@@ -33,8 +35,11 @@ func (p *platform) FunctionByURL(id string) (*millicent.Function, *millicent.Fun
 	return &millicent.Function{Tenant: "000000000000", Name: "fn"}, &p.url, nil
 }
 
-func (p *platform) Invoke(_ context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+func (p *platform) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
 	p.got = inv
+	if p.stream != nil {
+		p.stream(ctx, inv.Sink)
+	}
 	return p.result, p.err
 }
 

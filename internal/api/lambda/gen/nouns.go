@@ -36,7 +36,7 @@ var nouns = []noun{
 		"UpdateEventSourceMapping", "DeleteEventSourceMapping",
 	}},
 	{"permission_gen.go", []string{"AddPermission", "GetPolicy", "RemovePermission"}},
-	{"invoke_gen.go", []string{"Invoke", "InvokeAsync"}},
+	{"invoke_gen.go", []string{"Invoke", "InvokeAsync", "InvokeWithResponseStream"}},
 }
 
 // implemented returns the names of the operations with types.

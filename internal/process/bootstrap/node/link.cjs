@@ -19,16 +19,17 @@ const { Socket } = net;
 const { alloc, allocUnsafe, byteLength, concat, from } = Buffer;
 const { Promise } = globalThis;
 const { parse } = JSON;
-const keepNothing = () => {};
 
 const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is too large, not all of it
 const INPUT = 64 << 10;
+const PART = (64 << 10) - 5; // of a response in parts: what a pipe takes at once
 const NEXT = from([0, 0, 0, 1, 0x4e]);
 const BOOTED = from([0, 0, 0, 1, 0x42]);
 const REFUSED = from([0, 0, 0, 1, 0x44]);
 
 class Link {
   #out;
+  #writer = null; // of out, once a response came in parts
   #socket;
   #asked = false;
   #parts = []; // of a message that has not come whole
@@ -85,13 +86,14 @@ class Link {
   }
 
   // respond and fail also ask for the next invocation, unless last says that
-  // the process ends. All is written when they return.
+  // the process ends. All is written when they return, or what they return
+  // resolves.
   respond(id, body, last) {
-    this.#post(0x52, [id, 'application/json'], body, last);
+    return this.#post(0x52, [id, 'application/json'], body, last);
   }
 
   fail(id, errorType, body, last) {
-    this.#post(0x45, [id, errorType], body, last);
+    return this.#post(0x45, [id, errorType], body, last);
   }
 
   async failInit(errorType, body) {
@@ -101,11 +103,32 @@ class Link {
   // stream begins a response of unknown length. The result's write takes
   // Buffers; its end takes what broke it off, if anything did.
   stream(id, contentType) {
+    this.#writer ??= this.#openWriter();
+    let ended = false;
     this.#send(message(0x53, [id, contentType], ''));
-    return {
-      write: (chunk, done) => this.#send(message(0x43, [], chunk), done),
-      end: async ({ type = '', document = '' } = {}) => this.#post(0x54, [type], document, true),
+    const write = (chunk, done) => {
+      if (ended) return;
+      const rest = chunk.subarray(PART);
+      this.#writer.write(message(0x43, [], chunk.subarray(0, PART)), rest.length === 0 ? () => done() : () => write(rest, done));
     };
+    return {
+      write,
+      end: async ({ type = '', document = '' } = {}) => {
+        ended = true;
+        await this.#post(0x54, [type], document, true);
+      },
+    };
+  }
+
+  // #openWriter makes what writes without holding up the function where nobody
+  // reads as fast as it writes. The descriptor does not block from then on, so
+  // that all goes that way.
+  #openWriter() {
+    const writer = new Socket({ fd: this.#out, readable: false, writable: true });
+    writer.on('error', (error) => { this.#cause = error; });
+    writer.on('close', () => this.#end());
+    writer.unref(); // writes in flight count by themselves
+    return writer;
   }
 
   // #post sends a message.
@@ -115,19 +138,20 @@ class Link {
       this.#asked = true;
       NEXT.copy(data, data.length - NEXT.length);
     }
-    this.#send(data);
+    return this.#send(data);
   }
 
-  // #send writes at once: a stream's machinery costs more than the system call,
-  // and the platform reads as fast as anything is written.
-  #send(data, done = keepNothing) {
+  // #send writes at once, unless there is a writer: a stream's machinery costs
+  // more than the system call.
+  #send(data) {
+    if (this.#writer !== null) return new Promise((resolve) => this.#writer.write(data, resolve));
     try {
       for (let at = 0; at < data.length;) at += writeSync(this.#out, data, at);
     } catch (error) {
       this.#cause = error;
       this.#end();
     }
-    done();
+    return undefined;
   }
 
   #receive() {

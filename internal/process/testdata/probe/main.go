@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -124,6 +125,8 @@ func handle(_ context.Context, e event) (any, error) {
 		return count, nil
 	case "bytes":
 		return strings.Repeat("x", e.N-2), nil
+	case "stream":
+		return io.MultiReader(strings.NewReader("first,"), strings.NewReader(strings.Repeat("x", e.N))), nil
 	case "getenv":
 		return os.Getenv(e.Name), nil
 	case "log and sleep":

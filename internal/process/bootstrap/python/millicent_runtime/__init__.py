@@ -7,6 +7,7 @@ compiled    code of the function that was compiled when it was deployed
 handler     from "package/module.function" to the function
 context     the handler's second argument
 payload     events in, results out
+stream      results that come in parts; loaded when needed
 output      standard output and the log channel
 errors      what went wrong, as a document and as a log entry; loaded when needed
 warm        what a stem does beforehand; loaded there alone

@@ -41,6 +41,7 @@ class Client:
         self._peer = (host.strip("[]"), int(port))
         self._host = address.encode("latin-1")
         self._socket = None
+        self._refused = False  # the rest of an answer in parts
         self._connect()
 
     def next(self):
@@ -58,6 +59,56 @@ class Client:
     def fail(self, invocation, error_type, body):
         """Report the failure of an invocation."""
         return self._error("invocation/" + invocation + "/error", error_type, body)
+
+    def begin(self, invocation, content_type):
+        """Begin to answer an invocation in parts."""
+        head = (
+            "POST " + _BASE + "invocation/" + invocation + "/response HTTP/1.1\r\nContent-Type: " + content_type
+            + "\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
+            "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\nHost: "
+        )
+        head = head.encode("latin-1") + self._host + b"\r\n\r\n"
+        self._refused = False
+        try:
+            self._send(head)
+        except OSError:  # as in _exchange
+            self._connect()
+            self._send(head)
+
+    def part(self, data):
+        """Send a part of the answer. Wait while the platform takes no more."""
+        self._continue(b"%x\r\n" % len(data), data, b"\r\n")
+
+    def end(self, error_type, body):
+        """End the answer. An error type says that it broke off."""
+        trailers = b""
+        if error_type:
+            from base64 import b64encode
+
+            trailers = b"Lambda-Runtime-Function-Error-Type: %s\r\nLambda-Runtime-Function-Error-Body: %s\r\n" % (
+                error_type.encode("latin-1", "replace"), b64encode(body)
+            )
+        self._continue(b"0\r\n", trailers, b"\r\n")
+        if not self._refused:
+            try:
+                self._receive()
+            except _Closed:
+                self._drop()
+
+    def _continue(self, *data):
+        # A platform that does not want the answer to its end has made up its
+        # mind about it: the next invocation is not affected.
+        if not self._refused:
+            try:
+                self._send(b"".join(data))
+            except OSError:
+                self._refused = True
+                self._drop()
+
+    def _send(self, data):
+        if self._socket is None:
+            self._connect()
+        self._socket.sendall(data)
 
     def fail_init(self, error_type, body):
         """Report that the function could not be loaded."""

@@ -2,8 +2,8 @@
 
 A message is four bytes of length of what follows, a byte that says which it
 is, and its body. To the platform go N (ready for an invocation), R (response),
-E (error), F (the function could not be loaded) and D (what its code was
-compiled to is of no use); I, an invocation, comes back: four bytes of length,
+E (error), S, C and T (a response in parts), F (the function could not be
+loaded) and D (what its code was compiled to is of no use); I, an invocation, comes back: four bytes of length,
 so much JSON about it, the event. A stem, a process that is booted before it is
 known for which function, gets W, tries what it can, says B and gets A, its
 assignment: both are JSON. One that somebody waits for gets A at once.
@@ -27,6 +27,7 @@ _HEADER = Struct(">IB")
 _LENGTH = Struct(">I")
 _FIRST = 8192  # bytes that most messages fit into
 _JOIN = 65536  # bodies up to this size go out in one piece with their head
+_PART = 65536 - 5  # of a response in parts: what a pipe takes at once
 _MOST = 6291556 + 1  # of a payload: the platform wants to know that it is too large, not all of it
 _ASIDE = 1000
 _NEXT = _HEADER.pack(1, ord("N"))
@@ -127,6 +128,25 @@ class Link:
         """Report the failure of an invocation, and ask for the next one."""
         self._asked = True
         self._post(b"E", _short(invocation) + _short(error_type), body, _NEXT)
+
+    def begin(self, invocation, content_type):
+        """Begin to answer an invocation in parts."""
+        self._post(b"S", _short(invocation) + _short(content_type), b"", b"")
+
+    def part(self, data):
+        """Send a part of the answer. Wait while the platform takes no more."""
+        if len(data) <= _PART:
+            self._post(b"C", b"", data, b"")
+            return
+        view = memoryview(data)
+        for at in range(0, len(data), _PART):
+            self._post(b"C", b"", view[at:at + _PART], b"")
+
+    def end(self, error_type, body):
+        """End the answer, and ask for the next invocation. An error type says
+        that the answer broke off."""
+        self._asked = True
+        self._post(b"T", _short(error_type), body, _NEXT)
 
     def fail_init(self, error_type, body):
         """Report that the function could not be loaded."""

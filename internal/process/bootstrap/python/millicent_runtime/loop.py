@@ -16,6 +16,7 @@ from .output import Output, flush, unbuffer
 
 _environ = os.environ
 _getpid = os.getpid
+_generator = type(_ for _ in ())
 
 
 class Settings:
@@ -193,6 +194,11 @@ class Runtime:
             flush()
             self._api.fail(request_id, kind, document)
             return
+        if content_type is None:
+            from . import stream
+
+            stream.respond(self._api, request_id, result, self._encoder, self._explain)
+            return
         flush()
         if _getpid() != self._pid:
             os._exit(0)  # a child that a handler forked and forgot
@@ -210,6 +216,8 @@ class Runtime:
         except Exception as cause:
             raise Fault("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % cause) from None
         result = self._handler(event, context)
+        if type(result) is _generator:
+            return result, None
         try:
             return self._encoder.encode(result)
         except Exception as cause:

@@ -1,0 +1,108 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/budget"
+	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/invoke"
+	"github.com/millicent-run/millicent/internal/ledger"
+)
+
+// openBudgets has budgets hold, with what was spent of them so far.
+func (s *server) openBudgets(ctx context.Context) error {
+	definitions, err := openCatalog[millicent.Budget](ctx, s, "budgets")
+	if err != nil {
+		return err
+	}
+	states, err := openCatalog[budget.State](ctx, s, "budget-states")
+	if err != nil {
+		return err
+	}
+	s.budgets, err = budget.Open(ctx, budget.Config{
+		Definitions: definitions, States: states, Most: s.most, Price: s.price, Spent: s.spent,
+		Enqueue: func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
+		Dial:    s.dialWebhook,
+		Log:     s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.built.push("budgets", func(context.Context) error { return s.budgets.Close() })
+	return nil
+}
+
+// dialWebhook connects to where functions may connect to.
+func (s *server) dialWebhook(ctx context.Context, address string) (net.Conn, error) {
+	c, err := s.egress.Dial(ctx, nil, address)
+	if errors.Is(err, egress.ErrRefused) {
+		return nil, fmt.Errorf("%w: %w", budget.ErrRefused, err)
+	}
+	return c, err
+}
+
+// most returns the most that an invocation that starts now can cost, by
+// whichever price book is in force at its end.
+func (s *server) most(v *millicent.Version) millicent.Money {
+	now := time.Now()
+	book, next := s.books.At(now), s.books.At(now.Add(v.Timeout+billing.MostInit))
+	most := book.Most(v)
+	if next != book {
+		most = max(most, next.Most(v))
+	}
+	return most
+}
+
+// price returns what the receipt of a record says.
+func (s *server) price(rec *millicent.UsageRecord) millicent.Money {
+	book := s.books.Of(rec)
+	if book == nil { // it was in force when the record was made
+		book = s.books.At(rec.Start)
+	}
+	c := book.Price(rec)
+	return c.Total
+}
+
+// spent returns what a part of a tenant has cost, of all that was recorded
+// before the call; see budget.Config.
+func (s *server) spent(ctx context.Context, tenant string, scope millicent.BudgetScope, from, to time.Time) (millicent.Money, error) {
+	if s.meter == nil {
+		return 0, nil // nothing was recorded
+	}
+	if err := s.meter.Durable(ctx); err != nil {
+		return 0, err
+	}
+	if err := s.ledger.CatchUp(ctx); err != nil {
+		return 0, err
+	}
+	rows, err := s.ledger.Series(ctx, ledger.Query{
+		Tenant: tenant, Function: scope.Function, Alias: scope.Alias, Tag: scope.Tag, TagValue: scope.Value, Key: scope.Key, From: from, To: to,
+	})
+	var sum millicent.Money
+	for _, row := range rows {
+		sum = sum.Add(row.Charged)
+	}
+	return sum, err
+}
+
+// A discreet invoker does not tell strangers of budgets.
+type discreet struct{ *invoke.Invoker }
+
+// Invoke runs an invocation as an Invoker does, but for the words of refusals.
+func (d discreet) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+	res, err := d.Invoker.Invoke(ctx, inv)
+	var refused *millicent.Error
+	if refusal := (*millicent.BudgetRefusal)(nil); errors.As(err, &refused) && errors.As(err, &refusal) {
+		plain := millicent.Throttled(millicent.ReasonBudget)
+		plain.Detail["retryAfterSeconds"] = refused.Detail["retryAfterSeconds"]
+		plain.Err = err
+		return nil, plain
+	}
+	return res, err
+}

@@ -1,0 +1,60 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/ledger"
+	"github.com/millicent-run/millicent/internal/meter"
+)
+
+// openLedger opens the sums of usage, and keeps them up with the records.
+func (s *server) openLedger(context.Context) (err error) {
+	if s.books, err = billing.NewBooks([]*billing.Book{billing.Default()}, nil); err != nil {
+		return err
+	}
+	if s.meter == nil {
+		return nil
+	}
+	s.ledger, err = ledger.Open(ledger.Config{
+		Dir: filepath.Join(s.cfg.Data, "ledger"), Books: s.books, Source: s.recorded, Now: time.Now, Log: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	s.built.push("sums of usage", func(context.Context) error { return s.ledger.Close() })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { // until the server stops
+		defer close(done)
+		s.ledger.Follow(ctx)
+	}()
+	s.built.push("follower of usage", func(context.Context) error { cancel(); <-done; return nil })
+	return nil
+}
+
+// recorded calls each for the groups of records after a number that are there.
+func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Group) error) error {
+	last := s.meter.Head().Seq
+	if after >= last {
+		return nil
+	}
+	end := errors.New("the last one")
+	err := s.meter.Groups(ctx, after, func(g meter.Group) error {
+		err := each(ledger.Group{Seq: g.Seq, Hash: g.Hash, Records: g.Records})
+		if err == nil && g.Seq >= last {
+			return end
+		}
+		return err
+	})
+	if errors.Is(err, end) {
+		return nil
+	}
+	return err
+}
+
+// book returns the id of the price book in force.
+func (s *server) book() string { return s.books.At(time.Now()).ID() }
