@@ -46,6 +46,12 @@ function covers({ function: name, alias, tag, value, key }) {
   return 'The whole account';
 }
 
+// sentence joins what there is of some parts.
+function sentence(parts) {
+  const text = parts.filter(Boolean).join(' · ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function makeBudget() {
   const bar = h('i');
   return h('li', { class: 'sheet budget' },
@@ -69,18 +75,18 @@ function updateBudget(card, b) {
   bar.setAttribute('aria-valuetext', `${used.toFixed(used < 1 ? 2 : 0)} % of ${amount(b.amount)}`);
   bar.firstChild.style.width = `${used}%`;
   const [now, then] = card.querySelectorAll('.small');
-  setText(now, [
+  setText(now, sentence([
     b.running ? `${whole(b.running)} running, at most ${amount(b.reserved)} more` : '',
     b.refused ? `${whole(b.refused)} refused` : '',
     b.resumes ? `resumes ${when(new Date(b.resumes))}` : b.to ? `begins anew ${when(new Date(b.to))}` : '',
-  ].filter(Boolean).join(' · '));
-  setText(then, [
-    b.warn?.length ? `Tells at ${b.warn.join(', ')} %` : '',
+  ]));
+  setText(then, sentence([
+    b.warn?.length ? `warns at ${b.warn.join(', ')} %` : '',
     b.throttle ? `lets ${b.throttle.rate}/s through from ${b.throttle.at} %` : '',
     b.stop ? 'stops what it does not cover' : 'stops nothing',
     b.breaker ? 'pauses functions that run wild' : '',
     b.owner === 'operator' ? 'set by the operator' : '',
-  ].filter(Boolean).join(' · '));
+  ]));
 }
 
 function updateStorm(line, s) {

@@ -6,14 +6,23 @@ import { duration, text, when } from './format.js';
 
 const labels = ['Request', 'Time', 'Duration', 'Start', 'Memory', 'Outcome'];
 
+// sources are where the list may come from.
+const sources = [
+  { label: 'All', path: (name) => `/_millicent/invocations?function=${name}&limit=15`, of: (a) => a.invocations, none: 'No invocation is in the log. What runs from now on shows up here.' },
+  { label: 'Cold starts', path: (name) => `/_millicent/starts?function=${name}&limit=15`, of: (a) => a.starts, none: 'Nothing was started since the server was.' },
+];
+
 export function invocations(name) {
   const body = h('tbody', { role: 'rowgroup' });
   const table = h('table', { class: 'table', role: 'table' },
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, labels.map((label, i) => h('th', { scope: 'col', role: 'columnheader', class: i === 1 || i === 3 || i === 5 ? 'text' : null }, label)))),
     body);
-  const none = h('p', { class: 'notice' }, 'No invocation is in the log. What runs from now on shows up here.');
+  const none = h('p', { class: 'notice' });
+  const choice = h('div', { class: 'choice', role: 'group', 'aria-label': 'Which invocations' },
+    sources.map((s, i) => h('button', { type: 'button', 'aria-pressed': String(i === 0), onclick: () => choose(s) }, s.label)));
+  let source = sources[0];
   const section = h('section', { class: 'sheet', 'aria-labelledby': 'recent' },
-    h('header', {}, h('h2', { id: 'recent' }, 'Recent invocations'), h('span', { class: 'muted small' }, 'Open one to see why it started as it did')),
+    h('header', {}, h('h2', { id: 'recent' }, 'Recent invocations'), h('span', { class: 'muted small' }, 'Open one to see why it started as it did'), choice),
     table, none);
 
   const open = new Map(); // what is shown below a row, by request id
@@ -40,15 +49,24 @@ export function invocations(name) {
       (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)), () => {});
   }
 
-  return {
-    section,
-    async refresh(signal) {
-      ({ invocations: list } = await get(`/_millicent/invocations?function=${name}&limit=15`, signal));
-      table.hidden = list.length === 0;
-      none.hidden = list.length > 0;
-      show();
-    },
-  };
+  async function refresh(signal) {
+    const asked = source;
+    const answer = await get(asked.path(name), signal);
+    if (asked !== source) return;
+    list = source.of(answer);
+    table.hidden = list.length === 0;
+    none.hidden = list.length > 0;
+    setText(none, source.none);
+    show();
+  }
+
+  function choose(to) {
+    source = to;
+    [...choice.children].forEach((button, i) => button.setAttribute('aria-pressed', String(sources[i] === to)));
+    refresh().catch(() => {}); // the next one says what is wrong
+  }
+
+  return { section, refresh };
 }
 
 function makeRow(e, toggle) {
