@@ -27,12 +27,11 @@ export function invocations(name) {
 
   const open = new Map(); // what is shown below a row, by request id
 
-  async function toggle(e, button) {
-    const was = open.delete(e.requestId);
-    button.setAttribute('aria-expanded', String(!was));
-    if (!was) {
+  async function toggle(e) {
+    if (!open.delete(e.requestId)) {
       const cell = h('td', { role: 'cell', colspan: labels.length }, h('p', { class: 'muted' }, 'Reading …'));
       open.set(e.requestId, cell);
+      show();
       try {
         cell.replaceChildren(explanation(await get(`/_millicent/invocations/${e.requestId}?function=${name}`)));
       } catch (error) {
@@ -46,14 +45,17 @@ export function invocations(name) {
   function show() {
     const rows = list.flatMap((e) => (open.has(e.requestId) ? [{ e }, { e, why: open.get(e.requestId) }] : [{ e }]));
     keep(body, rows, (r) => (r.why ? `why ${r.e.requestId}` : r.e.requestId),
-      (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)), () => {});
+      (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)),
+      (tr, r) => { if (!r.why) tr.querySelector('.row').setAttribute('aria-expanded', String(open.has(r.e.requestId))); });
   }
 
   async function refresh(signal) {
     const asked = source;
     const answer = await get(asked.path(name), signal);
     if (asked !== source) return;
-    list = source.of(answer);
+    const fresh = source.of(answer);
+    const ids = new Set(fresh.map((e) => e.requestId));
+    list = [...fresh, ...list.filter((e) => open.has(e.requestId) && !ids.has(e.requestId))]; // what is open stays
     table.hidden = list.length === 0;
     none.hidden = list.length > 0;
     setText(none, source.none);
@@ -62,6 +64,8 @@ export function invocations(name) {
 
   function choose(to) {
     source = to;
+    open.clear();
+    list = [];
     [...choice.children].forEach((button, i) => button.setAttribute('aria-pressed', String(sources[i] === to)));
     refresh().catch(() => {}); // the next one says what is wrong
   }
@@ -70,7 +74,7 @@ export function invocations(name) {
 }
 
 function makeRow(e, toggle) {
-  const button = h('button', { class: 'row', type: 'button', 'aria-expanded': 'false', title: e.requestId, onclick: () => toggle(e, button) }, e.requestId.slice(0, 8));
+  const button = h('button', { class: 'row', type: 'button', 'aria-expanded': 'false', title: e.requestId, onclick: () => toggle(e) }, e.requestId.slice(0, 8));
   const failed = e.report.status !== 'success';
   const cells = [
     when(new Date(e.time)),
