@@ -82,6 +82,7 @@ type server struct {
 	store      *store.Store
 	queues     *queue.Queues
 	meter      *meter.Meter // nil with Config.Unmetered
+	standing   usageLook    // other usage than invocations
 	books      *billing.Books
 	ledger     *ledger.Ledger // nil without a meter
 	budgets    *budget.Service
@@ -129,6 +130,7 @@ func (s *server) build(ctx context.Context) error {
 		{"store", s.openStore},
 		{"queues", s.openQueues},
 		// The ledger, before anything is run that it is to have.
+		{"price books", s.openPrices},
 		{"ledger", s.openMeter},
 		{"sums of usage", s.openLedger},
 		// Logs, before anything runs that could write one.
@@ -156,6 +158,7 @@ func (s *server) build(ctx context.Context) error {
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.
 		{"provisioned concurrency", s.provision},
+		{"standing usage", s.meterStanding},
 		// Last, when every answer can be given.
 		{"serving", s.serve},
 	} {
