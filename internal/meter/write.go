@@ -28,6 +28,7 @@ func (m *Meter) write() {
 			return
 		}
 		m.recovered(b)
+		m.trim(m.life)
 	}
 }
 
