@@ -34,12 +34,13 @@ var imports = map[string][]string{
 
 	// Leaves, which know the vocabulary at most.
 	"client":                        {"."},
-	"internal/natsd":                {},
+	"internal/durable":              {},
+	"internal/natsd":                {"internal/durable"},
 	"internal/egress":               {"."},
 	"internal/nowait":               {},
-	"internal/store":                {"."},
+	"internal/store":                {".", "internal/durable"},
 	"internal/packs":                {},
-	"internal/queue":                {".", "internal/packs"},
+	"internal/queue":                {".", "internal/durable", "internal/packs"},
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/billing":              {"."},
@@ -50,6 +51,8 @@ var imports = map[string][]string{
 	"internal/sandbox/init":         {"internal/sandbox/initproc"},
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
 	"internal/sandbox/rootfs":       {},
+	"internal/wasm/module":          {},
+	"internal/wasm":                 {"internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
@@ -71,7 +74,7 @@ var imports = map[string][]string{
 
 	// The whole.
 	"internal/server":   {"*"},
-	"cmd/millicent":     {".", "client", "internal/server"},
+	"cmd/millicent":     {".", "client", "internal/server", "internal/meter", "internal/wasm", "internal/wasm/module"}, // what it does without a server
 	"e2e":               {"e2e/millicenttest"},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},

@@ -60,8 +60,14 @@ func needRoot(t testing.TB) {
 // up starts a server on a fresh data directory and stops it with the test.
 func up(t testing.TB, args ...string) *server {
 	t.Helper()
+	return upOn(t, t.TempDir(), args...)
+}
+
+// upOn is up on a data directory.
+func upOn(t testing.TB, data string, args ...string) *server {
+	t.Helper()
 	needRoot(t)
-	s := &server{t: t, data: t.TempDir(), addr: freeAddr(t), args: args, keyID: "test", keySecret: "test",
+	s := &server{t: t, data: data, addr: freeAddr(t), args: args, keyID: "test", keySecret: "test",
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}}
 	s.start()
 	t.Cleanup(func() {

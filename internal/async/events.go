@@ -159,6 +159,16 @@ func (e *Events) concurrencyOf(f *millicent.Function) int {
 // Enqueue accepts an Event invocation and returns when it is durable. Errors
 // are those of the Invoker's Accept, and CodeThrottled when too many wait.
 func (e *Events) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
+	return e.enqueue(ctx, inv)
+}
+
+// Follow is Enqueue for an event that follows from a message, which is settled
+// in one step with that. Errors are also those of settling.
+func (e *Events) Follow(ctx context.Context, inv *millicent.Invocation, from queue.Settled) error {
+	return e.enqueue(ctx, inv, from)
+}
+
+func (e *Events) enqueue(ctx context.Context, inv *millicent.Invocation, from ...queue.Settled) error {
 	if e.closed.Load() {
 		return millicent.Errorf(millicent.CodeServerUnavailable, "The server is stopping.")
 	}
@@ -169,7 +179,7 @@ func (e *Events) Enqueue(ctx context.Context, inv *millicent.Invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.cfg.Queues.Put(ctx, m)
+	_, err = e.cfg.Queues.Apply(ctx, queue.Change{Put: []queue.Message{m}, Settle: from})
 	switch millicent.ErrorCode(err) {
 	case "":
 		e.cfg.Observer.EventReceived()

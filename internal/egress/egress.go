@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -139,16 +138,6 @@ type Port struct {
 	// function's log can say why: of the first ten, and then of one a second
 	// at most. It must not block.
 	OnRefuse func(dst netip.AddrPort, reason string)
-}
-
-// Traffic counts the connections of one sandbox. It may be read at any time;
-// bytes are counted when a connection pauses or ends, at the latest every
-// 256 KB.
-type Traffic struct {
-	Sent        atomic.Int64 // bytes from the sandbox
-	Received    atomic.Int64 // bytes to the sandbox
-	Connections atomic.Int64 // made
-	Refused     atomic.Int64 // by policy
 }
 
 // Serve carries a sandbox's traffic until ctx ends, then closes the listeners

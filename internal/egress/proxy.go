@@ -135,8 +135,10 @@ const chunk = 256 << 10
 // passed on and leaves the other open.
 func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 	var moved atomic.Int64 // bytes, both ways
-	one := func(dst, src *net.TCPConn, count *atomic.Int64) {
-		if copyAll(dst, src, idle, &moved, count) != nil {
+	sent := t.begin(inside)
+	defer t.end(inside)
+	one := func(dst, src *net.TCPConn, counts ...*atomic.Int64) {
+		if copyAll(dst, src, idle, &moved, counts) != nil {
 			// A broken or idle connection ends both ways, and says so.
 			reset(src)
 			reset(dst)
@@ -150,7 +152,7 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 		defer close(back)
 		one(inside, outside, &t.Received)
 	}()
-	one(outside, inside, &t.Sent)
+	one(outside, inside, &t.Sent, sent)
 	<-back
 }
 
@@ -160,7 +162,7 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 // seen two halves in a row in which neither moved anything. Halves are counted
 // rather than time compared, so that a machine that stood still for a while
 // does not find all its connections idle. A write may wait for twice idle.
-func copyAll(dst, src *net.TCPConn, idle time.Duration, moved, count *atomic.Int64) error {
+func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, counts []*atomic.Int64) error {
 	seen, quiet := int64(0), 0
 	for {
 		now := time.Now()
@@ -169,7 +171,9 @@ func copyAll(dst, src *net.TCPConn, idle time.Duration, moved, count *atomic.Int
 			return err
 		}
 		n, err := io.CopyN(dst, src, chunk)
-		count.Add(n)
+		for _, count := range counts {
+			count.Add(n)
+		}
 		total := moved.Add(n)
 		switch {
 		case err == nil:

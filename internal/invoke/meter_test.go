@@ -31,7 +31,8 @@ func (m *fakeMeter) Record(rec millicent.UsageRecord) {
 	m.records = append(m.records, rec)
 }
 
-func (m *fakeMeter) Durable(context.Context) error {
+func (m *fakeMeter) RecordOnce(_ context.Context, rec millicent.UsageRecord) error {
+	m.Record(rec)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits++

@@ -11,7 +11,8 @@
 //   - What Record has taken is in the ledger once, whenever the process is
 //     killed: it was written to the journal first. Where the power fails, what
 //     was recorded in the last 50 ms may be lost.
-//   - What Durable has waited for is on disk.
+//   - What RecordOnce has returned from is on disk, and there once, also when
+//     it happened again because the process was killed just after it.
 //   - Record waits neither for the disk nor for the network.
 //   - Groups form a chain by their hashes: nothing in the ledger can be changed
 //     without changing the hash of its end. Each record is provably a part.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -33,11 +32,6 @@ type header struct {
 	root     Hash      // of the tree over the records
 	body     Hash      // SHA-256 of what follows the header
 }
-
-// skipTo returns the group that a group's skip is the hash of: its own number
-// without the lowest bit. By skips and single steps every group is some
-// 2 log₂ n steps below every later one.
-func skipTo(seq uint64) uint64 { return seq & (seq - 1) }
 
 // next returns the number of the first record of the next group.
 func (h *header) next() uint64 { return h.first + h.count }
@@ -71,6 +65,19 @@ func (r *reader) header() (h header) {
 		r.fail()
 	}
 	return h
+}
+
+// decodeHeader decodes a header that stands alone.
+func decodeHeader(b []byte) (header, error) {
+	r := reader{b: b}
+	h := r.header()
+	if len(r.b) > 0 {
+		r.fail()
+	}
+	if r.err != nil {
+		return header{}, fmt.Errorf("header: %w", r.err)
+	}
+	return h, nil
 }
 
 // checkBytes of a record's leaf hash follow it, so that the record is known that
@@ -178,6 +185,3 @@ func (g *group) decodeBody(r *reader) error {
 	}
 	return nil
 }
-
-// level is where the hash of a group is kept for the skips to it.
-func level(seq uint64) int { return bits.TrailingZeros64(seq) }

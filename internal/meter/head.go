@@ -2,11 +2,16 @@ package meter
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 )
 
 // A Head is the end of the chain. Whoever keeps its hash elsewhere can tell
@@ -16,6 +21,47 @@ type Head struct {
 	Seq     uint64 // of the last group; zero before the first
 	Records uint64 // of all groups
 	Hash    Hash   // of the last group
+}
+
+// String returns the head as people note it: the group's number and its hash.
+func (h Head) String() string { return fmt.Sprintf("%d:%x", h.Seq, h.Hash) }
+
+// ParseHead is the inverse of String; the number of records is not known then.
+func ParseHead(s string) (h Head, err error) {
+	number, hash, ok := strings.Cut(s, ":")
+	h.Seq, err = strconv.ParseUint(number, 10, 64)
+	b, hexErr := hex.DecodeString(hash)
+	if !ok || err != nil || hexErr != nil || len(b) != len(h.Hash) || h.Seq == 0 {
+		return Head{}, fmt.Errorf("%.100q is not the head of a ledger, such as 42:9f86d081…, as `millicent ledger head` prints it", s)
+	}
+	h.Hash = Hash(b)
+	return h, nil
+}
+
+// headForm is a Head in JSON.
+type headForm struct {
+	Seq     uint64 `json:"seq"`
+	Records uint64 `json:"records,omitempty"`
+	Hash    string `json:"hash"` // in hexadecimal digits
+}
+
+// MarshalJSON implements json.Marshaler.
+func (h Head) MarshalJSON() ([]byte, error) {
+	return json.Marshal(headForm{h.Seq, h.Records, hex.EncodeToString(h.Hash[:])})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (h *Head) UnmarshalJSON(b []byte) error {
+	var in headForm
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	hash, err := hex.DecodeString(in.Hash)
+	if err != nil || len(hash) != len(h.Hash) {
+		return errors.New("not the hash of a group")
+	}
+	*h = Head{in.Seq, in.Records, Hash(hash)}
+	return nil
 }
 
 const (

@@ -57,7 +57,7 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	skips [64]skip // what the writer knows of the hashes for skips
+	skips skips // the writer's
 
 	mu      sync.Mutex
 	open    batch         // takes in records
@@ -67,6 +67,7 @@ type Meter struct {
 	head    Head          // of the groups that are durable
 	turn    chan struct{} // closed when head moves on
 	trouble error         // why records can't be kept; nil when all is well
+	once    names         // of records that may come again
 	closed  bool
 
 	refusal atomic.Pointer[millicent.Error] // what Ready answers

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -147,5 +148,52 @@ func TestJournalBroken(t *testing.T) {
 		if err := m.Durable(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What runs again after a crash has one record, and so has what runs again
+// before one; another attempt has its own.
+func TestRecordOnce(t *testing.T) {
+	dir := t.TempDir()
+	js, stop := startJetStream(t, dir)
+	defer stop()
+	m := openMeter(t, js, dir)
+	for i := range uint64(300) { // groups of one
+		for range 2 {
+			if err := m.RecordOnce(t.Context(), someRecord(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	kill(t, m)
+	m = openMeter(t, js, dir)
+	for i := range uint64(300) {
+		if err := m.RecordOnce(t.Context(), someRecord(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := someRecord(299)
+	again.Attempt++
+	if err := m.RecordOnce(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if h := m.Head(); h.Records != 301 {
+		t.Errorf("%d records", h.Records)
+	}
+	if err := m.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNamesAreBounded(t *testing.T) {
+	var n names
+	for i := range 3 * maxNames {
+		n.add(strconv.Itoa(i))
+		if back := i - maxNames + 1; back >= 0 && !n.has(strconv.Itoa(back)) {
+			t.Fatalf("%d is forgotten at %d", back, i)
+		}
+	}
+	if len(n.young)+len(n.old) > 2*maxNames || n.has("0") {
+		t.Error("nothing is forgotten")
 	}
 }

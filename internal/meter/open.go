@@ -70,6 +70,9 @@ func (m *Meter) recover(ctx context.Context, js jetstream.JetStream) (err error)
 	if err := m.publish(ctx, left); err != nil {
 		return err
 	}
+	if err := m.remember(ctx); err != nil {
+		return err
+	}
 	m.next, m.backlog = m.head.Records+1, 0
 	return m.journal.reset(m.next)
 }

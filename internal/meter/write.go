@@ -131,7 +131,7 @@ func (m *Meter) Head() Head {
 
 // advance makes a group that is durable the end of the chain.
 func (m *Meter) advance(h Head, size int) {
-	m.skips[level(h.Seq)] = skip{h.Seq, h.Hash}
+	m.skips.put(h.Seq, h.Hash)
 	if err := writeHead(m.noted, h); err != nil {
 		m.cfg.Log.Warn("the end of the ledger could not be noted", "error", err)
 	}
@@ -145,12 +145,6 @@ func (m *Meter) advance(h Head, size int) {
 	m.turn = make(chan struct{})
 }
 
-// A skip is the hash of a group that later ones skip to.
-type skip struct {
-	seq  uint64
-	hash Hash
-}
-
 // skipHash returns the hash that a group skips to; zeros where there is none,
 // or it is not in the ledger any more.
 func (m *Meter) skipHash(ctx context.Context, seq uint64) Hash {
@@ -158,8 +152,8 @@ func (m *Meter) skipHash(ctx context.Context, seq uint64) Hash {
 	if to == 0 {
 		return Hash{}
 	}
-	if s := m.skips[level(to)]; s.seq == to {
-		return s.hash
+	if hash, ok := m.skips.get(to); ok {
+		return hash
 	}
 	message, err := m.log.Read(ctx, to)
 	if err != nil {

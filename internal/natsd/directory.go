@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // formatVersion is the version of the directory's layout.
@@ -121,29 +123,8 @@ func writeFormat(dir, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeDurably(dir, name, append(b, '\n')); err != nil {
+	if err := durable.WriteFile(name, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write the format of the state directory: %w", err)
 	}
 	return nil
-}
-
-// writeDurably writes a file so that it is there in whole or not at all.
-func writeDurably(dir, name string, content []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 const (
@@ -48,7 +50,7 @@ type Server struct {
 // is ready. A second one on the same directory is refused, also from another
 // process. It may block for as long as it takes to read what dir holds.
 func Start(dir string, log *slog.Logger) (*Server, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
@@ -71,7 +73,7 @@ func start(dir string, log *slog.Logger) (*server.Server, error) {
 		return nil, err
 	}
 	store := filepath.Join(dir, "jetstream")
-	if err := os.MkdirAll(store, 0o700); err != nil {
+	if err := durable.MkdirAll(store, 0o700); err != nil {
 		return nil, fmt.Errorf("make the state directory: %w", err)
 	}
 	srv, err := server.NewServer(options(store))

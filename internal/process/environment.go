@@ -75,8 +75,10 @@ type environment struct {
 
 	broken error // the sandbox cannot be used any more
 
-	measured time.Time // when peak was
-	peak     int       // memory in MB
+	measured time.Time     // when peak and cpu were
+	peak     int           // memory in MB
+	cpu      time.Duration // of all processes so far
+	sent     int64         // bytes to elsewhere so far
 
 	started millicent.StartRecord  // complete with the first invocation
 	again   *millicent.StartRecord // of the runtime in the running invocation; nil where it ran
@@ -194,7 +196,7 @@ func (e *environment) launch(ctx context.Context) (*failure, error) {
 	began := time.Now()
 	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
 	if err == nil && f == nil {
-		e.init = time.Since(began)
+		e.init = min(time.Since(began), e.kind.limit())
 	}
 	return f, err
 }

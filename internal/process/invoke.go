@@ -17,10 +17,6 @@ const (
 	// deadline, and the next Invoke waits for it.
 	settleGrace = 20 * time.Millisecond
 
-	// peakInterval is how far apart measurements of memory are, at least: one
-	// costs as much as a tenth of a short invocation.
-	peakInterval = 10 * time.Millisecond
-
 	// drainGap is the time without invocations after which the output of a
 	// runtime that is idle is looked at.
 	drainGap = 2 * time.Millisecond
@@ -152,7 +148,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	deadline := usage.Start.Add(e.version.Timeout)
 	out, stop := e.stream(ctx, inv, deadline)
 	end := e.attempt(ctx, inv, deadline, out)
-	usage.Duration = time.Since(usage.Start)
+	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // what budgets hold is for no more
 	stop()
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
@@ -162,7 +158,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	if f != nil && f.timeout {
 		usage.Duration = e.version.Timeout // nobody pays for the platform's stopping
 	}
-	usage.PeakMemoryMB = e.peakMemory(f)
+	e.measure(f, &usage)
 	e.cold = false
 	if f != nil && f.timeout {
 		e.after = millicent.StartAfterTimeout
@@ -341,21 +337,4 @@ func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.R
 		res.ErrorType = told.reportedType()
 	}
 	return res
-}
-
-// peakMemory returns the environment's highest use of memory so far in MB. It
-// is all of it where the limit ended the runtime. Invocations that follow one
-// another closely share a measurement.
-func (e *environment) peakMemory(f *failure) int {
-	if f != nil && f.reported == errorOutOfMemory {
-		return e.version.MemoryMB
-	}
-	if now := time.Now(); f != nil || now.Sub(e.measured) >= peakInterval {
-		peak, err := e.box.PeakMemory()
-		if err != nil {
-			return 0 // the sandbox is gone, and its counters with it
-		}
-		e.measured, e.peak = now, min(int((peak+1<<20-1)>>20), e.version.MemoryMB)
-	}
-	return e.peak
 }

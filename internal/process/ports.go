@@ -73,7 +73,7 @@ func openPorts(cfg *Config, box *sandbox.Sandbox, runtimeAPI bool) (_ *ports, er
 	}
 	// Without redirected connections there is still the name server, which
 	// refuses at once where silence would cost a function seconds.
-	p.egress = &egress.Port{OriginalDst: sandbox.OriginalDst}
+	p.egress = &egress.Port{OriginalDst: sandbox.OriginalDst, Traffic: new(egress.Traffic)}
 	if cfg.redirect() != 0 {
 		if p.egress.TCP, err = box.Listen(redirectPort); err != nil {
 			return nil, err

@@ -36,7 +36,7 @@ func (e *environment) launchRestored(ctx context.Context, st *stem, shot *snapsh
 		err = errors.Join(err, e.stop(r))
 	}
 	e.journal.event(restoreRuntimeDone(f))
-	e.restored, e.restoredBilled = time.Since(began), ceilMillis(time.Since(copied))
+	e.restored, e.restoredBilled = time.Since(began), min(ceilMillis(time.Since(copied)), restoreLimit)
 	e.journal.event(restoreReport(e.restored, f))
 	switch {
 	case err != nil:

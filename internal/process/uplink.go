@@ -30,6 +30,7 @@ type uplink struct {
 	api     *http.Server
 	cancel  context.CancelFunc
 	serving sync.WaitGroup
+	traffic *egress.Traffic // nil without a way to elsewhere
 
 	mu     sync.Mutex
 	caller millicent.Caller
@@ -60,6 +61,7 @@ func newUplink(cfg *Config, v *millicent.Version, p *ports, warn func(string), l
 		return u
 	}
 	port := *p.egress
+	u.traffic = port.Traffic
 	port.OnRefuse = func(dst netip.AddrPort, reason string) {
 		warn(fmt.Sprintf("A connection to %s was refused: %s", dst, reason))
 	}
@@ -98,6 +100,14 @@ func (u *uplink) invoking(inv *millicent.Invocation) {
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}
+}
+
+// sent returns the bytes that connections have sent to elsewhere.
+func (u *uplink) sent() int64 {
+	if u.traffic == nil {
+		return 0
+	}
+	return u.traffic.Total()
 }
 
 func (u *uplink) lineage() millicent.Caller {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // bodies is the directory of the bodies that are too large for the log: each
@@ -22,7 +24,7 @@ func openBodies(dir string) (*bodies, error) {
 		return &bodies{}, nil
 	}
 	dir = filepath.Join(dir, "bodies")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of bodies: %w", err)
 	}
 	return &bodies{dir}, nil
@@ -39,37 +41,11 @@ func (b *bodies) write(body []byte) (bodyFile, error) {
 	}
 	f := bodyFile{size: int64(len(body))}
 	_, _ = rand.Read(f.id[:]) // never fails
-	name := b.name(f)
-	if err := writeSynced(name+".new", body); err != nil {
-		os.Remove(name + ".new")
-		return bodyFile{}, err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		os.Remove(name + ".new")
-		return bodyFile{}, err
-	}
-	if err := syncDir(b.dir); err != nil {
-		os.Remove(name)
+	if err := durable.WriteFile(b.name(f), body, 0o600); err != nil {
+		b.remove([]bodyFile{f})
 		return bodyFile{}, err
 	}
 	return f, nil
-}
-
-func writeSynced(name string, content []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // read returns a body.

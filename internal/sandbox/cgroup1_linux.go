@@ -155,6 +155,7 @@ type group1 struct {
 	dirs map[string]string // by controller; a controller that is missing has none
 	all  []string          // the same, each once
 	peak counter
+	used counter // of the processor
 }
 
 func (g *group1) limit(s Spec) error {
@@ -304,6 +305,7 @@ func (g *group1) kill(ctx context.Context) error {
 
 func (g *group1) remove(ctx context.Context) error {
 	g.peak.close()
+	g.used.close()
 	var errs []error
 	for _, dir := range g.all {
 		errs = append(errs, removeDir(ctx, dir))

@@ -55,6 +55,7 @@ type group interface {
 
 	stats() (Stats, error)
 	peakMemory() (int64, error)
+	cpu() (time.Duration, error)
 
 	// resetPeak returns errNoReset where the kernel cannot.
 	resetPeak() error

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // A counter is a control file of one number that is read so often that it is
@@ -75,6 +76,29 @@ func (g *group1) peakMemory() (int64, error) {
 		return 0, nil
 	}
 	return g.peak.read(dir + "/memory.max_usage_in_bytes")
+}
+
+// CPU is the CPU of Stats, for little more than one system call; zero where
+// nothing counts it.
+func (s *Sandbox) CPU() (time.Duration, error) {
+	if s.group == nil {
+		return 0, nil
+	}
+	return s.group.cpu()
+}
+
+func (g *group1) cpu() (time.Duration, error) {
+	dir := g.dirs["cpuacct"]
+	if dir == "" {
+		return 0, nil
+	}
+	ns, err := g.used.read(dir + "/cpuacct.usage")
+	return time.Duration(ns), err
+}
+
+func (g *group2) cpu() (time.Duration, error) {
+	us, err := field(g.path, "cpu.stat", "usage_usec")
+	return time.Duration(us) * time.Microsecond, err
 }
 
 func (g *group2) peakMemory() (int64, error) {

@@ -43,14 +43,15 @@ func (e *Engine) attempt(ctx context.Context, m queue.Delivery, d *millicent.Sch
 		log.Error("tick not recorded, tried again", "error", err)
 		return
 	}
-	c := call{schedule: d, tick: t, attempt: m.Progress.Attempts + 1, region: e.cfg.Region}
+	c := call{schedule: d, tick: t, attempt: m.Progress.Attempts + 1, region: e.cfg.Region,
+		settles: queue.Settled{Queue: m.Queue, Handle: m.Handle}}
 	err := e.call(ctx, c)
-	if ctx.Err() != nil && err != nil {
-		return // the server stops: the tick is tried again when it is back
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		e.finish(ctx, m, d)
 		return
+	case settledSince(err), ctx.Err() != nil:
+		return // the server stops, and the tick is tried again when it is back
 	}
 	v := retry(d.Target, t.Time, c.attempt, err, e.cfg.Now())
 	if !v.again.IsZero() {
@@ -61,18 +62,26 @@ func (e *Engine) attempt(ctx context.Context, m queue.Delivery, d *millicent.Sch
 		return
 	}
 	log.Warn("target not called, given up", "attempts", c.attempt, "deadLetter", d.Target.DeadLetterARN != "", "error", err)
-	if err := e.bury(ctx, c, v, err); err != nil {
+	code, message := reason(err)
+	failed := func(st *State) { st.Failed = &Failure{Tick: t.Time, Code: code, Message: message} }
+	if err := e.cfg.Service.setState(ctx, d, failed); err != nil {
+		log.Error("failure of a tick not recorded", "error", err)
+	}
+	if err := e.bury(ctx, c, v, err); err != nil && !settledSince(err) {
 		log.Error("dead letter not sent", "error", err)
 		if !hopeless(err) {
 			return
 		}
-	}
-	code, message := reason(err)
-	err = e.cfg.Service.setState(ctx, d, func(st *State) { st.Failed = &Failure{Tick: t.Time, Code: code, Message: message} })
-	if err != nil {
-		log.Error("failure of a tick not recorded", "error", err)
+		e.settle(ctx, m)
 	}
 	e.finish(ctx, m, d)
+}
+
+// settledSince reports whether an error means that a tick was no more there:
+// its schedule was deleted or paused meanwhile.
+func settledSince(err error) bool {
+	code := millicent.ErrorCode(err)
+	return code == queue.CodeGone || code == queue.CodeStaleHandle
 }
 
 // record makes durable that a tick is run, before it is. A start that does not
@@ -88,15 +97,15 @@ func (e *Engine) record(ctx context.Context, d *millicent.Schedule, t tick) erro
 	})
 }
 
-// finish settles a tick that is done with. After the schedule's last one the
-// schedule goes, if it is to.
+// finish does what follows from a tick that is settled: after the schedule's
+// last one the schedule goes, if it is to.
 func (e *Engine) finish(ctx context.Context, m queue.Delivery, d *millicent.Schedule) {
-	if d.DeleteAfter && e.cfg.Messages.Stats(m.Queue).Messages() <= 1 {
-		if _, more := Next(d, e.cfg.Service.State(d).Last); !more {
-			e.complete(ctx, d)
-		}
+	if !d.DeleteAfter || e.cfg.Messages.Stats(m.Queue).Messages() > 0 {
+		return
 	}
-	e.settle(ctx, m)
+	if _, more := Next(d, e.cfg.Service.State(d).Last); !more {
+		e.complete(ctx, d)
+	}
 }
 
 // complete deletes a schedule that has nothing left to do, and its queue.
@@ -123,11 +132,11 @@ func reason(err error) (code, message string) {
 	return millicent.CodeInternal, "The server failed to call the target; its log says why."
 }
 
-// bury sends a tick to the dead-letter queue, if there is one, with what AWS
-// says of dead letters.
+// bury settles a tick and sends it to the dead-letter queue, if there is one,
+// with what AWS says of dead letters.
 func (e *Engine) bury(ctx context.Context, c call, v verdict, cause error) error {
 	if c.schedule.Target.DeadLetterARN == "" {
-		return nil
+		return errors.Join(e.cfg.Messages.Settle(ctx, c.settles.Queue, c.settles.Handle)...)
 	}
 	_, _, name, _ := millicent.ParseQueueARN(c.schedule.Target.DeadLetterARN) // it was checked
 	code, message := reason(cause)
@@ -145,5 +154,5 @@ func (e *Engine) bury(ctx context.Context, c call, v verdict, cause error) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return e.send(ctx, c.schedule.Tenant, name, out)
+	return e.send(ctx, c, name, out)
 }

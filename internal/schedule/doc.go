@@ -15,9 +15,10 @@
 //   - That a tick has run is on disk before the tick leaves its queue, and a
 //     start knows the ticks that are still in it. So no tick is forgotten or
 //     put again, however long the server was down.
-//   - The target of a tick is called at least once; more than once only when
-//     the process ends between the call and its settlement. All calls of a
-//     tick have the same execution id, and as invocations the same request id.
+//   - The target of a tick is called once: its event or message, or its dead
+//     letter, is one change with the end of the tick, whenever the process is
+//     killed. All attempts of a tick have the same execution id, and as an
+//     invocation the same request id. The event then runs as all events do.
 //   - A tick is missed when nothing ran for a minute after its time. What
 //     happens then, the schedule says: see [CatchUp].
 //

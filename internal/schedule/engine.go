@@ -24,10 +24,10 @@ const (
 	concurrent = 16          // calls of targets at a time
 )
 
-// An Invoker accepts asynchronous invocations, and returns when they are
-// durable.
+// An Invoker accepts asynchronous invocations, each in one step with the
+// settlement of what it follows from, and returns when that is durable.
 type Invoker interface {
-	Enqueue(ctx context.Context, inv *millicent.Invocation) error
+	Follow(ctx context.Context, inv *millicent.Invocation, from queue.Settled) error
 }
 
 // EngineConfig gives an Engine what it needs. All of it is required, but for

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -75,8 +76,8 @@ func (w *world) failing(f func(*millicent.Invocation) error) {
 	w.fail = f
 }
 
-// Enqueue implements Invoker.
-func (w *world) Enqueue(_ context.Context, inv *millicent.Invocation) error {
+// Follow implements Invoker.
+func (w *world) Follow(ctx context.Context, inv *millicent.Invocation, from queue.Settled) error {
 	w.mu.Lock()
 	fail := w.fail
 	w.mu.Unlock()
@@ -85,8 +86,9 @@ func (w *world) Enqueue(_ context.Context, inv *millicent.Invocation) error {
 			return err
 		}
 	}
+	err := errors.Join(w.messages.Settle(ctx, from.Queue, from.Handle)...)
 	w.seen <- inv
-	return nil
+	return err
 }
 
 func (w *world) open() {

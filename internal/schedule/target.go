@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/queue"
 	"github.com/millicent-run/millicent/internal/sqs"
 )
 
@@ -82,6 +83,7 @@ type call struct {
 	tick     tick
 	attempt  int // from 1
 	region   string
+	settles  queue.Settled // the tick
 }
 
 // timeOf is how times are written in inputs and dead letters.
@@ -119,7 +121,8 @@ type notification struct {
 	Detail    string   `json:"detail"`
 }
 
-// call calls a target and returns when the call is durable.
+// call calls a target and settles the tick, in one step, and returns when that
+// is durable.
 func (e *Engine) call(ctx context.Context, c call) error {
 	to, ok := parseTarget(c.schedule.Target.ARN)
 	switch {
@@ -132,7 +135,7 @@ func (e *Engine) call(ctx context.Context, c call) error {
 	case to.function != "":
 		return e.invoke(ctx, c, to, []byte(c.input()))
 	}
-	return e.send(ctx, c.schedule.Tenant, to.queue, sqs.Outgoing{
+	return e.send(ctx, c, to.queue, sqs.Outgoing{
 		Body: c.input(), QueueMessage: millicent.QueueMessage{Sender: sender, Group: c.schedule.Target.Group},
 	})
 }
@@ -144,18 +147,17 @@ const sender = "scheduler"
 // chain of its own.
 func (e *Engine) invoke(ctx context.Context, c call, to target, event []byte) error {
 	id := c.tick.request()
-	return e.cfg.Invoker.Enqueue(ctx, &millicent.Invocation{
+	return e.cfg.Invoker.Follow(ctx, &millicent.Invocation{
 		ID: id, Tenant: c.schedule.Tenant, Function: to.function, Qualifier: to.qualifier,
 		Event: event, Lineage: millicent.Lineage{Root: id},
-	})
+	}, c.settles)
 }
 
-// send sends a message to a queue of a tenant.
-func (e *Engine) send(ctx context.Context, tenant, name string, out sqs.Outgoing) error {
-	q, err := e.cfg.Queues.Queue(tenant, name)
+// send sends a message to a queue of the schedule's tenant.
+func (e *Engine) send(ctx context.Context, c call, name string, out sqs.Outgoing) error {
+	q, err := e.cfg.Queues.Queue(c.schedule.Tenant, name)
 	if err != nil {
 		return err
 	}
-	_, err = e.cfg.Queues.Send(ctx, q, out)
-	return err
+	return e.cfg.Queues.Follow(ctx, q, out, c.settles)
 }

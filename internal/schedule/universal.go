@@ -115,5 +115,5 @@ func (e *Engine) sendUniversal(ctx context.Context, c call) error {
 		d := time.Duration(*in.DelaySeconds) * time.Second
 		out.Delay = &d
 	}
-	return e.send(ctx, tenant, name, out)
+	return e.send(ctx, c, name, out)
 }

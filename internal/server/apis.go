@@ -107,6 +107,7 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		Events:      s.events,
 		Queues:      s.sqs,
 		Budgets:     s.budgets,
+		Ledger:      s.ledgerAPI(),
 		CheckEgress: egress.CheckAllow,
 		Stopping:    s.listeners.stopping,
 		Log:         s.log,

@@ -9,13 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // makeData makes the data directory and closes it to other users. A directory
 // that is not empty and not ours is left alone: a slip in --data must not
 // change it.
 func makeData(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -58,21 +60,12 @@ func loadSecret(dir string) ([]byte, error) {
 	return secret, nil
 }
 
-// makeSecret writes a new secret, whole or not at all.
+// makeSecret writes a new secret.
 func makeSecret(name string) ([]byte, error) {
 	secret := make([]byte, secretSize)
-	_, _ = rand.Read(secret)                                // it never fails
-	f, err := os.CreateTemp(filepath.Dir(name), "secret-*") // 0600
-	if err != nil {
+	_, _ = rand.Read(secret) // it never fails
+	if err := durable.WriteFile(name, secret, 0o600); err != nil {
 		return nil, fmt.Errorf("make the secret: %w", err)
-	}
-	_, err = f.Write(secret)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("make the secret: %w", errors.Join(err, os.Remove(f.Name())))
 	}
 	return secret, nil
 }

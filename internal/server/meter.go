@@ -2,11 +2,22 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
 	"path/filepath"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/millicent-run/millicent/internal/api/native"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/meter"
+	"github.com/millicent-run/millicent/internal/natsd"
 )
+
+// usageDir is the directory of the usage journal in a data directory.
+const usageDir = "usage"
 
 // openMeter opens the ledger, and completes it from the journal.
 func (s *server) openMeter(ctx context.Context) (err error) {
@@ -14,7 +25,7 @@ func (s *server) openMeter(ctx context.Context) (err error) {
 		s.log.Warn("no usage is recorded")
 		return nil
 	}
-	s.meter, err = meter.Open(ctx, s.js, meter.Config{Dir: filepath.Join(s.cfg.Data, "usage"), Log: s.log})
+	s.meter, err = meter.Open(ctx, s.js, meter.Config{Dir: filepath.Join(s.cfg.Data, usageDir), Log: s.log})
 	if err != nil {
 		return err
 	}
@@ -28,4 +39,35 @@ func (s *server) metering() invoke.Meter {
 		return nil // and not an interface of a nil Meter
 	}
 	return s.meter
+}
+
+// ledgerAPI is the ledger that the API reads, if there is one.
+func (s *server) ledgerAPI() native.Ledger {
+	if s.meter == nil {
+		return nil // likewise
+	}
+	return s.meter
+}
+
+// VerifyLedger verifies the ledger in the data directory of a server that does
+// not run: see [meter.VerifyStopped].
+func VerifyLedger(ctx context.Context, data string, anchors ...meter.Anchor) (report meter.Report, err error) {
+	state := filepath.Join(data, "standalone")
+	if _, err := os.Stat(state); err != nil {
+		return meter.Report{}, fmt.Errorf("%s is not the data directory of a server: %w", data, err)
+	}
+	nats, err := natsd.Start(state, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return meter.Report{}, err
+	}
+	defer func() { err = errors.Join(err, nats.Close()) }()
+	conn, err := nats.Connect()
+	if err != nil {
+		return meter.Report{}, err
+	}
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return meter.Report{}, err
+	}
+	return meter.VerifyStopped(ctx, js, filepath.Join(data, usageDir), anchors...)
 }

@@ -35,6 +35,18 @@ func (s *Service) Send(ctx context.Context, q *millicent.Queue, out Outgoing) (S
 	return sent[0], errs[0]
 }
 
+// Follow sends a message to q and settles what it follows from, in one step,
+// and returns when that is durable. Errors are those of Send, and those of
+// settling: see [queue.Queues.Settle].
+func (s *Service) Follow(ctx context.Context, q *millicent.Queue, out Outgoing, from queue.Settled) error {
+	m, err := s.message(q, out)
+	if err != nil {
+		return err
+	}
+	_, err = s.cfg.Messages.Apply(ctx, queue.Change{Put: []queue.Message{m}, Settle: []queue.Settled{from}})
+	return refusal(err)
+}
+
 // Compose checks a message to q and returns it for package queue, so that it
 // can be put in one change with others.
 func (s *Service) Compose(q *millicent.Queue, out Outgoing) (queue.Message, error) {

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // packages is the package files of this node, and who holds which.
@@ -118,7 +119,7 @@ func (p *packages) put(ctx context.Context, zip io.Reader, limit int64) (millice
 	if err := os.Rename(f.Name(), p.dirs.zip(pkg)); err != nil {
 		return millicent.Package{}, fmt.Errorf("store package: %w", err)
 	}
-	if err := syncDir(p.dirs.zips); err != nil {
+	if err := durable.SyncDir(p.dirs.zips); err != nil {
 		return millicent.Package{}, fmt.Errorf("store package: %w", err)
 	}
 	if err := p.record(ctx, pkg); err != nil {
@@ -247,12 +248,4 @@ func (p *packages) open(pkg millicent.Package) (*os.File, error) {
 func validDigest(s string) bool {
 	b, err := hex.DecodeString(s)
 	return err == nil && len(b) == sha256.Size && hex.EncodeToString(b) == s
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/durable"
 )
 
 // maxUnpacked is the size that a package's files must stay below.
@@ -48,7 +49,7 @@ func openPackageDirs(root string) (packageDirs, error) {
 		tmps:     filepath.Join(root, "tmp"),
 	}
 	for _, dir := range []string{d.zips, d.unpacked, d.compiled, d.tmps} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := durable.MkdirAll(dir, 0o700); err != nil {
 			return d, err
 		}
 	}
@@ -75,7 +76,7 @@ func checkPackageFormat(root string) error {
 		if b, err = json.Marshal(f); err != nil {
 			return err
 		}
-		return os.WriteFile(name, append(b, '\n'), 0o600)
+		return durable.WriteFile(name, append(b, '\n'), 0o600)
 	}
 	if err != nil {
 		return err

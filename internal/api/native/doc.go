@@ -25,6 +25,10 @@
 //	           ?queue=NAME                       in place of function: messages of a dead-letter queue, empty for all such queues;
 //	                                             /_millicent/queues/{name}/deadletters then stands for the two above,
 //	                                             and a replay moves messages back to where they come from
+//	GET    /_millicent/ledger/head               meter.Head: the end of the ledger of usage
+//	GET    /_millicent/ledger/verify             meter.Report: whether the whole ledger is as it was written; for the
+//	           ?anchor=SEQ:HASH                  server's own account and the admin socket; anchor: a head that was noted, may be repeated
+//	GET    /_millicent/receipts/{id}             meter.Receipt of an invocation; the admin socket may name another &tenant=ACCOUNT
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204

@@ -79,6 +79,7 @@ type Config struct {
 	Events      Events
 	Queues      Letters // dead letters in queues
 	Budgets     Budgets
+	Ledger      Ledger                   // nil where no usage is recorded
 	CheckEgress func(entry string) error // says what is wrong with an allow-list entry
 	Stopping    <-chan struct{}          // closed when the server stops: log followers leave then
 	Log         *slog.Logger
@@ -87,13 +88,14 @@ type Config struct {
 // A Handler serves the native endpoints to callers that the listener has
 // identified.
 type Handler struct {
-	cfg Config
-	mux *http.ServeMux
+	cfg     Config
+	mux     *http.ServeMux
+	reading chan struct{} // held by who reads much of the ledger
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, mux: http.NewServeMux()}
+	h := &Handler{cfg: cfg, mux: http.NewServeMux(), reading: make(chan struct{}, maxLedgerReaders)}
 	h.routes()
 	return h
 }
@@ -129,6 +131,9 @@ func (h *Handler) routes() {
 		"PUT /_millicent/budgets":                               h.putBudget,
 		"DELETE /_millicent/budgets":                            h.deleteBudget,
 		"POST /_millicent/functions/{name}/resume":              h.resume,
+		"GET /_millicent/ledger/head":                           h.ledgerHead,
+		"GET /_millicent/ledger/verify":                         h.verifyLedger,
+		"GET /_millicent/receipts/{id}":                         h.receipt,
 		"GET /_millicent/packages/{token}":                      h.download,
 	} {
 		h.mux.Handle(pattern, serving(serve))

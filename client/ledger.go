@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// A LedgerHead is the end of a server's ledger of usage: whoever notes it can
+// tell later that nothing before it was changed.
+type LedgerHead struct {
+	Seq     uint64 `json:"seq"`     // of the last group of records
+	Records uint64 `json:"records"` // of all groups
+	Hash    string `json:"hash"`    // of the last group, in hexadecimal digits
+}
+
+// LedgerHead returns the end of the ledger.
+func (c *Client) LedgerHead(ctx context.Context) (LedgerHead, error) {
+	var out LedgerHead
+	err := c.call(ctx, http.MethodGet, "/_millicent/ledger/head", nil, nil, &out)
+	return out, err
+}
+
+// A LedgerReport is what a verification of the ledger found.
+type LedgerReport struct {
+	OK      bool       `json:"ok"`
+	Groups  uint64     `json:"groups"`  // that were checked
+	Records uint64     `json:"records"` // in these
+	First   uint64     `json:"first"`   // group that is kept
+	Head    LedgerHead `json:"head"`    // the end of what was checked
+
+	Problem   string `json:"problem,omitempty"`   // the first that is wrong
+	BadGroup  uint64 `json:"badGroup,omitempty"`  // where
+	BadRecord uint64 `json:"badRecord,omitempty"` // likewise: the first record that is in doubt
+}
+
+// VerifyLedger has a server verify its whole ledger, and that it has the heads
+// that were noted, each as the group's number, a colon and its hash.
+func (c *Client) VerifyLedger(ctx context.Context, anchors ...string) (LedgerReport, error) {
+	var out LedgerReport
+	err := c.call(ctx, http.MethodGet, "/_millicent/ledger/verify", url.Values{"anchor": anchors}, nil, &out)
+	return out, err
+}
+
+// Receipt returns the receipt of an invocation, by its request id. Of another
+// account than the caller's, an admin socket gives it.
+func (c *Client) Receipt(ctx context.Context, id, tenant string) (json.RawMessage, error) {
+	query := url.Values{}
+	if tenant != "" {
+		query.Set("tenant", tenant)
+	}
+	var out json.RawMessage
+	err := c.call(ctx, http.MethodGet, "/_millicent/receipts/"+url.PathEscape(id), query, nil, &out)
+	return out, err
+}

@@ -1,0 +1,106 @@
+package native
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/meter"
+)
+
+// maxLedgerReaders is how many requests at a time may read much of the ledger.
+const maxLedgerReaders = 2
+
+// maxAnchors bounds the heads that one verification is to meet.
+const maxAnchors = 100
+
+// Ledger is what the endpoints need of the ledger of usage.
+type Ledger interface {
+	Head() meter.Head
+	Verify(ctx context.Context, anchors ...meter.Anchor) (meter.Report, error)
+	Receipt(ctx context.Context, tenant, id string) (*meter.Receipt, error)
+}
+
+// ledger returns the ledger, if there is one.
+func (h *Handler) ledger() (Ledger, error) {
+	if h.cfg.Ledger == nil {
+		return nil, millicent.Errorf(millicent.CodeNotFound, "This server records no usage: it runs with --metering=false.")
+	}
+	return h.cfg.Ledger, nil
+}
+
+// read takes the place of one who reads much of the ledger. Call done
+// afterwards.
+func (h *Handler) read() (done func(), err error) {
+	select {
+	case h.reading <- struct{}{}:
+		return func() { <-h.reading }, nil
+	default:
+		return nil, millicent.Throttled("Others read the ledger at the moment")
+	}
+}
+
+func (h *Handler) ledgerHead(w http.ResponseWriter, _ *http.Request) error {
+	l, err := h.ledger()
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, l.Head())
+}
+
+func (h *Handler) verifyLedger(w http.ResponseWriter, r *http.Request) error {
+	if id := millicent.IdentityFrom(r.Context()); !id.Operator && id.Tenant != h.cfg.Info.Account {
+		return millicent.Errorf(millicent.CodeAccessDenied, "The whole ledger is verified by the server's own account, or on the admin socket.")
+	}
+	l, err := h.ledger()
+	if err != nil {
+		return err
+	}
+	given := r.URL.Query()["anchor"]
+	if len(given) > maxAnchors {
+		return millicent.Errorf(millicent.CodeInvalid, "At most %d anchors are checked at a time.", maxAnchors)
+	}
+	var anchors []meter.Anchor
+	for _, text := range given {
+		a, err := meter.ParseHead(text)
+		if err != nil {
+			return &millicent.Error{Code: millicent.CodeInvalid, Message: err.Error(), Err: err}
+		}
+		anchors = append(anchors, a)
+	}
+	done, err := h.read()
+	if err != nil {
+		return err
+	}
+	defer done()
+	report, err := l.Verify(r.Context(), anchors...)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, report)
+}
+
+func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
+	l, err := h.ledger()
+	if err != nil {
+		return err
+	}
+	id := millicent.IdentityFrom(r.Context())
+	tenant := r.URL.Query().Get("tenant")
+	switch {
+	case tenant == "":
+		tenant = id.Tenant
+	case tenant != id.Tenant && !id.Operator:
+		return millicent.Errorf(millicent.CodeAccessDenied, "Receipts of another account are given on the admin socket.")
+	}
+	done, err := h.read()
+	if err != nil {
+		return err
+	}
+	defer done()
+	receipt, err := l.Receipt(r.Context(), tenant, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, receipt)
+}

@@ -1,0 +1,123 @@
+package meter
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/millicent-run/millicent"
+)
+
+// Each record has a receipt, which proves it and nothing else.
+func TestReceipts(t *testing.T) {
+	m, _ := startMeter(t)
+	const n = 700
+	for i := range uint64(n) {
+		m.Record(someRecord(i))
+		if i%7 < 3 {
+			if err := m.Durable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := m.Durable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	groups, records := read(t, m, n)
+	for _, i := range []int{0, 1, 2, 3, 100, 255, 256, n - 2, n - 1, rand.IntN(n)} {
+		want := records[i]
+		r, err := m.Receipt(t.Context(), want.Tenant, want.ID)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Receipt
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatal(err)
+		}
+		rec, group, err := back.Check()
+		if err != nil || cmp.Diff(want, rec) != "" || back.Number != uint64(i+1) || back.Head != m.Head() {
+			t.Fatalf("receipt of record %d: %v\n%s", i, err, text)
+		}
+		if group.Hash != groups[group.Seq-1].Hash || len(back.Links) > 24 {
+			t.Errorf("group %d, %d links to it", group.Seq, len(back.Links))
+		}
+		forge(t, text)
+		again, err := m.ReceiptIn(t.Context(), group.Seq, want.Tenant, want.ID)
+		if diff := cmp.Diff(r, again); err != nil || diff != "" {
+			t.Error(diff, err)
+		}
+		if _, err := m.Receipt(t.Context(), "222222222222", want.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+			t.Errorf("another tenant got a receipt: %v", err)
+		}
+	}
+}
+
+// forge changes a receipt in all places: none of the changed ones proves
+// anything but what the receipt says of the head's number of records.
+func forge(t *testing.T, text []byte) {
+	t.Helper()
+	var good Receipt
+	if err := json.Unmarshal(text, &good); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(r *Receipt){
+		"format":    func(r *Receipt) { r.Format++ },
+		"usage":     func(r *Receipt) { r.Usage.BilledMs++ },
+		"record":    func(r *Receipt) { r.Record[len(r.Record)-20] ^= 1 },
+		"number":    func(r *Receipt) { r.Number++ },
+		"index":     func(r *Receipt) { r.Index++; r.Number++ },
+		"negative":  func(r *Receipt) { r.Index -= 1 << 20; r.Number -= 1 << 20 },
+		"path":      func(r *Receipt) { r.Path = append(r.Path, make([]byte, 32)) },
+		"short":     func(r *Receipt) { r.Path = append(r.Path, nil) },
+		"header":    func(r *Receipt) { r.Header[40] ^= 1 },
+		"no header": func(r *Receipt) { r.Header = nil },
+		"head":      func(r *Receipt) { r.Head.Hash[0] ^= 1 },
+		"links":     func(r *Receipt) { r.Links = append(r.Links, r.Header) },
+	} {
+		var r Receipt
+		if err := json.Unmarshal(text, &r); err != nil {
+			t.Fatal(err)
+		}
+		change(&r)
+		if _, _, err := r.Check(); err == nil {
+			t.Errorf("with another %s it is as good", name)
+		}
+	}
+}
+
+func FuzzReceipt(f *testing.F) {
+	_, _, message := someGroup(5)
+	g, err := decodeGroup(message)
+	if err != nil {
+		f.Fatal(err)
+	}
+	text, err := json.Marshal(receiptOf(&g, 2))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		var r Receipt
+		if json.Unmarshal(b, &r) == nil {
+			_, _, _ = r.Check() // whatever it is, it does not panic
+		}
+	})
+}
+
+func TestParseHead(t *testing.T) {
+	h := Head{Seq: 42, Hash: Hash{1, 2, 3}}
+	if got, err := ParseHead(h.String()); err != nil || got != h {
+		t.Error(got, err)
+	}
+	for _, bad := range []string{"", "42", "42:", "0:" + h.String()[3:], "x" + h.String(), h.String() + "00"} {
+		if got, err := ParseHead(bad); err == nil {
+			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
