@@ -95,6 +95,13 @@ func (r *streamRun) lane(records []natsRecord) error {
 			trials = trials[1:]
 			continue
 		}
+		if len(rest) == 1 && len(eventOf(rest)) > maxPayload {
+			if err := r.giveUp(conditionSize, t, answer{}); err != nil {
+				return err
+			}
+			trials = trials[1:]
+			continue
+		}
 		a := r.try(t)
 		if a.result != nil {
 			t.runs++
