@@ -21,8 +21,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/millicent-run/millicent"
 )
 
 // startNATS starts a NATS server with JetStream and returns its HOST:PORT and a
@@ -295,7 +293,10 @@ func TestDeadLetterQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var letters []millicent.DeadLetter
+	var letters []struct {
+		Source string
+		Number uint64
+	}
 	if err := json.Unmarshal([]byte(s.mustCLI("dlq", "list", "--queue", "--json")), &letters); err != nil || len(letters) != 1 || letters[0].Source != "in" {
 		t.Fatalf("listed %+v (%v)", letters, err)
 	}
