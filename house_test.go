@@ -73,7 +73,8 @@ var imports = map[string][]string{
 	// The whole.
 	"internal/server":   {"*"},
 	"cmd/millicent":     {".", "client", "internal/server", "internal/meter"}, // receipts are checked without a server
-	"e2e":               {"e2e/millicenttest"},
+	"e2e":               {"e2e/millicenttest", "e2e/powerloss"},
+	"e2e/powerloss":     {},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
 	"e2e/console":       {"e2e/millicenttest"},
