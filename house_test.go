@@ -51,6 +51,8 @@ var imports = map[string][]string{
 	"internal/sandbox/init":         {"internal/sandbox/initproc"},
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
 	"internal/sandbox/rootfs":       {},
+	"internal/wasm/module":          {},
+	"internal/wasm":                 {"internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
@@ -72,7 +74,7 @@ var imports = map[string][]string{
 
 	// The whole.
 	"internal/server":   {"*"},
-	"cmd/millicent":     {".", "client", "internal/server", "internal/meter"}, // receipts are checked without a server
+	"cmd/millicent":     {".", "client", "internal/server", "internal/meter", "internal/wasm", "internal/wasm/module"}, // what it does without a server
 	"e2e":               {"e2e/millicenttest", "e2e/powerloss"},
 	"e2e/powerloss":     {},
 	"e2e/millicenttest": {},

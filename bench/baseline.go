@@ -21,9 +21,18 @@ const (
 	maxEvent   = 6 << 20
 )
 
+// barePathStream answers with the time of its first write, as functions do
+// that stream.
+const barePathStream = "/stream"
+
 func bareHandler(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.ReadAll(io.LimitReader(r.Body, maxEvent)); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if r.URL.Path == barePathStream {
+		_, _ = fmt.Fprintf(w, "@%d\n", monotonic()) // as below
+		_ = http.NewResponseController(w).Flush()   // as below
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

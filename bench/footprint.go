@@ -311,11 +311,16 @@ func memoryOf(pid int) (h holding, err error) {
 }
 
 // residentMB returns the resident memory of a process.
-func residentMB(pid int) (float64, error) {
-	text := field(fmt.Sprintf("/proc/%d/status", pid), "VmRSS", ":")
+func residentMB(pid int) (float64, error) { return statusMB(pid, "VmRSS") }
+
+// peakMB returns the highest that was.
+func peakMB(pid int) (float64, error) { return statusMB(pid, "VmHWM") }
+
+func statusMB(pid int, name string) (float64, error) {
+	text := field(fmt.Sprintf("/proc/%d/status", pid), name, ":")
 	kb, err := strconv.ParseFloat(strings.TrimSuffix(text, " kB"), 64)
 	if err != nil {
-		return 0, fmt.Errorf("resident memory of process %d: %w", pid, err)
+		return 0, fmt.Errorf("%s of process %d: %w", name, pid, err)
 	}
 	return kb / 1024, nil
 }

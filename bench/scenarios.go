@@ -27,6 +27,7 @@ var scenarios = []scenario{
 	{"warm", "warm invocation, one connection", (*bench).warm},
 	{"throughput", "warm invocations, 8 connections", (*bench).throughput},
 	{"async", "events accepted, on disk before the answer", (*bench).async},
+	{"stream", "streamed responses: their first byte, and 200 MB", (*bench).stream},
 	{"memory", "memory of an idle environment", (*bench).memory},
 	{"deployed", "10,000 functions deployed, none running", (*bench).deployed},
 	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
@@ -48,6 +49,7 @@ type sizes struct {
 	peerStarts                                    int
 	mappings                                      int
 	watch                                         time.Duration // of what does nothing
+	streams, streamMB                             int
 }
 
 var (
@@ -56,14 +58,14 @@ var (
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
 		rounds: 10, round: time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
-		mappings: 1000, watch: 30 * time.Second,
+		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
 		bursts: 1, sustained: 4 * time.Second, sustainedFunctions: 200,
 		rounds: 3, round: 400 * time.Millisecond,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
-		mappings: 100, watch: 3 * time.Second,
+		mappings: 100, watch: 3 * time.Second, streams: 50, streamMB: 50,
 	}
 )
 

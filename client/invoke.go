@@ -33,13 +33,26 @@ type Result struct {
 // Invoke calls a function. A function that failed is a Result with a
 // FunctionError, not an error.
 func (c *Client) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
-	r := request{
-		method: http.MethodPost,
-		path:   functionPath(inv.Function, "/invocations"),
-		query:  url.Values{},
-		header: http.Header{},
-		body:   inv.Payload,
+	resp, res, err := c.begin(ctx, functionPath(inv.Function, "/invocations"), inv)
+	if err != nil {
+		return nil, err
 	}
+	defer resp.Body.Close()
+	if res.Payload, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
+		return nil, fmt.Errorf("read the answer: %w", err)
+	}
+	log, err := base64.StdEncoding.DecodeString(resp.Header.Get("X-Amz-Log-Result"))
+	if err != nil {
+		return nil, fmt.Errorf("read the log's tail: %w", err)
+	}
+	res.Log = string(log)
+	return res, nil
+}
+
+// begin sends a call, and returns its answer, of which the body is still to be
+// read and closed, and what the headers say.
+func (c *Client) begin(ctx context.Context, path string, inv Invocation) (*http.Response, *Result, error) {
+	r := request{method: http.MethodPost, path: path, query: url.Values{}, header: http.Header{}, body: inv.Payload}
 	if inv.Qualifier != "" {
 		r.query.Set("Qualifier", inv.Qualifier)
 	}
@@ -51,25 +64,16 @@ func (c *Client) Invoke(ctx context.Context, inv Invocation) (*Result, error) {
 	}
 	resp, err := c.send(ctx, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer resp.Body.Close()
 	if resp.StatusCode >= 300 {
-		return nil, decodeError(resp)
+		defer resp.Body.Close()
+		return nil, nil, decodeError(resp)
 	}
-	res := &Result{
+	return resp, &Result{
 		Status:        resp.StatusCode,
 		FunctionError: resp.Header.Get("X-Amz-Function-Error"),
 		Version:       resp.Header.Get("X-Amz-Executed-Version"),
 		RequestID:     resp.Header.Get("X-Amzn-Requestid"),
-	}
-	if res.Payload, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
-	}
-	log, err := base64.StdEncoding.DecodeString(resp.Header.Get("X-Amz-Log-Result"))
-	if err != nil {
-		return nil, fmt.Errorf("read the log's tail: %w", err)
-	}
-	res.Log = string(log)
-	return res, nil
+	}, nil
 }

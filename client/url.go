@@ -26,6 +26,13 @@ func (c *Client) CreateURL(ctx context.Context, name, qualifier, authType string
 	return c.functionURL(ctx, http.MethodPost, name, qualifier, in)
 }
 
+// SetURLMode has a URL answer with the whole response (millicent.Buffered), or
+// while the function writes it (millicent.ResponseStream).
+func (c *Client) SetURLMode(ctx context.Context, name, qualifier, mode string) (*FunctionURL, error) {
+	in := struct{ InvokeMode string }{mode}
+	return c.functionURL(ctx, http.MethodPut, name, qualifier, in)
+}
+
 func (c *Client) functionURL(ctx context.Context, method, name, qualifier string, in any) (*FunctionURL, error) {
 	query := url.Values{}
 	if qualifier != "" {

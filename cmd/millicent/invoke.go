@@ -24,7 +24,7 @@ var errFunction = errors.New("the function failed")
 
 func (c *cli) invokeCommand() *cobra.Command {
 	var payload, qualifier string
-	var async, showLog bool
+	var async, showLog, stream bool
 	cmd := &cobra.Command{
 		Use:   "invoke NAME",
 		Short: "Call a function, and print its answer",
@@ -33,6 +33,7 @@ document is printed and the exit code is 1.`,
 		Example: `  millicent invoke hello
   millicent invoke hello --payload '{"name":"you"}' --log
   millicent invoke hello --payload @event.json --qualifier live
+  millicent invoke hello --stream     # print what it streams as it comes
   jq -n '{n: 1}' | millicent invoke hello --payload -
   millicent invoke hello --async      # do not wait for the answer`,
 		Args:              wantArgs(1, 1, "one function NAME"),
@@ -49,13 +50,20 @@ document is printed and the exit code is 1.`,
 				}
 				inv.Type = millicent.Event
 			}
-			return c.invoke(cmd.Context(), inv)
+			if !stream {
+				return c.invoke(cmd.Context(), inv)
+			}
+			if async || c.json {
+				return &usageError{cmd: cmd.CommandPath(), message: "--stream prints the answer alone, and cannot be with --async or --json"}
+			}
+			return c.invokeStream(cmd.Context(), inv)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&payload, "payload", "p", "", "event: `JSON`, @FILE, or - for standard input")
 	f.StringVarP(&qualifier, "qualifier", "q", "", "`version` or alias (default the draft)")
 	f.BoolVar(&async, "async", false, "do not wait for the answer")
+	f.BoolVar(&stream, "stream", false, "print the answer as it comes, byte for byte")
 	f.BoolVar(&showLog, "log", false, "print the end of the invocation's log to standard error")
 	c.jsonFlag(cmd)
 	return cmd
@@ -111,10 +119,32 @@ func (c *cli) invoke(ctx context.Context, inv client.Invocation) error {
 	return err
 }
 
-func (c *cli) printResult(inv client.Invocation, res *client.Result) error {
+// invokeStream prints what a function answers as it comes. An error document
+// goes to standard error: what came before it is not to be mixed with it.
+func (c *cli) invokeStream(ctx context.Context, inv client.Invocation) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	res, err := api.InvokeStream(ctx, inv, c.out)
+	if err != nil {
+		return err
+	}
+	c.printLog(res)
+	if res.FunctionError != "" {
+		return fmt.Errorf("%w: %s: %s", errFunction, res.FunctionError, plain(c.err, string(res.Payload)))
+	}
+	return nil
+}
+
+func (c *cli) printLog(res *client.Result) {
 	if res.Log != "" {
 		fmt.Fprintln(c.err, paint(c.err, dim, strings.TrimRight(plain(c.err, res.Log), "\n")))
 	}
+}
+
+func (c *cli) printResult(inv client.Invocation, res *client.Result) error {
+	c.printLog(res)
 	if inv.Type == millicent.Event {
 		_, err := fmt.Fprintf(c.err, "accepted, request %s\n", res.RequestID)
 		return err

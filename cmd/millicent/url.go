@@ -6,18 +6,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/client"
 )
 
 func (c *cli) urlCommand() *cobra.Command {
 	var qualifier, auth string
-	var byPath, create bool
+	var byPath, create, stream bool
 	cmd := &cobra.Command{
 		Use:   "url NAME",
 		Short: "Print a function's URL",
 		Example: `  millicent url hello
   curl "$(millicent url hello --path)"   # for clients that cannot resolve *.localhost
-  millicent url hello --create --auth AWS_IAM`,
+  millicent url hello --create --auth AWS_IAM
+  millicent url hello --stream           # answer while the function writes; --stream=false: once it has`,
 		Args:              wantArgs(1, 1, "one function NAME"),
 		ValidArgsFunction: c.completeFunctions,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -27,30 +29,47 @@ func (c *cli) urlCommand() *cobra.Command {
 			if create && qualifier != "" {
 				return &usageError{cmd: cmd.CommandPath(), message: "--create makes the draft's URL, without --qualifier"}
 			}
-			return c.url(cmd.Context(), args[0], qualifier, auth, byPath, create)
+			mode := ""
+			if cmd.Flags().Changed("stream") {
+				mode = millicent.Buffered
+			}
+			if stream {
+				mode = millicent.ResponseStream
+			}
+			return c.url(cmd.Context(), args[0], urlWish{qualifier, auth, mode, byPath, create})
 		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&qualifier, "qualifier", "q", "", "`alias` (default the draft)")
 	f.BoolVar(&byPath, "path", false, "print the form that has the URL's id in its path")
 	f.BoolVar(&create, "create", false, "make the URL when there is none")
+	f.BoolVar(&stream, "stream", false, "have the URL answer while the function writes")
 	f.StringVar(&auth, "auth", "", "`type` of a new URL: NONE or AWS_IAM")
 	c.jsonFlag(cmd)
 	return cmd
 }
 
-func (c *cli) url(ctx context.Context, name, qualifier, auth string, byPath, create bool) error {
+// A urlWish is what is asked of a URL. Of its texts each may be empty.
+type urlWish struct {
+	qualifier, auth, mode string
+	byPath, create        bool
+}
+
+func (c *cli) url(ctx context.Context, name string, wish urlWish) error {
 	api, err := c.client()
 	if err != nil {
 		return err
 	}
 	var u *client.FunctionURL
-	if create {
-		u, err = ensureURL(ctx, api, name, auth)
+	if wish.create {
+		u, err = ensureURL(ctx, api, name, wish.auth)
 	} else {
-		u, err = api.URL(ctx, name, qualifier)
+		u, err = api.URL(ctx, name, wish.qualifier)
 	}
-	if client.IsNotFound(err) && !create {
+	if err == nil && wish.mode != "" {
+		u, err = api.SetURLMode(ctx, name, wish.qualifier, wish.mode)
+	}
+	if client.IsNotFound(err) && !wish.create {
 		if _, other := api.Function(ctx, name); other != nil {
 			return other
 		}
@@ -60,10 +79,10 @@ func (c *cli) url(ctx context.Context, name, qualifier, auth string, byPath, cre
 		return err
 	}
 	if c.json {
-		return printJSON(c.out, map[string]string{"url": u.FunctionURL, "pathUrl": api.PathURL(u), "authType": u.AuthType})
+		return printJSON(c.out, map[string]string{"url": u.FunctionURL, "pathUrl": api.PathURL(u), "authType": u.AuthType, "invokeMode": u.InvokeMode})
 	}
 	text := u.FunctionURL
-	if byPath {
+	if wish.byPath {
 		text = api.PathURL(u)
 	}
 	_, err = fmt.Fprintln(c.out, text)

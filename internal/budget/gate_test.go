@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
 )
 
 // TestScopes: an invocation is held against every budget that covers it, and
@@ -145,7 +146,11 @@ func BenchmarkReserve(b *testing.B) {
 		"none": nil,
 		"two":  {{Tenant: account1, Per: millicent.PerMonth, Amount: millicent.MaxMoney, Stop: true}, {Tenant: account1, Scope: millicent.BudgetScope{Function: "hello"}, Per: millicent.PerDay, Amount: millicent.MaxMoney, Stop: true}},
 	} {
-		g := NewGate(GateConfig{Most: most, Price: price, Now: time.Now, News: func(News) {}})
+		book := billing.Default()
+		g := NewGate(GateConfig{Most: book.Most, Price: func(rec *millicent.UsageRecord) millicent.Money {
+			c := book.Price(rec)
+			return c.Total
+		}, Now: time.Now, News: func(News) {}})
 		for i := range budgets {
 			from, _, _ := g.put(&budgets[i], counting)
 			g.open(&budgets[i], from, 0, 0)

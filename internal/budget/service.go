@@ -17,6 +17,10 @@ import (
 // maxBudgets bounds how many budgets an owner has for one tenant.
 const maxBudgets = 200
 
+// loadTime is how long a start waits for what was spent. Other functions must
+// not wait for a ledger that is being made again.
+const loadTime = 10 * time.Second
+
 // loadAgain is the pause before what was spent is asked for again when that
 // failed.
 const loadAgain = time.Second
@@ -89,6 +93,8 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	for _, b := range cfg.Definitions.All() {
 		s.put(b, closed)
 	}
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
 	if err := s.load(ctx); err != nil {
 		// Nothing runs under those budgets until it succeeds.
 		cfg.Log.Error("what was spent of budgets is not known yet", "error", err)

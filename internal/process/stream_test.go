@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -286,4 +287,37 @@ func TestStreamsAreReported(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a runtime sends in parts, a sink gets the bytes that it would be
+// given as a whole, or less where it breaks off.
+func FuzzLinkStream(f *testing.F) {
+	begin := appendMessage(nil, 'S', []byte(text("id-1")+text("")))
+	f.Add(appendMessage(appendMessage(appendMessage(begin, 'C', []byte("x")), 'C', []byte("yz")), 'T', []byte("\x00")), 4096)
+	f.Add(appendMessage(appendMessage(begin, 'C', []byte("x")), 'T', []byte(text("Function.Oh")+"{}")), 1)
+	f.Add(appendMessage(nil, 'R', []byte(text("id-1")+text("a/b")+"{}")), 3)
+	f.Fuzz(func(t *testing.T, said []byte, piece int) {
+		hear := func(stream *stream) *turn {
+			s := newSession(exampleVersion())
+			turn := newTurn(&millicent.Invocation{ID: "id-1"}, time.Now())
+			turn.stream, s.turn, s.state = stream, turn, stateReady
+			s.take()
+			l := &link{session: s}
+			l.in.src = pieces{bytes.NewReader(said), max(1, min(piece, 1<<16))}
+			for l.read() == nil {
+			}
+			return turn
+		}
+		sink := newRecorder()
+		stream := newStream(t.Context(), sink, "7", time.Now().Add(testWait))
+		defer stream.close()
+		whole, parts := hear(nil).outcome, hear(stream).outcome
+		got := strings.Join(sink.calls[min(1, len(sink.calls)):], "")
+		if (whole == nil) != (parts == nil) || int64(len(got)) != stream.size {
+			t.Fatalf("%+v in parts, %+v as a whole; %d bytes of %d", parts, whole, len(got), stream.size)
+		}
+		if whole != nil && whole.failure == nil && string(whole.payload) != got+string(parts.payload) {
+			t.Errorf("%q in parts, %q as a whole", got+string(parts.payload), whole.payload)
+		}
+	})
 }

@@ -21,6 +21,9 @@ func main() {
 		if _, who := event["who"]; who {
 			return os.Readlink("/proc/self/ns/pid")
 		}
+		if mb, ok := event["mb"].(float64); ok {
+			return stream(int(mb)), nil
+		}
 		return count{calls}, nil
 	})
 }

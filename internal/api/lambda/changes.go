@@ -10,7 +10,8 @@ import (
 // did, or why not. What failed for no fault of the caller is the listener's
 // to tell.
 func (h *Handler) note(op *operation, labels map[string]string, req *request, err error) {
-	if op.method == http.MethodGet || op.name == "Invoke" || op.name == "InvokeAsync" {
+	switch {
+	case op.method == http.MethodGet, op.name == "Invoke", op.name == "InvokeAsync", op.name == "InvokeWithResponseStream":
 		return
 	}
 	log := h.cfg.Log.With("operation", op.name, "function", subject(labels, req), "tenant", req.tenant, "id", req.id)

@@ -147,6 +147,9 @@ func (h *Handler) invocation(r *http.Request, f *millicent.Function, u *millicen
 		ARN:   millicent.ARN(h.cfg.Region, f.Tenant, f.Name, u.Qualifier),
 		Event: event, TraceID: req.TraceID, Received: now,
 	}
+	if signer != nil {
+		inv.Key = signer.AccessKey
+	}
 	if c, ok := millicent.CallerFrom(r.Context()); ok {
 		inv.Lineage = c.Causes()
 	}

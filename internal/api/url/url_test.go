@@ -129,6 +129,15 @@ func TestServeRefusals(t *testing.T) {
 	}
 }
 
+// TestServeSigned: who signed is who is billed, and whose budget it is.
+func TestServeSigned(t *testing.T) {
+	p := answering(`"ok"`)
+	p.url.AuthType, p.signer = "AWS_IAM", millicent.Identity{Tenant: "000000000000", AccessKey: "AKML1"}
+	if _, _, err := p.serve(t, newRequest("GET", "/")); err != nil || p.got == nil || p.got.Key != "AKML1" {
+		t.Errorf("got %+v, error %v", p.got, err)
+	}
+}
+
 func TestServeErrors(t *testing.T) {
 	p := answering("")
 	p.err = millicent.Throttled(millicent.ReasonReservedConcurrency)

@@ -1,0 +1,110 @@
+package wasm
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/unix"
+)
+
+// quantum is how much fuel a guest burns before it enters the host: some tenths
+// of a millisecond, some milliseconds if it is made for that. No goroutine and
+// no collection of garbage waits for a guest for longer, since neither can
+// interrupt one.
+const quantum = 100_000
+
+// guest is what a call of the guest goes with: the host's functions find it as
+// their context. It stays on its thread while the guest runs, whose clock tells
+// what it used.
+type guest struct {
+	context.Context
+	instance *Instance
+	req      *Request
+
+	granted uint64 // fuel
+	entered time.Duration
+	cpu     time.Duration
+
+	wasi
+	answer  []byte
+	failure *Failure // that the guest reported itself
+}
+
+// begin makes g that of a request.
+func (g *guest) begin(i *Instance, req *Request) {
+	*g = guest{instance: i, req: req, granted: quantum}
+	i.fuel.Set(quantum)
+}
+
+// end forgets what the request had.
+func (g *guest) end() { *g = guest{} }
+
+// used is how many instructions the guest has run.
+func (g *guest) used() uint64 {
+	return uint64(int64(g.granted) - int64(g.instance.fuel.Get()))
+}
+
+// enter begins to count the thread's time.
+func (g *guest) enter() {
+	runtime.LockOSThread()
+	g.entered = threadTime()
+}
+
+// leave ends that.
+func (g *guest) leave() {
+	g.cpu += threadTime() - g.entered
+	runtime.UnlockOSThread()
+}
+
+// threadTime is what the calling thread has used so far.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // fails for no clock of this kind
+	return time.Duration(ts.Nano())
+}
+
+// guestOf returns the guest that a host function was called by.
+func guestOf(ctx context.Context) *guest {
+	return ctx.(*guest) //nolint:forcetypeassert // guests are entered with no other context
+}
+
+// yield is the host's function that guests call when their fuel is used up.
+// Others get the processor; a guest whose time is over ends here.
+func yield(ctx context.Context, _ api.Module, _ []uint64) {
+	g := guestOf(ctx)
+	g.check()
+	g.leave()
+	runtime.Gosched()
+	g.enter()
+	g.granted += quantum
+	g.instance.fuel.Set(uint64(int64(g.instance.fuel.Get()) + quantum))
+}
+
+// check ends the guest if its time is over, or nobody waits for it any more.
+func (g *guest) check() {
+	if !time.Now().Before(g.req.Deadline) {
+		panic(&Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true})
+	}
+	if err := g.Err(); err != nil {
+		panic(&Failure{Type: "Runtime.Cancelled", Message: err.Error()})
+	}
+}
+
+// maxMessage is how much of what a guest says of its failure is kept.
+const maxMessage = 64 << 10
+
+// fail is the host's function fail(type, length, message, length): the request
+// has failed, whatever the guest answers.
+func fail(ctx context.Context, mod api.Module, stack []uint64) {
+	g := guestOf(ctx)
+	text := func(place, n uint64) string {
+		b, ok := mod.Memory().Read(uint32(place), min(uint32(n), maxMessage))
+		if !ok {
+			panic(&Failure{Type: "Runtime.InvalidMemory", Message: "fail was called with a text outside of the memory"})
+		}
+		return string(b)
+	}
+	g.failure = &Failure{Type: text(stack[0], stack[1]), Message: text(stack[2], stack[3])}
+}

@@ -1,0 +1,249 @@
+package wasm
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/millicent-run/millicent/internal/wasm/module"
+)
+
+// maxAnswer is the largest answer, the protocol's limit.
+const maxAnswer = 6<<20 + 100
+
+// A Log takes what a guest writes to its log.
+type Log interface{ Write(p []byte) (int, error) }
+
+// A Request is what one call of an instance gets.
+type Request struct {
+	Event    []byte
+	Environ  []string // NAME=value, besides the program's; commands see it
+	Deadline time.Time
+	Log      Log // must not be nil
+}
+
+// An Answer is what came of a request.
+type Answer struct {
+	Payload []byte
+	Failure *Failure // nil when the function succeeded
+
+	CPU  time.Duration // that the guest and its host functions used
+	Fuel uint64        // instructions, as the meter counts them
+	Peak int           // bytes of memory, the most that there were
+}
+
+// A Failure is a function's own: what it reported, or how it ended.
+type Failure struct {
+	Type    string
+	Message string
+	Timeout bool // it ran into its deadline
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Type + ": " + f.Message }
+
+// An Instance serves one request at a time. It is not safe for concurrent use.
+type Instance struct {
+	program *Program
+	mod     api.Module
+	mem     *memory
+	scan    *scanner
+	globals []api.MutableGlobal
+	fuel    api.MutableGlobal
+	run     guest // of the request that runs
+	served  int   // requests
+	broken  bool
+
+	alloc, handle, command, restored api.Function
+
+	stack [2]uint64
+}
+
+// find looks up what is used of the module.
+func (i *Instance) find() {
+	for _, name := range i.program.names {
+		i.globals = append(i.globals, i.mod.ExportedGlobal(name).(api.MutableGlobal)) //nolint:forcetypeassert // all of these are
+	}
+	i.fuel = i.mod.ExportedGlobal(module.Fuel).(api.MutableGlobal) //nolint:forcetypeassert // as above
+	switch i.program.abi {
+	case Command:
+		i.command = i.mod.ExportedFunction(exportStart)
+	case Reactor:
+		i.alloc, i.handle = i.mod.ExportedFunction(exportAlloc), i.mod.ExportedFunction(exportHandle)
+	}
+	if i.program.restored {
+		i.restored = i.mod.ExportedFunction(exportRestored)
+	}
+}
+
+// Close frees the instance. It is idempotent.
+func (i *Instance) Close() {
+	if i.mod != nil {
+		_ = i.mod.Close(context.Background()) // fails for nothing that is ours
+		i.mod = nil
+	}
+	i.mem.Free()
+}
+
+// Broken reports whether the instance must not be used again.
+func (i *Instance) Broken() bool { return i.broken }
+
+// initialise runs what comes before the first request.
+func (i *Instance) initialise(ctx context.Context) error {
+	p := i.program
+	req := &Request{Deadline: time.Now().Add(p.cfg.InitTime), Log: p.cfg.Log}
+	for _, step := range []struct {
+		name string
+		run  bool
+	}{{module.Start, p.start}, {exportInitialize, p.initialize}, {exportWarmup, p.warmup}} {
+		if !step.run {
+			continue
+		}
+		if f := i.enter(ctx, req, i.mod.ExportedFunction(step.name)); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// Serve runs a request, and takes the instance back to its image. It never
+// fails: what goes wrong is the answer's failure.
+func (i *Instance) Serve(ctx context.Context, req *Request) *Answer {
+	answer := &Answer{}
+	i.run.begin(i, req)
+	answer.Payload, answer.Failure = i.serve(ctx, req)
+	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
+	i.run.end()
+	i.served++
+	i.reset(answer.Failure != nil)
+	return answer
+}
+
+func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
+	if i.restored != nil {
+		var seed [8]byte
+		_, _ = rand.Read(seed[:]) // never fails
+		i.stack[0] = binary.LittleEndian.Uint64(seed[:])
+		if f := i.call(ctx, i.restored); f != nil {
+			return nil, f
+		}
+	}
+	if i.command != nil {
+		i.run.stdin = req.Event
+		if f := i.call(ctx, i.command); f != nil {
+			return nil, f
+		}
+		return i.run.answer, i.run.failure
+	}
+	return i.react(ctx, req.Event)
+}
+
+// react calls a reactor's functions.
+func (i *Instance) react(ctx context.Context, event []byte) ([]byte, *Failure) {
+	i.stack[0] = uint64(len(event))
+	if f := i.call(ctx, i.alloc); f != nil {
+		return nil, f
+	}
+	place := uint32(i.stack[0])
+	if !i.mod.Memory().Write(place, event) {
+		return nil, &Failure{Type: "Runtime.InvalidMemory", Message: fmt.Sprintf("alloc(%d) returned a place outside of the memory", len(event))}
+	}
+	i.stack[0], i.stack[1] = uint64(place), uint64(len(event))
+	if f := i.call(ctx, i.handle); f != nil {
+		return nil, f
+	}
+	if i.run.failure != nil {
+		return nil, i.run.failure
+	}
+	place, n := uint32(i.stack[0]>>32), uint32(i.stack[0])
+	answer, ok := i.mod.Memory().Read(place, n)
+	switch {
+	case !ok:
+		return nil, &Failure{Type: "Runtime.InvalidMemory", Message: "handle returned an answer outside of the memory"}
+	case n > maxAnswer:
+		return nil, tooLarge(int(n))
+	}
+	return append([]byte(nil), answer...), nil
+}
+
+// tooLarge is the protocol's failure for an answer of so many bytes.
+func tooLarge(n int) *Failure {
+	return &Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf(
+		"Response payload size (%d bytes) exceeded maximum allowed payload size (6291556 bytes).", n)}
+}
+
+// enter calls a function of the guest outside of requests.
+func (i *Instance) enter(ctx context.Context, req *Request, f api.Function) *Failure {
+	i.run.begin(i, req)
+	defer i.run.end()
+	return i.call(ctx, f)
+}
+
+// call calls a function of the guest with what is on the stack.
+func (i *Instance) call(ctx context.Context, f api.Function) *Failure {
+	i.run.Context = ctx
+	i.run.enter()
+	err := f.CallWithStack(&i.run, i.stack[:])
+	i.run.leave()
+	if err == nil {
+		return nil
+	}
+	return failure(err)
+}
+
+// failure returns how a guest ended; nil for one that exited well.
+func failure(err error) *Failure {
+	var exit *sys.ExitError
+	var own *Failure
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == 0:
+		return nil
+	case errors.As(err, &exit):
+		return &Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("Runtime exited with error: exit status %d", exit.ExitCode())}
+	case errors.As(err, &own):
+		return own
+	}
+	return &Failure{Type: "Runtime.Trap", Message: err.Error()}
+}
+
+// reset takes the instance back to its image, unless it is broken by then.
+func (i *Instance) reset(failed bool) {
+	p := i.program
+	if failed || p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
+		i.broken = true
+		return
+	}
+	for n, g := range i.globals {
+		g.Set(p.image.globals[n])
+	}
+	if audit := p.engine.cfg.Audit; audit > 0 && i.served%audit == 0 && !i.same() {
+		panic("a reset instance differs from its image") // no request may see what another left
+	}
+}
+
+// shrink takes a memory that has grown back to the image's size for the guest.
+func (i *Instance) shrink() bool {
+	if i.mem.size == len(i.program.image.view) {
+		return true
+	}
+	i.mem.shrink = true
+	_, ok := i.mod.Memory().Grow(1) // has the engine ask for the memory again
+	i.mem.shrink = false
+	return ok
+}
+
+// same reports whether the instance is what its image says.
+func (i *Instance) same() bool {
+	for n, g := range i.globals {
+		if g.Get() != i.program.image.globals[n] {
+			return false
+		}
+	}
+	return i.mem.same() && int(i.mod.Memory().Size()) == i.mem.size
+}

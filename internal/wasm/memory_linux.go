@@ -1,0 +1,291 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"unsafe"
+
+	"github.com/tetratelabs/wazero/experimental"
+	"golang.org/x/sys/unix"
+)
+
+// This file has the memory of instances: a private mapping of an image, taken
+// back to what the image says by writing over the pages that have changed.
+// Finding those and writing them costs microseconds; to drop them, so that the
+// kernel brings them back at the next touch, costs a page fault each.
+
+const (
+	wasmPage = 64 << 10
+
+	// maxRegions is how many stretches of changed pages are written over.
+	// Where there are more, all are dropped.
+	maxRegions = 512
+
+	// maxRestore is how many bytes are written over; beyond it pages are
+	// dropped, so that an instance does not keep what one request touched.
+	maxRestore = 8 << 20
+)
+
+// An image is the memory that instances begin with, and the values of their
+// globals. It never changes.
+type image struct {
+	file    *os.File // sealed
+	view    []byte   // the whole of it, to read
+	globals []uint64
+}
+
+// newImage returns an image of a memory. Pages of zeros take no room.
+func newImage(memory []byte, globals []uint64) (*image, error) {
+	fd, err := unix.MemfdCreate("millicent-wasm", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("make an image: %w", err)
+	}
+	i := &image{file: os.NewFile(uintptr(fd), "image"), globals: globals}
+	if err := i.fill(memory); err != nil {
+		return nil, errors.Join(fmt.Errorf("make an image: %w", err), i.file.Close())
+	}
+	return i, nil
+}
+
+func (i *image) fill(memory []byte) error {
+	if err := i.file.Truncate(int64(len(memory))); err != nil {
+		return err
+	}
+	page := os.Getpagesize()
+	for at := 0; at < len(memory); at += page {
+		if part := memory[at : at+page]; !allZero(part) {
+			if _, err := i.file.WriteAt(part, int64(at)); err != nil {
+				return err
+			}
+		}
+	}
+	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
+	if _, err := unix.FcntlInt(i.file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		return err
+	}
+	if len(memory) == 0 {
+		return nil
+	}
+	view, err := unix.Mmap(int(i.file.Fd()), 0, len(memory), unix.PROT_READ, unix.MAP_SHARED)
+	i.view = view
+	return err
+}
+
+func allZero(b []byte) bool {
+	for ; len(b) >= 8; b = b[8:] {
+		if *(*uint64)(unsafe.Pointer(&b[0])) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// close frees the image. Memories that were made of it stay as they are, and
+// cannot be restored any more.
+func (i *image) close() error {
+	var err error
+	if i.view != nil {
+		err = unix.Munmap(i.view)
+		i.view = nil
+	}
+	return errors.Join(err, i.file.Close())
+}
+
+// memory is the linear memory of an instance: address space for the most that
+// it may have, of which the first part is there. Its address never changes.
+type memory struct {
+	space  []byte // all of it
+	size   int    // of what is there
+	image  *image // that it begins with; nil for zeros
+	shrink bool   // the next Reallocate is one to the image's size
+	most   int    // the largest size since the last restore
+}
+
+var _ experimental.LinearMemory = (*memory)(nil)
+
+// newMemory reserves space for a memory of at most so many bytes. With an image
+// it begins as large as that.
+func newMemory(most int, from *image) (*memory, error) {
+	m := &memory{image: from}
+	var err error
+	m.space, err = unix.Mmap(-1, 0, max(most, wasmPage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("reserve %d bytes for a memory: %w", most, err)
+	}
+	if from != nil && len(from.view) > 0 {
+		if err := m.mapImage(); err != nil {
+			m.Free()
+			return nil, fmt.Errorf("map an image: %w", err)
+		}
+	}
+	return m, nil
+}
+
+// mapImage puts the image at the beginning of the space.
+func (m *memory) mapImage() error {
+	n := len(m.image.view)
+	_, err := unix.MmapPtr(int(m.image.file.Fd()), 0, unsafe.Pointer(&m.space[0]), uintptr(n),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED|unix.MAP_NORESERVE)
+	m.size, m.most = n, n
+	return err
+}
+
+// Reallocate implements experimental.LinearMemory.
+func (m *memory) Reallocate(size uint64) []byte {
+	if m.shrink {
+		return m.space[:len(m.image.view)]
+	}
+	if size > uint64(len(m.space)) {
+		return nil
+	}
+	if n := int(size); n > m.size {
+		if unix.Mprotect(m.space[m.size:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
+			return nil // the machine has none left: the guest is told that it cannot grow
+		}
+		m.size, m.most = n, max(m.most, n)
+	}
+	return m.space[:m.size]
+}
+
+// Free implements experimental.LinearMemory. It is idempotent.
+func (m *memory) Free() {
+	if m.space != nil {
+		_ = unix.Munmap(m.space) // fails for no mapping of our own
+		m.space = nil
+	}
+}
+
+// restore takes the memory back to its image, and reports whether that was
+// done: otherwise it must not be used again.
+func (m *memory) restore(scan *scanner) bool {
+	n := len(m.image.view)
+	if m.size > n {
+		grown := m.space[n:m.size]
+		if unix.Madvise(grown, unix.MADV_DONTNEED) != nil || unix.Mprotect(grown, unix.PROT_NONE) != nil {
+			return false
+		}
+		m.size = n
+	}
+	m.most = n
+	if n == 0 {
+		return true
+	}
+	regions, whole := scan.changed(m.space[:n])
+	bytes := 0
+	for _, r := range regions {
+		bytes += r.length
+	}
+	if !whole || bytes > maxRestore {
+		return unix.Madvise(m.space[:n], unix.MADV_DONTNEED) == nil
+	}
+	for _, r := range regions {
+		copy(m.space[r.start:r.start+r.length], m.image.view[r.start:])
+	}
+	return true
+}
+
+// same reports whether the memory is what its image says, byte by byte.
+func (m *memory) same() bool {
+	return m.size == len(m.image.view) && string(m.space[:m.size]) == string(m.image.view)
+}
+
+// A region is a stretch of pages.
+type region struct{ start, length int }
+
+// scanner finds the pages of a private mapping that were written. It is not
+// safe for concurrent use.
+type scanner struct {
+	pagemap int // /proc/self/pagemap
+	plain   bool
+	found   [maxRegions]pageRegion
+	regions [maxRegions]region
+	entries []uint64
+}
+
+// newScanner returns a scanner that reads a descriptor of /proc/self/pagemap.
+// With plain it reads the file; else it asks by ioctl where the kernel can
+// (since 6.7).
+func newScanner(pagemap int, plain bool) *scanner {
+	return &scanner{pagemap: pagemap, plain: plain}
+}
+
+// pageRegion and pmScanArg are the kernel's (include/uapi/linux/fs.h).
+type pageRegion struct{ start, end, categories uint64 }
+
+type pmScanArg struct {
+	size, flags, start, end, walkEnd, vec, vecLen, maxPages   uint64
+	categoryInverted, categoryMask, categoryAnyOf, returnMask uint64
+}
+
+const (
+	pagemapScan  = 3<<30 | 96<<16 | 'f'<<8 | 16 // _IOWR('f', 16, struct pm_scan_arg)
+	pageIsFile   = 1 << 2
+	pageIsThere  = 1 << 3
+	pageIsSwaped = 1 << 4
+)
+
+// changed returns the parts of a mapping that are no longer the file's. whole
+// is false where that is not known, or there are too many.
+func (s *scanner) changed(space []byte) (regions []region, whole bool) {
+	if s.plain {
+		return s.read(space)
+	}
+	start := uint64(uintptr(unsafe.Pointer(&space[0])))
+	arg := pmScanArg{
+		size: uint64(unsafe.Sizeof(pmScanArg{})), start: start, end: start + uint64(len(space)),
+		vec: uint64(uintptr(unsafe.Pointer(&s.found[0]))), vecLen: maxRegions,
+		categoryInverted: pageIsFile, categoryMask: pageIsFile, categoryAnyOf: pageIsThere | pageIsSwaped,
+		returnMask: pageIsThere,
+	}
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s.pagemap), pagemapScan, uintptr(unsafe.Pointer(&arg)))
+	runtime.KeepAlive(s)
+	if errno == unix.ENOTTY || errno == unix.EINVAL {
+		s.plain = true // an older kernel
+		return s.read(space)
+	}
+	if errno != 0 || n == maxRegions || arg.walkEnd != arg.end {
+		return nil, false
+	}
+	for i, f := range s.found[:n] {
+		s.regions[i] = region{int(f.start - start), int(f.end - f.start)}
+	}
+	return s.regions[:n], true
+}
+
+// Bits of an entry of pagemap (Documentation/admin-guide/mm/pagemap.rst).
+const (
+	entryFile    = 1 << 61
+	entrySwapped = 1 << 62
+	entryThere   = 1 << 63
+)
+
+// read is changed for older kernels.
+func (s *scanner) read(space []byte) (regions []region, whole bool) {
+	page := os.Getpagesize()
+	pages := len(space) / page
+	if len(s.entries) < pages {
+		s.entries = make([]uint64, pages)
+	}
+	raw := unsafe.Slice((*byte)(unsafe.Pointer(&s.entries[0])), pages*8)
+	first := int64(uintptr(unsafe.Pointer(&space[0]))) / int64(page)
+	if n, err := unix.Pread(s.pagemap, raw, first*8); err != nil || n != len(raw) {
+		return nil, false
+	}
+	regions = s.regions[:0]
+	for i, e := range s.entries[:pages] {
+		if e&(entryThere|entrySwapped) == 0 || e&entryFile != 0 {
+			continue
+		}
+		if last := len(regions) - 1; last >= 0 && regions[last].start+regions[last].length == i*page {
+			regions[last].length += page
+			continue
+		}
+		if len(regions) == maxRegions {
+			return nil, false
+		}
+		regions = append(regions, region{i * page, page})
+	}
+	return regions, true
+}
