@@ -15,7 +15,7 @@ import (
 // else changes anything.
 const valid = 3600
 
-// String implements fuse.RawFileSystem, like the following methods.
+// String implements fuse.RawFileSystem.
 func (d *Disk) String() string { return "powerloss" }
 
 func (n *node) attr(out *fuse.Attr) {
@@ -41,6 +41,7 @@ func (d *Disk) entry(n *node, out *fuse.EntryOut) {
 	n.looked++
 }
 
+// Lookup implements fuse.RawFileSystem.
 func (d *Disk) Lookup(_ <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -55,6 +56,7 @@ func (d *Disk) Lookup(_ <-chan struct{}, header *fuse.InHeader, name string, out
 	return fuse.OK
 }
 
+// Forget implements fuse.RawFileSystem.
 func (d *Disk) Forget(id, count uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,6 +74,7 @@ func (d *Disk) release(n *node) {
 	}
 }
 
+// GetAttr implements fuse.RawFileSystem.
 func (d *Disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -82,6 +85,7 @@ func (d *Disk) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut)
 	return fuse.OK
 }
 
+// SetAttr implements fuse.RawFileSystem.
 func (d *Disk) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -124,6 +128,7 @@ func (d *Disk) open(n *node, flags uint32) uint64 {
 	return d.handle
 }
 
+// Open implements fuse.RawFileSystem.
 func (d *Disk) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -149,9 +154,13 @@ func (d *Disk) close(fh uint64) {
 	}
 }
 
+// Release implements fuse.RawFileSystem.
 func (d *Disk) Release(_ <-chan struct{}, in *fuse.ReleaseIn) { d.close(in.Fh) }
-func (d *Disk) ReleaseDir(in *fuse.ReleaseIn)                 { d.close(in.Fh) }
 
+// ReleaseDir implements fuse.RawFileSystem.
+func (d *Disk) ReleaseDir(in *fuse.ReleaseIn) { d.close(in.Fh) }
+
+// Read implements fuse.RawFileSystem.
 func (d *Disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
 	if st := d.enter(); st != fuse.OK {
 		return nil, st
@@ -161,6 +170,7 @@ func (d *Disk) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadRe
 	return fuse.ReadResultData(got), fuse.ToStatus(err)
 }
 
+// Write implements fuse.RawFileSystem.
 func (d *Disk) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
 	if st := d.enter(); st != fuse.OK {
 		return 0, st
@@ -176,6 +186,7 @@ func (d *Disk) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, 
 	return uint32(len(data)), fuse.OK
 }
 
+// Fsync implements fuse.RawFileSystem.
 func (d *Disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -185,8 +196,10 @@ func (d *Disk) Fsync(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	return fuse.OK
 }
 
+// Flush implements fuse.RawFileSystem.
 func (d *Disk) Flush(<-chan struct{}, *fuse.FlushIn) fuse.Status { return fuse.OK }
 
+// Fallocate implements fuse.RawFileSystem.
 func (d *Disk) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -229,6 +242,7 @@ func (d *Disk) Lseek(_ <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut) fu
 	return fuse.OK
 }
 
+// StatFs implements fuse.RawFileSystem.
 func (d *Disk) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
 	const blocks = 64 << 30 / pageSize
 	*out = fuse.StatfsOut{Blocks: blocks, Bfree: blocks, Bavail: blocks, Files: 1 << 20, Ffree: 1 << 20, Bsize: pageSize, Frsize: pageSize, NameLen: 255}

@@ -38,6 +38,7 @@ func (d *Disk) make(header *fuse.InHeader, name string, mode uint32, out *fuse.E
 	return n, fuse.OK
 }
 
+// Mkdir implements fuse.RawFileSystem.
 func (d *Disk) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -47,6 +48,7 @@ func (d *Disk) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse
 	return st
 }
 
+// Mknod implements fuse.RawFileSystem.
 func (d *Disk) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -56,6 +58,7 @@ func (d *Disk) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse
 	return st
 }
 
+// Symlink implements fuse.RawFileSystem.
 func (d *Disk) Symlink(_ <-chan struct{}, header *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -65,6 +68,7 @@ func (d *Disk) Symlink(_ <-chan struct{}, header *fuse.InHeader, target, name st
 	return st
 }
 
+// Readlink implements fuse.RawFileSystem.
 func (d *Disk) Readlink(_ <-chan struct{}, header *fuse.InHeader) ([]byte, fuse.Status) {
 	if st := d.enter(); st != fuse.OK {
 		return nil, st
@@ -73,6 +77,7 @@ func (d *Disk) Readlink(_ <-chan struct{}, header *fuse.InHeader) ([]byte, fuse.
 	return []byte(d.nodes[header.NodeId].target), fuse.OK
 }
 
+// Create implements fuse.RawFileSystem.
 func (d *Disk) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -92,6 +97,7 @@ func (d *Disk) drop(n *node) {
 	d.release(n)
 }
 
+// Unlink implements fuse.RawFileSystem.
 func (d *Disk) Unlink(_ <-chan struct{}, header *fuse.InHeader, name string) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -107,6 +113,7 @@ func (d *Disk) Unlink(_ <-chan struct{}, header *fuse.InHeader, name string) fus
 	return fuse.OK
 }
 
+// Rmdir implements fuse.RawFileSystem.
 func (d *Disk) Rmdir(cancel <-chan struct{}, header *fuse.InHeader, name string) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -155,6 +162,7 @@ func (d *Disk) Rename(_ <-chan struct{}, in *fuse.RenameIn, from, to string) fus
 	return fuse.OK
 }
 
+// OpenDir implements fuse.RawFileSystem.
 func (d *Disk) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -164,6 +172,7 @@ func (d *Disk) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fu
 	return fuse.OK
 }
 
+// ReadDir implements fuse.RawFileSystem.
 func (d *Disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st
@@ -185,6 +194,7 @@ func (d *Disk) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 	return fuse.OK
 }
 
+// FsyncDir implements fuse.RawFileSystem.
 func (d *Disk) FsyncDir(_ <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
 		return st

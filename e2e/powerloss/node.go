@@ -132,10 +132,10 @@ func (n *node) syncPath() {
 // page returns a page to write to.
 func (n *node) page(i int64) *page {
 	p := n.now.pages[i]
-	switch {
-	case p == nil:
+	switch p {
+	case nil:
 		p = new(page)
-	case p == n.synced.pages[i]:
+	case n.synced.pages[i]:
 		c := *p
 		p = &c
 	}
