@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 func (c *cli) budgetCommand() *cobra.Command {
-	var account string
+	var account, data string
 	cmd := &cobra.Command{
 		Use:   "budget",
 		Short: "Set, list, show and delete budgets",
@@ -25,17 +26,24 @@ it can cost is reserved, and what it did not need is given back at its end.
 Callers are answered 429 TooManyRequestsException then, which costs nothing;
 asynchronous events wait for the next period.
 
-On the admin socket (--endpoint unix:DATA/admin.sock) budgets are the
+With --data, the data directory of a server on this machine, budgets are the
 operator's, for any --account: its tenant sees them, and cannot change them.`,
 		Example: `  millicent budget set hello 5 cents/day --stop
   millicent budget set --tenant 20/month --warn 50%,80%,100% --webhook https://example.com/hook
   millicent budget list
   millicent budget show hello
-  millicent budget delete hello`,
+  millicent budget delete hello
+  millicent budget set --data ./data --account 123456789012 --tenant 20/month --stop`,
 		Args: unknownCommand,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			if data != "" {
+				c.endpoint = "unix:" + filepath.Join(data, adminSocket)
+			}
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&account, "account", "", "account id that it is about, on the admin socket")
+	cmd.PersistentFlags().StringVar(&data, "data", "", "data `directory` of a server on this machine: act as its operator")
+	cmd.PersistentFlags().StringVar(&account, "account", "", "account `id` that it is about, with --data (default the server's)")
 	cmd.AddCommand(c.budgetSetCommand(&account), c.budgetListCommand(&account), c.budgetShowCommand(&account),
 		c.budgetDeleteCommand(&account), c.budgetResumeCommand(&account), c.budgetStormsCommand(&account))
 	return cmd

@@ -160,8 +160,8 @@ func (a *account) release(took millicent.Money) {
 // that are to be told of now.
 func (a *account) charge(cost millicent.Money, start, now time.Time) (passed []int) {
 	a.roll(now)
-	if start.Before(a.from) {
-		return nil // the period before's, which is over
+	if start.Before(a.from) && !now.Before(a.from) {
+		return nil // the period before's, which is over: the clock was not put back
 	}
 	a.spent = a.spent.Add(cost)
 	if a.phase != open {

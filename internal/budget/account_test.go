@@ -160,6 +160,22 @@ func TestAccountModel(t *testing.T) {
 	}
 }
 
+// TestClockPutBack: what runs while the clock is behind the period counts in
+// it.
+func TestClockPutBack(t *testing.T) {
+	a := opened(millicent.Budget{Per: millicent.PerHour, Amount: 10, Stop: true})
+	before := noon.Add(-time.Minute)
+	for range 3 {
+		if a.judge(5, before) == admitted {
+			a.release(a.reserve(5))
+			a.charge(5, before, before)
+		}
+	}
+	if a.spent != 10 || !a.from.Equal(noon) {
+		t.Errorf("%v of 10 is spent in the hour from %v", a.spent, a.from)
+	}
+}
+
 func TestChangeOfZone(t *testing.T) {
 	b := millicent.Budget{Per: millicent.PerDay, Amount: 100, Stop: true}
 	a := opened(b)

@@ -182,12 +182,15 @@ func (s *Service) load(ctx context.Context) error {
 		if state, ok := s.cfg.States.Get(u.budget.Tenant, u.budget.ID()); ok && state.From.Equal(u.from) {
 			told = state.Told
 		}
-		s.open(u.budget, u.from, before, told)
 		s.mu.Lock()
-		if s.pending[key] == u {
+		current := s.pending[key] == u
+		if current {
 			delete(s.pending, key)
 		}
 		s.mu.Unlock()
+		if current {
+			s.open(u.budget, u.from, before, told)
+		}
 	}
 	return errors.Join(errs...)
 }

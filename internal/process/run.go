@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/millicent-run/millicent/internal/sandbox"
@@ -112,6 +113,7 @@ func (e *environment) prepare() (r *run, theirs files, err error) {
 		}
 		if r.link, theirs, err = newLink(r.session); err == nil {
 			r.link.snapshot, r.link.refused = e.keep, e.refused
+			err = lookable(e.runtime, theirs[0])
 		}
 	} else {
 		err = e.listen(r)
@@ -125,6 +127,21 @@ func (e *environment) prepare() (r *run, theirs files, err error) {
 		r.ooms = stats.OOMKills
 	}
 	return r, theirs, nil
+}
+
+// lookable has a Node.js process not wait for its first message when it looks
+// whether it is there; later it makes its end so by itself.
+func lookable(rt Runtime, theirs *os.File) error {
+	if family, _ := splitRuntime(rt.Name); family != familyNode {
+		return nil
+	}
+	conn, err := theirs.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = conn.Control(func(fd uintptr) { set = syscall.SetNonblock(int(fd), true) })
+	return errors.Join(err, set)
 }
 
 // serveOutput has a run's output written to the log.

@@ -27,6 +27,13 @@ func (f *fakeAPI) serveLink(t testing.TB) (in, out *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn, err := in.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Control(func(fd uintptr) { err = syscall.SetNonblock(int(fd), true) }); err != nil {
+		t.Fatal(err)
+	}
 	said, out, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -12,25 +12,29 @@
 // left to do" has a meaning in the protocol.
 
 const fs = require('node:fs');
-const net = require('node:net');
 
-const { writeSync } = fs;
-const { Socket } = net;
+const { readSync, writeSync } = fs;
 const { alloc, allocUnsafe, byteLength, concat, from } = Buffer;
 const { Promise } = globalThis;
 const { parse } = JSON;
+const immediately = setImmediate;
+const pause = new Int32Array(new SharedArrayBuffer(4));
+const { wait } = Atomics;
 
 const MOST = 6291556 + 1; // of a payload: the platform wants to know that it is too large, not all of it
 const INPUT = 64 << 10;
 const PART = (64 << 10) - 5; // of a response in parts: what a pipe takes at once
+const TURNS = 20; // of a tenth of a millisecond
 const NEXT = from([0, 0, 0, 1, 0x4e]);
 const BOOTED = from([0, 0, 0, 1, 0x42]);
 const REFUSED = from([0, 0, 0, 1, 0x44]);
 
 class Link {
+  #in;
   #out;
   #writer = null; // of out, once a response came in parts
-  #socket;
+  #socket = null; // of in, once something is awaited that does not come at once
+  #looked = false; // whether a message is there at once
   #asked = false;
   #parts = []; // of a message that has not come whole
   #size = 0;
@@ -41,10 +45,16 @@ class Link {
 
   // The process reads from fd, and writes to the descriptor behind it.
   constructor(fd) {
+    this.#in = fd;
     this.#out = fd + 1;
+  }
+
+  #open() {
+    const { Socket } = require('node:net');
     const buffer = alloc(INPUT);
     this.#socket = new Socket({
-      fd, readable: true, writable: false, onread: { buffer, callback: (n) => this.#take(buffer.subarray(0, n)) },
+      fd: this.#in, readable: true, writable: false,
+      onread: { buffer, callback: (n) => this.#take(buffer.subarray(0, n)) },
     });
     this.#socket.on('error', (error) => { this.#cause = error; });
     this.#socket.on('close', () => this.#end());
@@ -70,6 +80,7 @@ class Link {
   }
 
   async #document(expected) {
+    this.#looked = true;
     const { kind, body } = await this.#receive();
     if (kind !== expected) throw new Error(`message ${kind} in place of ${expected}`);
     return parse(body.toString());
@@ -79,10 +90,37 @@ class Link {
   async next() {
     if (!this.#asked) this.#send(NEXT);
     this.#asked = false;
-    const { kind, body } = await this.#receive();
+    const { kind, body } = (this.#looked ? null : await this.#first()) ?? await this.#receive();
     if (kind !== 0x49) throw new Error(`next invocation: message ${kind}`);
     const end = 4 + body.readUInt32BE(0);
     return { about: parse(body.toString('utf8', 4, end)), body: body.toString('utf8', end) };
+  }
+
+  // #first takes the first message if it comes at once, as it does to a process
+  // that was started for it: what else reads a pipe takes 3 ms to load. It
+  // returns null when there is none, or the rest is still to come.
+  async #first() {
+    this.#looked = true;
+    await new Promise((resolve) => immediately(resolve)); // what Init has begun goes first
+    const data = allocUnsafe(INPUT);
+    for (let turns = 0; turns < TURNS; turns++) {
+      try {
+        this.#size = readSync(this.#in, data, 0, INPUT, null);
+      } catch (error) {
+        if (error.code !== 'EAGAIN') return null; // then it is found again
+        wait(pause, 0, 0, 0.1);
+        continue;
+      }
+      if (this.#size === 0) return null; // as above
+      const have = data.subarray(0, this.#size);
+      if (have.length >= 5 && have.length === 4 + have.readUInt32BE(0)) {
+        this.#size = 0;
+        return { kind: have[4], body: have.subarray(5) };
+      }
+      this.#parts.push(have);
+      return null;
+    }
+    return null;
   }
 
   // respond and fail also ask for the next invocation, unless last says that
@@ -124,6 +162,7 @@ class Link {
   // reads as fast as it writes. The descriptor does not block from then on, so
   // that all goes that way.
   #openWriter() {
+    const { Socket } = require('node:net');
     const writer = new Socket({ fd: this.#out, readable: false, writable: true });
     writer.on('error', (error) => { this.#cause = error; });
     writer.on('close', () => this.#end());
@@ -155,6 +194,7 @@ class Link {
   }
 
   #receive() {
+    if (this.#socket === null) this.#open();
     this.#socket.ref();
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
