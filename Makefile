@@ -32,7 +32,7 @@ $(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go 
 # says so.
 $(CHARTS): console/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then \
-		npm ci --prefix console --silent --no-audit --no-fund && \
+		npm ci --prefix console --silent --no-audit --no-fund --fetch-retries=1 && \
 		cp console/node_modules/uplot/dist/uPlot.esm.js $@ && \
 		cp console/node_modules/uplot/dist/uPlot.min.css console/dist/uPlot.css && \
 		cp console/node_modules/uplot/LICENSE console/dist/uPlot.LICENSE.txt || \

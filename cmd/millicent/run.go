@@ -66,6 +66,7 @@ set, for the region of $AWS_REGION.`,
 	root.AddCommand(
 		c.upCommand(), c.deployCommand(), c.invokeCommand(), c.listCommand(), c.logsCommand(), c.explainCommand(),
 		c.urlCommand(), c.provisionCommand(), c.queueCommand(), c.dlqCommand(), c.scheduleCommand(), c.budgetCommand(), c.deleteCommand(), c.egressCommand(), c.runtimesCommand(), c.keysCommand(),
+		c.billCommand(), c.invoiceCommand(), c.exportCommand(), c.pricesCommand(), c.rightsizeCommand(),
 		c.ledgerCommand(), c.receiptCommand(), c.inspectCommand(), c.versionCommand(),
 	)
 	return root

@@ -77,6 +77,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.StringVar(&cfg.Egress, "egress", "public", "where functions may connect to, a `mode`: none, public or all")
 	f.StringSliceVar(&cfg.Reach, "reach", nil, "`HOST:PORT`s that webhooks and event source mappings may connect to whatever --egress says")
 	f.BoolVar(&metering, "metering", true, "record what is used; without it there are no bills and no budgets")
+	f.StringArrayVar(&cfg.Prices, "prices", nil, "price book, a `file`, or the name of one that is built in; several, each for its time")
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")
 	f.IntVar(&cfg.MaxEnvironments, "max-environments", 0, "most execution environments at a time (default 500)")
 	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's but for 512 or a tenth)")

@@ -14,9 +14,10 @@ export function redraw() {
 }
 
 // makeChart returns a chart: its figure, set(times, values of each series) with
-// times in seconds, and close. A series is {label, key, show, bars}: key is the
-// class of its colour, show writes a value. A value of null is none.
-export function makeChart(title, series) {
+// times in seconds, instead(words) for when there is nothing to draw, and close. A
+// series is {label, key, show, tick, bars}: key is the class of its colour, show
+// writes a value, tick one of the axis. A value of null is none.
+export function makeChart(title, series, span = '10 minutes') {
   const keys = series.map((s) => h('i', { class: s.key }));
   const readings = series.map(() => h('span'));
   const at = h('span');
@@ -55,7 +56,7 @@ export function makeChart(title, series) {
       scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
       axes: [
         { ...axis, grid: { show: false }, size: 26, space: 70, values: (_, splits) => splits.map((s) => time(new Date(s * 1000)).slice(0, 5)) },
-        { ...axis, size: 58, space: 34, values: (_, splits) => splits.map((s) => series[0].show(s)) },
+        { ...axis, size: 62, space: 34, values: (_, splits) => splits.map((s) => (series[0].tick ?? series[0].show)(s)), incrs: series[0].whole ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] : undefined },
       ],
       series: [{}, ...series.map((s, i) => ({
         stroke: () => colour(keys[i], 'backgroundColor'),
@@ -81,10 +82,11 @@ export function makeChart(title, series) {
 
   return {
     figure,
+    instead,
     set(times, ...values) {
       Object.assign(data, { times, values });
       read();
-      if (!values.some((v) => v.some((n) => n))) return instead('Nothing in the last 10 minutes');
+      if (!values.some((v) => v.some((n) => n))) return instead(`Nothing in the last ${span}`);
       if (!uPlot) return instead('This build has no charts: with npm installed, “make build” adds them.');
       if (plot) return plot.setData([times, ...values]);
       area.replaceChildren();

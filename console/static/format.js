@@ -1,6 +1,6 @@
 // How figures are written: [number, unit], or both in one text.
 
-const number = (n, digits) => n.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const number = (n, digits, least = digits) => n.toLocaleString('en', { minimumFractionDigits: least, maximumFractionDigits: digits });
 
 // figure writes a number with three digits that say something.
 export function figure(n) {
@@ -9,6 +9,9 @@ export function figure(n) {
   if (n >= 10) return number(n, 1);
   return number(n, 2);
 }
+
+// plain writes a number of an axis.
+export const plain = (n) => number(n, 2, 0);
 
 export const whole = (n) => number(n, 0);
 
@@ -42,3 +45,16 @@ export function when(t) {
 export function memory(mb) {
   return mb >= 1024 && mb % 1024 === 0 ? `${mb / 1024} GB` : `${mb} MB`;
 }
+
+// money writes an amount, which comes as a decimal text in the currency's unit:
+// below a cent in millicents.
+export function money(decimal, currency = '') {
+  const n = Number(decimal);
+  const millicents = n * 100_000;
+  if (n === 0) return ['0'];
+  if (millicents < 0.01) return ['< 0.01', 'millicents'];
+  if (millicents < 1000) return [number(millicents, millicents < 10 ? 2 : millicents < 100 ? 1 : 0), 'millicents'];
+  return [number(n, n < 1 ? 4 : 2, 2), currency];
+}
+
+export const amount = (decimal, currency) => text(money(decimal, currency));

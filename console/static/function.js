@@ -2,29 +2,33 @@
 
 import { Refused, get } from './api.js';
 import { makeChart } from './chart.js';
+import { bill, minuteCosts } from './costs.js';
 import { h, setText, tiles } from './dom.js';
-import { duration, figure, memory, perSecond, share, text, when, whole } from './format.js';
+import { amount, duration, figure, memory, money, perSecond, plain, share, text, when, whole } from './format.js';
 import { invocations } from './invocations.js';
 import { logTail } from './log.js';
 
 export function openFunction(root, [name]) {
   const facts = h('div', { class: 'facts' });
   const lead = h('p', { hidden: true });
-  const sums = tiles({ rate: 'Invocations', errors: 'Errors', refused: 'Refused', p50: 'Duration p50', p99: 'Duration p99', cold: 'Cold starts' });
+  const sums = tiles({ rate: 'Invocations', errors: 'Errors', refused: 'Refused', p50: 'Duration p50', p99: 'Duration p99', cold: 'Cold starts', cost: 'Cost, last hour' });
+  let currency = '';
   const charts = {
-    rate: makeChart('Invocations', [
-      { label: 'ran', key: 'k1', show: (n) => text(perSecond(n)) },
-      { label: 'failed', key: 'kbad', show: (n) => text(perSecond(n)) },
-      { label: 'refused', key: 'k3', show: (n) => text(perSecond(n)) }]),
+    rate: makeChart('Invocations per second', [
+      { label: 'ran', key: 'k2', show: figure, tick: plain },
+      { label: 'failed', key: 'kbad', show: figure },
+      { label: 'refused', key: 'k3', show: figure }]),
     duration: makeChart('Duration', [
-      { label: 'p50', key: 'k2', show: (n) => text(n ? duration(n) : ['0']) },
-      { label: 'p99', key: 'k3', show: (n) => text(n ? duration(n) : ['0']) }]),
-    cold: makeChart('Cold starts', [{ label: 'cold starts', key: 'k4', show: whole, bars: true }]),
-    billed: makeChart('Billed', [{ label: 'billed', key: 'k1', show: (n) => `${figure(n)} GB-s`, bars: true }]),
+      { label: 'p50', key: 'k2', show: (n) => text(duration(n)), tick: (n) => (n < 1000 ? `${plain(n)} ms` : `${plain(n / 1000)} s`) },
+      { label: 'p99', key: 'k3', show: (n) => text(duration(n)) }]),
+    cold: makeChart('Cold starts', [{ label: 'cold starts', key: 'k4', show: whole, bars: true, whole: true }]),
+    cost: makeChart('Millicents per minute', [{ label: 'cost', key: 'k1', show: (n) => amount(n, currency), tick: (n) => plain(100_000 * n), bars: true }], 'hour'),
   };
+  const costs = minuteCosts(name);
+  const bills = bill(name);
   const recent = invocations(name);
   const log = logTail(name);
-  const content = h('div', { class: 'stack' }, sums.list, h('div', { class: 'charts' }, Object.values(charts).map((c) => c.figure)), recent.section, log.section);
+  const content = h('div', { class: 'stack' }, sums.list, h('div', { class: 'charts' }, Object.values(charts).map((c) => c.figure)), recent.section, bills.section, log.section);
   root.append(
     h('p', { class: 'crumb' }, h('a', { href: '/_console/' }, 'Functions'), ' /'),
     h('div', { class: 'head' }, h('div', {}, h('h1', {}, name), lead, facts)),
@@ -57,7 +61,13 @@ export function openFunction(root, [name]) {
     charts.rate.set(times, each((s) => s.invocations / s.seconds), each((s) => s.errors / s.seconds), each((s) => s.refused / s.seconds));
     charts.duration.set(times, each((s) => s.p50Ms || null), each((s) => s.p99Ms || null));
     charts.cold.set(times, each((s) => s.coldStarts));
-    charts.billed.set(times, each((s) => s.billedMBms / 1024 / 1000));
+  }
+
+  function showCosts(cost) {
+    currency = cost?.currency ?? '';
+    sums.set('cost', cost ? money(cost.costs.reduce((a, b) => a + b, 0), currency) : ['–']);
+    if (cost) charts.cost.set(cost.times, cost.costs);
+    else charts.cost.instead('This server keeps no record of usage.');
   }
 
   return {
@@ -73,7 +83,7 @@ export function openFunction(root, [name]) {
         return;
       }
       log.open();
-      await recent.refresh(signal);
+      await Promise.all([recent.refresh(signal), bills.refresh(signal), costs(signal).then(showCosts)]);
     },
     close() {
       log.close();

@@ -1,8 +1,9 @@
 // The first page: all functions, and how they do.
 
 import { get } from './api.js';
+import { hourlyCosts } from './costs.js';
 import { drawTrend, h, keep, setText, tiles, trend } from './dom.js';
-import { count, duration, memory, perSecond, share, text, whole } from './format.js';
+import { amount, count, duration, memory, money, perSecond, share, text, whole } from './format.js';
 
 const rate = (f) => f.now.invocations / f.now.seconds;
 const failing = (f) => (f.now.invocations ? f.now.errors / f.now.invocations : -1);
@@ -15,13 +16,15 @@ const columns = [
   { label: 'p50', sort: (f) => f.now.p50Ms, show: (f) => text(duration(f.now.p50Ms)) },
   { label: 'p99', sort: (f) => f.now.p99Ms, show: (f) => text(duration(f.now.p99Ms)) },
   { label: 'Cold starts', sort: (f) => f.now.coldStarts, show: (f) => whole(f.now.coldStarts) },
+  { label: 'Cost per hour', sort: (f) => f.cost ?? 0, show: (f) => (f.cost === null ? '–' : amount(f.cost, f.currency)) },
 ];
 
 export function openFunctions(root) {
   let functions = [];
   let sorted = null; // the column that is sorted by; by name where there is none
   const lead = h('p', {}, ' ');
-  const sums = tiles({ rate: 'Invocations', errors: 'Errors', refused: 'Refused', cold: 'Cold starts' });
+  const sums = tiles({ rate: 'Invocations', errors: 'Errors', refused: 'Refused', cold: 'Cold starts', cost: 'Cost per hour' });
+  const costs = hourlyCosts();
   const body = h('tbody', { role: 'rowgroup' });
   const headers = columns.map((column) => h('th', { scope: 'col', role: 'columnheader', class: column.trend ? 'text' : null },
     column.sort ? h('button', { type: 'button', onclick: () => sortBy(sorted === column ? null : column) }, column.label) : column.label));
@@ -53,10 +56,11 @@ export function openFunctions(root) {
 
   return {
     async refresh(signal) {
-      ({ functions } = await get('/_millicent/functions', signal));
+      const [answer, cost] = await Promise.all([get('/_millicent/functions', signal), costs(signal)]);
+      functions = answer.functions.map((f) => ({ ...f, cost: cost ? cost.of(f.name) : null, currency: cost?.currency }));
       content.hidden = functions.length === 0;
       none.hidden = functions.length > 0;
-      setText(lead, functions.length ? `${count(functions.length, 'function', 'functions')}, and how they did in the last minute` : 'Nothing is deployed yet');
+      setText(lead, functions.length ? `${count(functions.length, 'function', 'functions')}, how they did in the last minute, and cost at the pace of the last ten` : 'Nothing is deployed yet');
       const sum = (of) => functions.reduce((n, f) => n + of(f), 0);
       const invocations = sum((f) => f.now.invocations);
       const errors = sum((f) => f.now.errors);
@@ -65,6 +69,7 @@ export function openFunctions(root) {
       sums.set('errors', share(errors, invocations), errors > 0);
       sums.set('refused', [whole(refused)], refused > 0);
       sums.set('cold', [whole(sum((f) => f.now.coldStarts))]);
+      sums.set('cost', cost ? money(cost.total, cost.currency) : ['–']);
       showRows();
     },
   };

@@ -6,24 +6,32 @@ import { duration, text, when } from './format.js';
 
 const labels = ['Request', 'Time', 'Duration', 'Start', 'Memory', 'Outcome'];
 
+// sources are where the list may come from.
+const sources = [
+  { label: 'All', path: (name) => `/_millicent/invocations?function=${name}&limit=15`, of: (a) => a.invocations, none: 'No invocation is in the log. What runs from now on shows up here.' },
+  { label: 'Cold starts', path: (name) => `/_millicent/starts?function=${name}&limit=15`, of: (a) => a.starts, none: 'Nothing was started since the server was.' },
+];
+
 export function invocations(name) {
   const body = h('tbody', { role: 'rowgroup' });
   const table = h('table', { class: 'table', role: 'table' },
     h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, labels.map((label, i) => h('th', { scope: 'col', role: 'columnheader', class: i === 1 || i === 3 || i === 5 ? 'text' : null }, label)))),
     body);
-  const none = h('p', { class: 'notice' }, 'No invocation is in the log. What runs from now on shows up here.');
+  const none = h('p', { class: 'notice' });
+  const choice = h('div', { class: 'choice', role: 'group', 'aria-label': 'Which invocations' },
+    sources.map((s, i) => h('button', { type: 'button', 'aria-pressed': String(i === 0), onclick: () => choose(s) }, s.label)));
+  let source = sources[0];
   const section = h('section', { class: 'sheet', 'aria-labelledby': 'recent' },
-    h('header', {}, h('h2', { id: 'recent' }, 'Recent invocations'), h('span', { class: 'muted small' }, 'Open one to see why it started as it did')),
+    h('header', {}, h('h2', { id: 'recent' }, 'Recent invocations'), h('span', { class: 'muted small' }, 'Open one to see why it started as it did'), choice),
     table, none);
 
   const open = new Map(); // what is shown below a row, by request id
 
-  async function toggle(e, button) {
-    const was = open.delete(e.requestId);
-    button.setAttribute('aria-expanded', String(!was));
-    if (!was) {
+  async function toggle(e) {
+    if (!open.delete(e.requestId)) {
       const cell = h('td', { role: 'cell', colspan: labels.length }, h('p', { class: 'muted' }, 'Reading …'));
       open.set(e.requestId, cell);
+      show();
       try {
         cell.replaceChildren(explanation(await get(`/_millicent/invocations/${e.requestId}?function=${name}`)));
       } catch (error) {
@@ -37,22 +45,36 @@ export function invocations(name) {
   function show() {
     const rows = list.flatMap((e) => (open.has(e.requestId) ? [{ e }, { e, why: open.get(e.requestId) }] : [{ e }]));
     keep(body, rows, (r) => (r.why ? `why ${r.e.requestId}` : r.e.requestId),
-      (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)), () => {});
+      (r) => (r.why ? h('tr', { role: 'row', class: 'why' }, r.why) : makeRow(r.e, toggle)),
+      (tr, r) => { if (!r.why) tr.querySelector('.row').setAttribute('aria-expanded', String(open.has(r.e.requestId))); });
   }
 
-  return {
-    section,
-    async refresh(signal) {
-      ({ invocations: list } = await get(`/_millicent/invocations?function=${name}&limit=15`, signal));
-      table.hidden = list.length === 0;
-      none.hidden = list.length > 0;
-      show();
-    },
-  };
+  async function refresh(signal) {
+    const asked = source;
+    const answer = await get(asked.path(name), signal);
+    if (asked !== source) return;
+    const fresh = source.of(answer);
+    const ids = new Set(fresh.map((e) => e.requestId));
+    list = [...fresh, ...list.filter((e) => open.has(e.requestId) && !ids.has(e.requestId))]; // what is open stays
+    table.hidden = list.length === 0;
+    none.hidden = list.length > 0;
+    setText(none, source.none);
+    show();
+  }
+
+  function choose(to) {
+    source = to;
+    open.clear();
+    list = [];
+    [...choice.children].forEach((button, i) => button.setAttribute('aria-pressed', String(sources[i] === to)));
+    refresh().catch(() => {}); // the next one says what is wrong
+  }
+
+  return { section, refresh };
 }
 
 function makeRow(e, toggle) {
-  const button = h('button', { class: 'row', type: 'button', 'aria-expanded': 'false', title: e.requestId, onclick: () => toggle(e, button) }, e.requestId.slice(0, 8));
+  const button = h('button', { class: 'row', type: 'button', 'aria-expanded': 'false', title: e.requestId, onclick: () => toggle(e) }, e.requestId.slice(0, 8));
   const failed = e.report.status !== 'success';
   const cells = [
     when(new Date(e.time)),

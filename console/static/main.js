@@ -26,6 +26,7 @@ const live = document.getElementById('live');
 const leave = document.getElementById('leave');
 let current = null; // the page that is shown
 let ended = new AbortController(); // of its refreshes
+let refreshing = null; // the signal of the refresh that is under way
 
 function show(route, parameters) {
   ended.abort();
@@ -62,7 +63,8 @@ function say(state, words) {
 
 async function refresh() {
   const { signal } = ended;
-  if (document.hidden || !current?.refresh) return;
+  if (document.hidden || !current?.refresh || refreshing === signal) return;
+  refreshing = signal;
   try {
     await current.refresh(signal);
     if (!signal.aborted) say('on', 'Live');
@@ -76,6 +78,8 @@ async function refresh() {
     } else {
       say('off', error.message);
     }
+  } finally {
+    if (refreshing === signal) refreshing = null;
   }
 }
 

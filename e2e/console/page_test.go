@@ -21,6 +21,8 @@ type page struct {
 	mu       sync.Mutex
 	requests []string // addresses
 	problems []string
+
+	instead map[string]string // what is answered in place of the server, by the end of an address
 }
 
 // object is a JSON object.
@@ -68,6 +70,8 @@ func (p *page) happened(m message) {
 	}
 	_ = json.Unmarshal(m.Params, &e) // of other events other members
 	switch {
+	case m.Method == "Fetch.requestPaused":
+		go p.answer(m) // the answer's own answer is read by the caller
 	case m.Method == "Network.requestWillBeSent":
 		p.requests = append(p.requests, e.Request.URL)
 	case m.Method == "Runtime.exceptionThrown":
@@ -76,6 +80,32 @@ func (p *page) happened(m message) {
 		p.problems = append(p.problems, e.Entry.Text+" "+e.Entry.URL)
 	case m.Method == "Runtime.consoleAPICalled" && (e.Type == "error" || e.Type == "warning"):
 		p.problems = append(p.problems, fmt.Sprint(e.Args))
+	}
+}
+
+// replace has scripts whose addresses end with a text be another one.
+func (p *page) replace(end, script string) {
+	p.t.Helper()
+	p.instead = map[string]string{end: script}
+	p.call("Fetch.enable", object{"patterns": []object{{"urlPattern": "*" + end}}})
+}
+
+// answer answers a request that was replaced.
+func (p *page) answer(m message) {
+	var e struct {
+		RequestID string
+		Request   struct{ URL string }
+	}
+	if json.Unmarshal(m.Params, &e) != nil {
+		return
+	}
+	for end, script := range p.instead {
+		if strings.HasSuffix(e.Request.URL, end) {
+			_, _ = p.b.try(p.session, "Fetch.fulfillRequest", object{ // the page waits in vain when it fails
+				"requestId": e.RequestID, "responseCode": 200, "body": []byte(script),
+				"responseHeaders": []object{{"name": "Content-Type", "value": "text/javascript"}},
+			})
+		}
 	}
 }
 

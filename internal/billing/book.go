@@ -1,7 +1,10 @@
 package billing
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -54,6 +57,13 @@ func (b *Book) InForce(at time.Time) bool {
 	return !at.Before(b.From) && (b.Until.IsZero() || at.Before(b.Until))
 }
 
+// Same reports whether two books say the same, but for when they are in force.
+func (b *Book) Same(o *Book) bool {
+	x, y := *b, *o
+	x.From, x.Until, y.From, y.Until = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	return reflect.DeepEqual(x, y)
+}
+
 // Books are all the price books that a platform knows. They never change, and
 // may be used concurrently.
 type Books struct {
@@ -96,10 +106,25 @@ func (s *Books) At(at time.Time) *Book {
 	return s.chosen[len(s.chosen)-1] // NewBooks saw that it has no bounds
 }
 
-// Book returns the book of an ID; ok is false when it is not known.
+// Book returns the book of an ID, or of a name alone the latest version; ok is
+// false when it is not known.
 func (s *Books) Book(id string) (b *Book, ok bool) {
-	b, ok = s.byID[id]
-	return b, ok
+	if b, ok = s.byID[id]; ok {
+		return b, true
+	}
+	for _, other := range s.byID {
+		if other.Name == id && (b == nil || b.Version < other.Version) {
+			b = other
+		}
+	}
+	return b, b != nil
+}
+
+// All returns all books, by name and version.
+func (s *Books) All() []*Book {
+	return slices.SortedFunc(maps.Values(s.byID), func(a, b *Book) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	})
 }
 
 // Of returns the book that a record is priced by: the one that it names, or

@@ -29,3 +29,12 @@ func Default() *Book {
 	}
 	return b
 }
+
+// Hardware returns the embedded book hardware.
+func Hardware() *Book {
+	b, err := Parse(hardwareText)
+	if err != nil {
+		panic("billing: the embedded price book: " + err.Error()) // a test reads it
+	}
+	return b
+}

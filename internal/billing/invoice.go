@@ -34,6 +34,14 @@ type Credit struct {
 	Amount   millicent.Money `json:"amount"` // the invoice is less by it; negative for roundings only
 }
 
+// Title returns what the credit is called on an invoice.
+func (c *Credit) Title() string {
+	if c.Reason == CreditVolume {
+		return "Volume price: " + Title(c.Item)
+	}
+	return "Not charged: " + Title(c.Item)
+}
+
 // The reasons of credits.
 const (
 	CreditFree   = "free"
@@ -56,15 +64,14 @@ type Section struct {
 // An Invoice is what a tenant owes for a calendar month (UTC). Charged is the
 // sum of the receipts, to the last unit; Total is that without the credits.
 type Invoice struct {
-	ID         string    `json:"id"` // TENANT-YYYY-MM
-	Tenant     string    `json:"tenant"`
-	TenantName string    `json:"tenantName,omitempty"`
-	Currency   string    `json:"currency"`
-	From       time.Time `json:"from"`
-	To         time.Time `json:"to"`
-	Issued     time.Time `json:"issued"`
-	Final      bool      `json:"final"`    // the month was over when it was issued
-	Repriced   bool      `json:"repriced"` // by another book than those of the receipts: nothing is owed by it
+	ID       string    `json:"id"` // TENANT-YYYY-MM
+	Tenant   string    `json:"tenant"`
+	Currency string    `json:"currency"`
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to"`
+	Issued   time.Time `json:"issued"`
+	Final    bool      `json:"final"`    // the month was over when it was issued
+	Repriced bool      `json:"repriced"` // by another book than those of the receipts: nothing is owed by it
 
 	Sections  []Section `json:"sections"`
 	Functions []Share   `json:"functions"`
@@ -76,15 +83,15 @@ type Invoice struct {
 
 // A Period is what an invoice is about, and for whom.
 type Period struct {
-	Tenant, TenantName string
-	Month              time.Time // its begin
-	Issued             time.Time
+	Tenant string
+	Month  time.Time // its begin
+	Issued time.Time
 }
 
 func (p *Period) invoice(currency string) Invoice {
 	end := p.Month.AddDate(0, 1, 0)
 	return Invoice{
-		ID: p.Tenant + "-" + p.Month.Format("2006-01"), Tenant: p.Tenant, TenantName: p.TenantName, Currency: currency,
+		ID: p.Tenant + "-" + p.Month.Format("2006-01"), Tenant: p.Tenant, Currency: currency,
 		From: p.Month, To: end, Issued: p.Issued, Final: !p.Issued.Before(end),
 		Sections: []Section{}, Functions: []Share{},
 	}

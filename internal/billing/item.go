@@ -95,12 +95,13 @@ func Measure(rec *millicent.UsageRecord) Quantities {
 	var q Quantities
 	switch rec.Kind {
 	case millicent.UsageInvocation:
-		billed := ceilMs(rec.Billed)
-		init := min(billed, ceilMs(rec.Init))
+		billed, init := ceilMs(rec.Billed), ceilMs(rec.Init)
+		billed -= max(0, init-ceilMs(MostInit)) // of an Init that ended just in time
+		init = max(0, min(billed, init, ceilMs(MostInit)))
 		memory := atLeast0(rec.MemoryMB)
 		q[Requests] = 1
 		q[Init] = multiply(init, memory)
-		q[Compute] = multiply(billed-init, memory)
+		q[Compute] = multiply(max(0, billed-init), memory)
 		q[CPU] = min(max(0, rec.CPU.Microseconds()), mostCPU(billed, memory))
 		q[Egress] = max(0, rec.Egress)
 	case millicent.UsageProvisioned:

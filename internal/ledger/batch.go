@@ -80,6 +80,7 @@ func (l *Ledger) flush(at position) error {
 		return err
 	}
 	l.at, l.pending = at, batch{}
+	l.through.Store(at.seq)
 	return nil
 }
 

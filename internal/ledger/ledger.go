@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -46,17 +47,19 @@ type Ledger struct {
 	files sync.RWMutex
 	db    *sql.DB
 
-	mu      sync.Mutex // held to read the stream; guards what follows. Locked before files
-	at      position   // that the file knows
-	checked bool       // at was found in the stream
-	pending batch      // what the file does not know yet
-	pruned  time.Time  // the day that old sums were removed for
+	through atomic.Uint64 // at.seq
+
+	turn    chan struct{} // has a value while the stream is read, which guards what follows; taken before files
+	at      position      // that the file knows
+	checked bool          // at was found in the stream
+	pending batch         // what the file does not know yet
+	pruned  time.Time     // the day that old sums were removed for
 }
 
 // Open opens the projection, which does not read the stream yet. A file that
 // cannot be used is replaced by an empty one.
 func Open(cfg Config) (*Ledger, error) {
-	l := &Ledger{cfg: cfg}
+	l := &Ledger{cfg: cfg, turn: make(chan struct{}, 1)}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the usage file: %w", err)
 	}
@@ -86,6 +89,7 @@ func (l *Ledger) resume() (err error) {
 	if l.at, err = positionOf(l.db); err != nil {
 		return err
 	}
+	l.through.Store(l.at.seq)
 	return l.index.load(l.db)
 }
 
@@ -106,8 +110,8 @@ func (l *Ledger) remake() error {
 
 // Close closes the file. Nothing may use the Ledger any more.
 func (l *Ledger) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.turn <- struct{}{}
+	defer func() { <-l.turn }()
 	l.files.Lock()
 	defer l.files.Unlock()
 	return l.db.Close()
@@ -141,8 +145,12 @@ func (l *Ledger) Follow(ctx context.Context) {
 // CatchUp counts all groups that the stream has by now. After an error some
 // may be counted; it is safe to call it again.
 func (l *Ledger) CatchUp(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	err := l.catchUp(ctx)
 	if err == nil {
 		return nil
@@ -228,8 +236,4 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 }
 
 // Through returns the number of the last group that is counted.
-func (l *Ledger) Through() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.at.seq
-}
+func (l *Ledger) Through() uint64 { return l.through.Load() }

@@ -61,7 +61,8 @@ func (d Dimension) of(s *series) string {
 		return s.book
 	}
 	key, _ := strings.CutPrefix(string(d), tagPrefix)
-	return s.tag(key)
+	value, _ := s.tag(key)
+	return value
 }
 
 // A Query selects sums.
@@ -81,7 +82,13 @@ type Query struct {
 func (q *Query) matches(s *series) bool {
 	return (q.Tenant == "" || q.Tenant == s.tenant) && (q.Function == "" || q.Function == s.function) &&
 		(q.Alias == "" || q.Alias == s.alias) && (q.Key == "" || q.Key == s.key) &&
-		(q.Tag == "" || s.tag(q.Tag) == q.TagValue)
+		(q.Tag == "" || s.has(q.Tag, q.TagValue))
+}
+
+// has reports whether a series has a tag with a value.
+func (s *series) has(key, value string) bool {
+	v, ok := s.tag(key)
+	return ok && v == value
 }
 
 // ofTenants reports whether the query tells nothing apart but tenants.

@@ -50,16 +50,17 @@ func canonical(tags map[string]string) string {
 	return string(text)
 }
 
-// tag returns the value of a tag, "" when there is none.
-func (s *series) tag(key string) string {
+// tag returns the value of a tag; ok is false when there is none.
+func (s *series) tag(key string) (value string, ok bool) {
 	if s.tags == "" {
-		return ""
+		return "", false
 	}
 	var tags map[string]string
 	if err := json.Unmarshal([]byte(s.tags), &tags); err != nil {
-		return "" // canonical wrote it
+		return "", false // canonical wrote it
 	}
-	return tags[key]
+	value, ok = tags[key]
+	return value, ok
 }
 
 // index knows all series. Ids are given once, from 1.

@@ -105,6 +105,8 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 		URL:         s.functionURL,
 		Links:       links,
 		Events:      s.events,
+		Usage:       latestUsage{s},
+		Books:       s.books,
 		Queues:      s.sqs,
 		Budgets:     s.budgets,
 		Ledger:      s.ledgerAPI(),

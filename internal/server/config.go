@@ -24,6 +24,7 @@ type Config struct {
 	S3Endpoint string // URL of the S3-compatible store that packages may come from; default none
 	Egress     string // none, public (default) or all: where functions may connect to
 
+	Prices []string // price books: files, or names of embedded ones; default the embedded book default
 	// Reach lists HOST:PORTs that webhooks and event source mappings may
 	// connect to whatever Egress says, such as a NATS server on this machine.
 	Reach []string

@@ -6,16 +6,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/ledger"
 	"github.com/millicent-run/millicent/internal/meter"
 )
 
+// countWait is how long an answer about usage waits for the latest of it.
+const countWait = 2 * time.Second
+
 // openLedger opens the sums of usage, and keeps them up with the records.
 func (s *server) openLedger(context.Context) (err error) {
-	if s.books, err = billing.NewBooks([]*billing.Book{billing.Default()}, nil); err != nil {
-		return err
-	}
 	if s.meter == nil {
 		return nil
 	}
@@ -58,3 +58,24 @@ func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Gr
 
 // book returns the id of the price book in force.
 func (s *server) book() string { return s.books.At(time.Now()).ID() }
+
+// latestUsage answers from the ledger once it has what was recorded before.
+type latestUsage struct{ s *server }
+
+// Series returns sums as the ledger does. Where the latest records take long
+// to be counted, it answers without them.
+func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, error) {
+	if u.s.ledger == nil {
+		return nil, millicent.Errorf(millicent.CodeNotFound, "This server records no usage.")
+	}
+	wait, cancel := context.WithTimeout(ctx, countWait)
+	defer cancel()
+	err := u.s.meter.Durable(wait)
+	if err == nil {
+		err = u.s.ledger.CatchUp(wait)
+	}
+	if err != nil && ctx.Err() == nil {
+		u.s.log.Warn("usage is told without the latest", "error", err)
+	}
+	return u.s.ledger.Series(ctx, q)
+}

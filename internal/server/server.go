@@ -129,6 +129,7 @@ func (s *server) build(ctx context.Context) error {
 		{"store", s.openStore},
 		{"queues", s.openQueues},
 		// The ledger, before anything is run that it is to have.
+		{"price books", s.openPrices},
 		{"ledger", s.openMeter},
 		{"sums of usage", s.openLedger},
 		// Logs, before anything runs that could write one.

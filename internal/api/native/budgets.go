@@ -25,7 +25,7 @@ func tenantOf(id millicent.Identity, named string) (string, error) {
 	case !accountForm.MatchString(named):
 		return "", millicent.Errorf(millicent.CodeInvalid, "Tenant %.40q: an account id has twelve digits", named)
 	case !id.Operator:
-		return "", millicent.Errorf(millicent.CodeAccessDenied, "Another account's budgets are for the operator, on the admin socket")
+		return "", millicent.Errorf(millicent.CodeAccessDenied, "What is another account's is for the operator, on the admin socket")
 	}
 	return named, nil
 }

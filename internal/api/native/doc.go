@@ -38,10 +38,20 @@
 //	PUT    /_millicent/budgets                   millicent.Budget in the body, its owner aside: sets it; answers its millicent.BudgetStatus
 //	DELETE /_millicent/budgets?id=ID             204
 //	POST   /_millicent/functions/{name}/resume   204: ends a pause of the storm breaker
+//	GET    /_millicent/usage?function=NAME       {"currency":"USD","rows":[UsageRow, …]}: sums of usage; also &alias= &key= &tag=KEY=VALUE
+//	           &from=RFC3339 &to=RFC3339         default the last day; whole minutes of the last 3 days, hours of the last 400, days
+//	           &each=minute|hour|day|month       such steps apart
+//	           &by=function,tag:KEY              and these: tenant, function, alias, key, memory, tags, book, tag:KEY
+//	GET    /_millicent/invoices/{2026-11}        billing.Invoice; &format=csv or html
+//	           ?book=NAME                        Repriced: the invoice, and what it would be by another price book
+//	POST   /_millicent/invoices/{2026-11}        the same by the price book in the body, as YAML
+//	GET    /_millicent/export/focus/{2026-11}    the month as a FOCUS 1.2 dataset, in CSV
+//	GET    /_millicent/rightsize?function=NAME   {"reports":[billing.SizeReport, …]}: what functions would cost at other memory sizes
+//	GET    /_millicent/prices                    {"books":[Book, …]}
 //	GET    /_millicent/packages/{token}          the zip file; the token is its own permission, and expires
 //
 // Where calls must be signed (--auth sigv4) these are too, except as noted; a
 // caller on the admin socket need not sign and may name another tenant in
 // POST keys and PUT budgets, {"tenant":"123456789012"}, and in the other calls
-// about budgets, ?tenant=123456789012.
+// about budgets, usage and bills, ?tenant=123456789012, or for usage ?tenant=all.
 package native

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/store"
 	"github.com/millicent-run/millicent/internal/telemetry"
 )
@@ -77,6 +78,8 @@ type Config struct {
 	URL         func(id string) string // address of a function URL
 	Links       *Links
 	Events      Events
+	Usage       Usage
+	Books       *billing.Books
 	Queues      Letters // dead letters in queues
 	Budgets     Budgets
 	Ledger      Ledger                   // nil where no usage is recorded
@@ -127,6 +130,12 @@ func (h *Handler) routes() {
 		"DELETE /_millicent/keys/{id}":                          h.deleteKey,
 		"GET /_millicent/functions/{name}/egress":               h.getEgress,
 		"PUT /_millicent/functions/{name}/egress":               h.putEgress,
+		"GET /_millicent/usage":                                 h.usage,
+		"GET /_millicent/invoices/{month}":                      h.invoice,
+		"POST /_millicent/invoices/{month}":                     h.reprice,
+		"GET /_millicent/prices":                                h.prices,
+		"GET /_millicent/rightsize":                             h.rightsize,
+		"GET /_millicent/export/focus/{month}":                  h.focus,
 		"GET /_millicent/budgets":                               h.listBudgets,
 		"PUT /_millicent/budgets":                               h.putBudget,
 		"DELETE /_millicent/budgets":                            h.deleteBudget,

@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
+	"github.com/millicent-run/millicent/internal/ledger"
 	"github.com/millicent-run/millicent/internal/store"
 	"github.com/millicent-run/millicent/internal/telemetry"
 )
@@ -36,6 +38,7 @@ type platform struct {
 	more      chan millicent.LogRecord
 	recent    telemetry.Recent
 	rates     telemetry.Rates
+	usage     ledger.Query
 }
 
 // Explain knows of one invocation of each tenant.
@@ -149,6 +152,10 @@ func newPlatform() *platform {
 }
 
 func (p *platform) handler(stopping <-chan struct{}) *Handler {
+	books, err := billing.NewBooks([]*billing.Book{billing.Default()}, []*billing.Book{billing.Hardware()})
+	if err != nil {
+		panic(err)
+	}
 	return New(Config{
 		Info: Info{Version: "1.2.3", Region: "us-east-1", Limitations: []string{}}, Store: p, Logs: p, Recent: &p.recent, Rates: &p.rates,
 		URL:      func(id string) string { return "http://" + id + "/" },
@@ -157,6 +164,7 @@ func (p *platform) handler(stopping <-chan struct{}) *Handler {
 			return []Provisioned{{Function: "of-" + tenant, Qualifier: "live", Requested: 2, Allocated: 2, Available: 1, Status: "IN_PROGRESS", Reason: "r"}}
 		},
 		Links: &Links{Secret: []byte("secret")}, Events: fakeEvents{}, Queues: fakeEvents{}, Budgets: fakeBudgets{},
+		Usage: fakeUsage{&p.usage}, Books: books,
 		CheckEgress: func(entry string) error {
 			if strings.Contains(entry, " ") {
 				return errors.New("no host name: " + entry)
