@@ -31,6 +31,7 @@ var scenarios = []scenario{
 	{"memory", "memory of an idle environment", (*bench).memory},
 	{"deployed", "10,000 functions deployed, none running", (*bench).deployed},
 	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
+	{"floors", "what the runtimes take for such steps by themselves, without sandbox and API", (*bench).floors},
 	{"peers", "first answer of a peer's process", (*bench).peerStarts},
 }
 

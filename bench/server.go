@@ -201,9 +201,10 @@ func (s *server) deploy(ctx context.Context, f function, n int) ([]string, error
 
 // A runtimeInfo is what a server says of a runtime.
 type runtimeInfo struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	Exact   bool   `json:"exact"`
+	Name        string `json:"name"`
+	Interpreter string `json:"interpreter"`
+	Version     string `json:"version"`
+	Exact       bool   `json:"exact"`
 }
 
 // runtimes returns the server's runtimes that are served exactly, by family.

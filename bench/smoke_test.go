@@ -45,7 +45,7 @@ func TestSmoke(t *testing.T) {
 			t.Fatalf("build millicent: %v\n%s", err, out)
 		}
 	}
-	c, err := parse([]string{"--binary", binary, "--only", "cold|snapstart|sustained|warm|stream|memory|deployed"}, io.Discard)
+	c, err := parse([]string{"--binary", binary, "--only", "cold|snapstart|sustained|warm|stream|memory|deployed|floors"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestSmoke(t *testing.T) {
 	}
 	for _, name := range []string{
 		"Python: p50", "Node: p50", "Go: p99", "Python: p50 above bare net/http", "a peer: p50",
-		"Python: private memory", "Python starts a second", "Go: first byte, p50", "Node: 1 MB", "20 functions: resident memory after a restart",
+		"Python: private memory", "Python starts a second", "the Go function, warm: from event to answer", "Go: first byte, p50", "Node: 1 MB", "20 functions: resident memory after a restart",
 	} {
 		if !slices.ContainsFunc(r.Figures, func(f figure) bool { return f.Name == name }) {
 			t.Errorf("no figure %q in\n%s", name, report)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type contestant struct {
 	event   []byte
 	target  *target
 	accepts bool // answers that an event was accepted
+	pid     int  // of its server; zero where what that takes is not asked
 	peer    bool // is not ours: its failures are a note
 }
 
@@ -28,6 +30,7 @@ type race struct {
 	loaders     []*loader
 	results     []series // latencies in µs, or requests a second
 	failures    []error  // why a contestant is out
+	bills       []bill
 }
 
 // newRace connects conns times to each contestant and warms it up.
@@ -36,6 +39,7 @@ func newRace(ctx context.Context, contestants []contestant, conns int) (*race, e
 		contestants: contestants,
 		results:     make([]series, len(contestants)),
 		failures:    make([]error, len(contestants)),
+		bills:       make([]bill, len(contestants)),
 	}
 	for i, c := range contestants {
 		l, err := newLoader(c.addr, conns)
@@ -95,10 +99,9 @@ func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep k
 			if r.failures[i] != nil {
 				continue
 			}
-			begin := time.Now()
-			us, err := r.rush(ctx, i, func() bool { return time.Since(begin) < length })
+			us, took, err := r.round(ctx, i, length)
 			if err == nil {
-				r.results[i].add(keep(i, us, time.Since(begin)))
+				r.results[i].add(keep(i, us, took))
 				continue
 			}
 			if !r.contestants[i].peer || ctx.Err() != nil {
@@ -110,9 +113,29 @@ func (r *race) run(ctx context.Context, rounds int, length time.Duration, keep k
 	return nil
 }
 
+// round loads a contestant for a while.
+func (r *race) round(ctx context.Context, i int, length time.Duration) (us []float64, took time.Duration, err error) {
+	c := r.contestants[i]
+	var before bill
+	if c.pid != 0 {
+		if before, err = billOf(c.pid); err != nil {
+			return nil, 0, err
+		}
+	}
+	begin := time.Now()
+	us, err = r.rush(ctx, i, func() bool { return time.Since(begin) < length })
+	took = time.Since(begin)
+	if err != nil || c.pid == 0 {
+		return us, took, err
+	}
+	after, err := billOf(c.pid)
+	r.bills[i].add(before, after, len(us))
+	return us, took, err
+}
+
 // bareContestant is the first of every race.
 func (b *bench) bareContestant() contestant {
-	return contestant{name: bareName, addr: b.bare.addr, event: post(b.bare.addr, "/", "{}")}
+	return contestant{name: bareName, addr: b.bare.addr, event: post(b.bare.addr, "/", "{}"), pid: b.bare.pid()}
 }
 
 // races runs all races of a scenario and hands each to record: one of ours
@@ -132,7 +155,7 @@ func (b *bench) races(ctx context.Context, targets map[string]*target, conns int
 			return err
 		}
 		label := []string{"Python", "Node", "Go"}[i]
-		all = append(all, contestant{name: label, addr: s.addr, event: s.event(names[0], "", "{}"), target: targets[label]})
+		all = append(all, contestant{name: label, addr: s.addr, event: s.event(names[0], "", "{}"), target: targets[label], pid: s.pid()})
 	}
 	var together, alone []peer
 	for _, p := range b.peers {
@@ -227,7 +250,7 @@ func (b *bench) throughput(ctx context.Context) error {
 			b.rec.add(figure{
 				Name: c.name, Unit: "/s", Value: number(s.p50), Spread: number(s.mad), N: s.n,
 				Target: c.target, Bare: number(bare),
-				Note: fmt.Sprintf("latency p50 %s µs, p99 %s µs", digits(took.p50), digits(took.p99)),
+				Note: strings.TrimSuffix(fmt.Sprintf("latency p50 %s µs, p99 %s µs; %s", digits(took.p50), digits(took.p99), r.bills[i]), "; "),
 			})
 		}
 		latency = nil
