@@ -33,6 +33,9 @@ func newRun(s *Service, m *millicent.Mapping) *run {
 	r := &run{service: s, mapping: m, ended: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancel(s.life)
 	r.filters, _ = parseFilters(m.Filters) // they were checked when they were stored
+	if source, _ := millicent.ParseSource(m.Source); source.Kind == millicent.FromStream || source.Kind == millicent.FromSubject {
+		r.did = nothingYet
+	}
 	return r
 }
 
@@ -47,10 +50,8 @@ type worker interface {
 func (r *run) worker() worker {
 	switch source, _ := millicent.ParseSource(r.mapping.Source); source.Kind {
 	case millicent.FromStream:
-		r.did = nothingYet
 		return newStreamRun(r, source)
 	case millicent.FromSubject:
-		r.did = nothingYet
 		return newSubjectRun(r, source)
 	default:
 		return newQueueRun(r)
