@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/meter"
 )
 
@@ -102,5 +103,24 @@ func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, receipt)
+	return writeJSON(w, http.StatusOK, h.priced(receipt))
+}
+
+// A PricedReceipt is a receipt with what it charges. That follows from its
+// record and the price book that the record names.
+type PricedReceipt struct {
+	*meter.Receipt
+	Charge *billing.Receipt `json:"charge,omitempty"` // none when the book is not known
+}
+
+func (h *Handler) priced(receipt *meter.Receipt) PricedReceipt {
+	out := PricedReceipt{Receipt: receipt}
+	rec, _, err := receipt.Check()
+	if err != nil {
+		return out // who reads it will see
+	}
+	if book := h.cfg.Books.Of(&rec); book != nil {
+		out.Charge = book.Receipt(&rec)
+	}
+	return out
 }
