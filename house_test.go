@@ -75,7 +75,8 @@ var imports = map[string][]string{
 	// The whole.
 	"internal/server":   {"*"},
 	"cmd/millicent":     {".", "client", "internal/server", "internal/meter", "internal/wasm", "internal/wasm/module"}, // what it does without a server
-	"e2e":               {"e2e/millicenttest"},
+	"e2e":               {"e2e/millicenttest", "e2e/powerloss"},
+	"e2e/powerloss":     {},
 	"e2e/millicenttest": {},
 	"e2e/escape":        {"e2e/millicenttest"},
 	"e2e/console":       {"e2e/millicenttest"},

@@ -62,19 +62,18 @@ func (r *streamRun) open() (err error) {
 // forget removes the place in a stream of a mapping that was deleted, as far as
 // the NATS server can be reached.
 func (s *Service) forget(m *millicent.Mapping, previous *run) {
-	source, _ := millicent.ParseSource(m.Source)
-	if source.Kind != millicent.FromStream {
+	r := newRun(s, m)
+	defer r.stop()
+	if r.source.Kind != millicent.FromStream {
 		return
 	}
 	if previous != nil {
 		<-previous.ended
 	}
-	r := newRun(s, m)
-	defer r.stop()
-	conn, err := r.connect(source.Server)
+	conn, err := r.connect(r.source.Server)
 	if err == nil {
 		defer hangUp(conn)
-		err = deleteConsumer(r.ctx, conn, source.Name, consumerName(m))
+		err = deleteConsumer(r.ctx, conn, r.source.Name, consumerName(m))
 	}
 	if err != nil {
 		s.cfg.Log.Warn("the consumer of a deleted event source mapping stays with its NATS server",

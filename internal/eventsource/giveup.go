@@ -15,6 +15,7 @@ import (
 const (
 	conditionRetries = "RetryAttemptsExhausted"
 	conditionAge     = "RecordAgeExceeded"
+	conditionSize    = "RecordTooLarge" // ours
 )
 
 // maxRecord bounds what a destination is sent, in bytes.
@@ -96,11 +97,17 @@ func (r *streamRun) giveUp(condition string, t trial, a answer) error {
 	if err != nil {
 		return err
 	}
+	if len(event) > maxPayload {
+		event = told // no dead letter is larger
+	}
 	inv := r.invocation(event)
 	inv.ID, inv.Received = a.id, r.service.cfg.Now()
 	lost := millicent.Abandoned{Target: r.settings.Failed, Record: told, Condition: condition, Runs: t.runs, Message: errCall.Error()}
-	if condition == conditionAge {
+	switch condition {
+	case conditionAge:
 		lost.Message = "The records were not processed within their maximum age."
+	case conditionSize:
+		lost.Message = "An event with the record would be too large."
 	}
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		if err = r.service.cfg.Events.Abandon(context.WithoutCancel(r.ctx), inv, lost); err == nil {

@@ -19,6 +19,7 @@ const (
 type run struct {
 	service *Service
 	mapping *millicent.Mapping
+	source  millicent.Source
 	filters []*Pattern
 	ctx     context.Context // ends when nothing is taken any more
 	stop    context.CancelFunc
@@ -32,7 +33,11 @@ type run struct {
 func newRun(s *Service, m *millicent.Mapping) *run {
 	r := &run{service: s, mapping: m, ended: make(chan struct{})}
 	r.ctx, r.stop = context.WithCancel(s.life)
-	r.filters, _ = parseFilters(m.Filters) // they were checked when they were stored
+	r.filters, _ = parseFilters(m.Filters)        // they were checked when they were stored,
+	r.source, _ = millicent.ParseSource(m.Source) // and so was this
+	if r.source.Kind != millicent.FromQueue {
+		r.did = nothingYet
+	}
 	return r
 }
 
@@ -45,13 +50,11 @@ type worker interface {
 
 // worker returns what does the run's work.
 func (r *run) worker() worker {
-	switch source, _ := millicent.ParseSource(r.mapping.Source); source.Kind {
+	switch r.source.Kind {
 	case millicent.FromStream:
-		r.did = nothingYet
-		return newStreamRun(r, source)
+		return &streamRun{run: r, settings: r.mapping.Stream}
 	case millicent.FromSubject:
-		r.did = nothingYet
-		return newSubjectRun(r, source)
+		return &subjectRun{run: r}
 	default:
 		return newQueueRun(r)
 	}

@@ -209,11 +209,9 @@ func (s *Service) Result(m *millicent.Mapping) string {
 	s.mu.Lock()
 	r := s.runs[m.ID]
 	s.mu.Unlock()
-	switch {
-	case r != nil && r.ctx.Err() == nil:
-		return r.result()
-	case m.Stream != nil:
-		return nothingYet
+	if r == nil || r.ctx.Err() != nil {
+		r = newRun(s, m) // it has done nothing
+		r.stop()
 	}
-	return ""
+	return r.result()
 }

@@ -23,7 +23,6 @@ import (
 // for, so that the order stays.
 type streamRun struct {
 	*run
-	source   millicent.Source
 	settings *millicent.StreamSettings
 
 	conn     *nats.Conn
@@ -31,10 +30,6 @@ type streamRun struct {
 	next     uint64    // the next delivery's number, 0 for any
 	owed     int       // messages that were delivered to an earlier client
 	patience time.Time // when they have come, or will not
-}
-
-func newStreamRun(r *run, source millicent.Source) *streamRun {
-	return &streamRun{run: r, source: source, settings: r.mapping.Stream}
 }
 
 // turn takes records and processes them. After an error it begins anew, with
@@ -97,6 +92,13 @@ func (r *streamRun) lane(records []natsRecord) error {
 			}
 		}
 		if t.records = rest; len(rest) == 0 {
+			trials = trials[1:]
+			continue
+		}
+		if len(rest) == 1 && len(eventOf(rest)) > maxPayload {
+			if err := r.giveUp(conditionSize, t, answer{}); err != nil {
+				return err
+			}
 			trials = trials[1:]
 			continue
 		}

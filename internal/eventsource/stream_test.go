@@ -323,6 +323,20 @@ func TestOldRecordsAreGivenUp(t *testing.T) {
 	}
 }
 
+// TestLargeRecordsAreGivenUp: what no event has room for holds nothing up.
+func TestLargeRecordsAreGivenUp(t *testing.T) {
+	w, b := newWorld(t, ok), newBroker(t, func(o *server.Options) { o.MaxPayload = 8 << 20 })
+	b.stream(jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}})
+	b.publish("s", strings.Repeat("x", 5<<20), "small")
+	w.source(b.arn("stream/S"), millicent.Mapping{Stream: settings()})
+	if got := <-w.events.abandoned; got.Condition != "RecordTooLarge" || len(got.Record) > 1000 {
+		t.Errorf("given up: %s, %d bytes", got.Condition, len(got.Record))
+	}
+	if got := w.run(1); got[0] != "small" {
+		t.Errorf("got %.20q", got)
+	}
+}
+
 // TestStreamProblems are said, and over when they are.
 func TestStreamProblems(t *testing.T) {
 	w, b := newWorld(t, ok), newBroker(t, nil)

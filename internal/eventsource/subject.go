@@ -26,15 +26,10 @@ const maxEvent = 1 << 20
 // Event invocations, which are durable: from then on nothing is lost.
 type subjectRun struct {
 	*run
-	source millicent.Source
 
 	conn    *nats.Conn // of our own; nil for the platform's
 	sub     *nats.Subscription
 	dropped int
-}
-
-func newSubjectRun(r *run, source millicent.Source) *subjectRun {
-	return &subjectRun{run: r, source: source}
 }
 
 func (r *subjectRun) turn() error {

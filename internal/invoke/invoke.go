@@ -206,12 +206,18 @@ func (i *Invoker) settle(ctx context.Context, inv *millicent.Invocation, v *mill
 	return res, err
 }
 
+// deliverLimit is how long a sink may take for an answer in one piece: nothing
+// else ends a slow one.
+const deliverLimit = 2 * time.Minute
+
 // deliver gives a sink what the function did not stream. Its environment need
 // not wait for that.
 func deliver(ctx context.Context, sink millicent.Sink, res *millicent.Result) {
 	if res.Streamed || res.FunctionError != "" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, deliverLimit)
+	defer cancel()
 	sink.Begin(res.Version, res.ContentType)
 	if len(res.Payload) > 0 {
 		_ = sink.Write(ctx, res.Payload) // whoever has left misses nothing

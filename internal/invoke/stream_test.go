@@ -3,6 +3,8 @@ package invoke
 import (
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -75,4 +77,27 @@ func TestSinks(t *testing.T) {
 			t.Errorf("%s: %+v, want %d bytes out", tt.name, m.records, tt.out)
 		}
 	}
+}
+
+// A stuck is a sink that takes nothing.
+type stuck struct{ calls }
+
+func (s *stuck) Write(ctx context.Context, _ []byte) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestSlowSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, Config{}, scheduler.Config{}, "hello")
+		inv := call("hello", "{}")
+		inv.Sink = &stuck{}
+		began := time.Now()
+		if _, err := w.Invoke(t.Context(), inv); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != deliverLimit {
+			t.Errorf("it was waited for %v", took)
+		}
+	})
 }

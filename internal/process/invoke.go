@@ -188,11 +188,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 
 // stream returns what takes inv's response as it comes, nil where it is wanted
 // whole. Nothing goes to inv's sink after stop.
-func (e *environment) stream(ctx context.Context, inv *millicent.Invocation, deadline time.Time) (s *stream, stop func()) {
+func (e *environment) stream(ctx context.Context, inv *millicent.Invocation, deadline time.Time) (out *stream, stop func()) {
 	if inv.Sink == nil {
 		return nil, func() {}
 	}
-	s = newStream(ctx, inv.Sink, e.version.Number, deadline)
+	s := newStream(ctx, inv.Sink, e.version.Number, deadline)
 	closed := context.AfterFunc(e.ctx, s.end)
 	return s, func() { closed(); s.close() }
 }

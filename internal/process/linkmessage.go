@@ -54,6 +54,8 @@ const (
 	linkRefused   = 'D'
 )
 
+const mediaJSON = "application/json"
+
 const (
 	linkHeader = 5 // length and kind
 
@@ -177,6 +179,9 @@ func cutShort(p []byte) (text string, rest []byte, ok bool) {
 		return "", nil, false
 	}
 	n := 1 + int(p[0])
+	if string(p[1:n]) == mediaJSON {
+		return mediaJSON, p[n:], true // what most answers say takes no memory
+	}
 	return string(p[1:n]), p[n:], true
 }
 

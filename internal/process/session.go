@@ -59,8 +59,8 @@ type turn struct {
 	deadline time.Time
 
 	stream    *stream  // takes the response as it comes; nil where it is wanted whole
-	delivered bool     // the runtime has been given the event
 	outcome   *outcome // nil while there is none
+	delivered bool     // the runtime has been given the event
 	abandoned bool     // nobody waits for the outcome any more
 }
 

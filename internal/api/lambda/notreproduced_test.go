@@ -6,7 +6,7 @@ var notReproduced = map[string][]string{
 		"ResourceConflictException: An event source mapping with event source (\"kafka:1000\")",
 		"ResourceConflictException: An event source mapping with event source (\"kafka:1000,",
 	},
-	"there are no streams that could have a mapping": {
+	"there are no DynamoDB or Kinesis streams that could have a mapping": {
 		"ResourceConflictException: The event source arn (\" arn:<partition>:dynamodb",
 		"ResourceConflictException: The event source arn (\" arn:<partition>:kinesis",
 	},

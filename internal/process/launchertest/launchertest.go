@@ -67,6 +67,7 @@ func Run(t *testing.T, newLauncher func(t *testing.T, logs millicent.LogSink) Su
 		run   func(*harness)
 	}{
 		{"AnswerIsThePayload", "echo", answerIsThePayload},
+		{"AnswerIsStreamedOrWhole", "echo", answerIsStreamedOrWhole},
 		{"ErrorDocumentIsVerbatim", "fail", errorDocumentIsVerbatim},
 		{"OneInvocationAtATime", "sleep", oneInvocationAtATime},
 		{"StateIsKeptBetweenInvocations", "count", stateIsKept},
