@@ -74,6 +74,14 @@ type InvoiceLine struct {
 	Amount   millicent.Money `json:"amount"`
 }
 
+// A Charge is what a receipt charges.
+type Charge struct {
+	Book     string          `json:"book"`
+	Currency string          `json:"currency"`
+	Lines    []InvoiceLine   `json:"lines"`
+	Total    millicent.Money `json:"total"`
+}
+
 // An InvoiceCredit is what is not charged of an item.
 type InvoiceCredit struct {
 	Item     string          `json:"item"`

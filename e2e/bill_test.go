@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
+	"math/big"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -191,5 +193,63 @@ func (s *server) checkBillOutputs(t *testing.T, inv invoice, tenants []string) {
 		if !strings.Contains(all, tenant) {
 			t.Errorf("the operator's bill has no %s:\n%s", tenant, all)
 		}
+	}
+}
+
+// What the receipts of all calls charge, cold and warm, adds up to what the
+// invoice does, to the last unit.
+func TestReceiptsAddUp(t *testing.T) {
+	book := filepath.Join(t.TempDir(), "test.yaml")
+	if err := os.WriteFile(book, []byte(billBook), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := up(t, "--prices", book)
+	s.create(&lambda.CreateFunctionInput{
+		FunctionName: aws.String("paid"), Runtime: types.RuntimePython311, Handler: aws.String("app.handler"), MemorySize: aws.Int32(333),
+		Code: &types.FunctionCode{ZipFile: zipOf(t, map[string]string{"app.py": "def handler(event, context): return sum(range(20000))"})},
+	})
+	const calls = 60
+	ids := make([]string, calls)
+	var wg sync.WaitGroup
+	for worker := range 3 {
+		wg.Go(func() {
+			for i := worker; i < calls; i += 3 {
+				resp, err := http.Post(s.url()+"/2015-03-31/functions/paid/invocations", "application/json", strings.NewReader("{}"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+				ids[i] = resp.Header.Get("X-Amzn-Requestid")
+			}
+		})
+	}
+	wg.Wait()
+	sum := new(big.Rat)
+	for _, id := range ids {
+		status, body := s.get("/_millicent/receipts/" + id)
+		var receipt struct {
+			Charge struct{ Book, Total string }
+		}
+		if err := json.Unmarshal([]byte(body), &receipt); err != nil || receipt.Charge.Book != "test@1" {
+			t.Fatalf("receipt %s: %d %s (%v)", id, status, body, err)
+		}
+		amount, ok := new(big.Rat).SetString(receipt.Charge.Total)
+		if !ok || amount.Sign() <= 0 {
+			t.Fatalf("receipt %s charges %q", id, receipt.Charge.Total)
+		}
+		sum.Add(sum, amount)
+	}
+	inv := s.invoice()
+	charged, ok := new(big.Rat).SetString(inv.Charged)
+	if !ok || charged.Cmp(sum) != 0 {
+		t.Errorf("the invoice charges %s, the receipts %s", inv.Charged, sum.FloatString(12))
+	}
+	units := new(big.Rat).Mul(sum, big.NewRat(1e12, 1))
+	if got := s.metric(`millicent_usage_charged_trillionths_total{tenant="000000000000"}`); units.Cmp(new(big.Rat).SetFloat64(got)) != 0 {
+		t.Errorf("the counter says %.0f, the receipts %s", got, units.FloatString(0))
+	}
+	if out := s.mustCLI("receipt", ids[0]); !strings.Contains(out, "MB-ms ÷ 1024000 × 0.0000166667 per GB-second") {
+		t.Errorf("no price in\n%s", out)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/client"
 	"github.com/millicent-run/millicent/internal/meter"
 )
 
@@ -94,7 +95,7 @@ func readReceipt(name string, in io.Reader) ([]byte, error) {
 // printReceipt checks a receipt and prints it; an anchor, unless empty, has to
 // be its head.
 func (c *cli) printReceipt(text []byte, anchor string) error {
-	var r meter.Receipt
+	var r pricedReceipt
 	if err := json.Unmarshal(text, &r); err != nil {
 		return fmt.Errorf("not a receipt: %w", err)
 	}
@@ -115,9 +116,36 @@ func (c *cli) printReceipt(text []byte, anchor string) error {
 		return printJSON(c.out, r)
 	}
 	printUsage(c.out, rec)
+	r.printCharge(c.out)
 	fmt.Fprintf(c.out, "\n%-12s record %d of the ledger, in group %d of %d\n", "proven", r.Number, group.Seq, r.Head.Seq)
 	_, err = fmt.Fprintf(c.out, "%-12s %v\n", "head", r.Head)
 	return err
+}
+
+// A pricedReceipt is a receipt with what it charges.
+type pricedReceipt struct {
+	meter.Receipt
+	Charge *client.Charge `json:"charge,omitempty"`
+}
+
+// printCharge prints what the receipt charges, for people: each item's quantity
+// times its price.
+func (r *pricedReceipt) printCharge(w io.Writer) {
+	if r.Charge == nil {
+		return
+	}
+	for i, l := range r.Charge.Lines {
+		name := ""
+		if i == 0 {
+			name = "price"
+		}
+		times := fmt.Sprintf("%d %s", l.Quantity, l.Unit)
+		if l.Per > 1 {
+			times += fmt.Sprintf(" ÷ %d", l.Per)
+		}
+		fmt.Fprintf(w, "%-12s %v = %s × %v per %s\n", name, l.Amount, times, l.Price, printable(l.PerUnit))
+	}
+	fmt.Fprintf(w, "%-12s %v %s\n", "total", r.Charge.Total, printable(r.Charge.Currency))
 }
 
 // printUsage prints a record for people.

@@ -49,6 +49,20 @@ func (c *Charge) Lines() []Line {
 // record and book always give the same charge.
 func (b *Book) Price(rec *millicent.UsageRecord) Charge { return b.Total(Measure(rec)) }
 
+// A Receipt is the charge of one record, as its receipt says it.
+type Receipt struct {
+	Book     string          `json:"book"`
+	Currency string          `json:"currency"`
+	Lines    []Line          `json:"lines"`
+	Total    millicent.Money `json:"total"`
+}
+
+// Receipt returns what the receipt of a record says.
+func (b *Book) Receipt(rec *millicent.UsageRecord) *Receipt {
+	c := b.Price(rec)
+	return &Receipt{Book: b.ID(), Currency: b.Currency, Lines: c.Lines(), Total: c.Total}
+}
+
 // Total returns the price of quantities, of however many records.
 func (b *Book) Total(q Quantities) Charge {
 	c := Charge{Quantities: q, Prices: b.Prices}

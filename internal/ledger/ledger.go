@@ -59,7 +59,7 @@ type Ledger struct {
 // Open opens the projection, which does not read the stream yet. A file that
 // cannot be used is replaced by an empty one.
 func Open(cfg Config) (*Ledger, error) {
-	l := &Ledger{cfg: cfg, turn: make(chan struct{}, 1)}
+	l := &Ledger{cfg: cfg, index: index{most: maxSeries}, turn: make(chan struct{}, 1)}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open the usage file: %w", err)
 	}

@@ -121,26 +121,24 @@ func (l *Ledger) Series(ctx context.Context, q Query) ([]Row, error) {
 		group int
 	}
 	found := map[place]*Row{}
-	for _, part := range l.parts(&q) {
-		err := l.sum(ctx, part, q.Each != nil, pick, func(t int64, group int, s *Sums) error {
-			p := place{t, group}
-			if row := found[p]; row != nil {
-				row.Add(s)
-				return nil
-			}
-			if len(found) == maxRows {
-				return millicent.Errorf(millicent.CodeInvalid, "The answer has more than %d rows: ask for less time, longer steps or fewer names.", maxRows)
-			}
-			row := &Row{Names: groups[group].names, Sums: *s}
-			if q.Each != nil {
-				row.Time = time.Unix(t, 0).UTC()
-			}
-			found[p] = row
+	err = l.sum(ctx, l.parts(&q), q.Each != nil, pick, func(t int64, group int, s *Sums) error {
+		p := place{t, group}
+		if row := found[p]; row != nil {
+			row.Add(s)
 			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
+		if len(found) == maxRows {
+			return millicent.Errorf(millicent.CodeInvalid, "The answer has more than %d rows: ask for less time, longer steps or fewer names.", maxRows)
+		}
+		row := &Row{Names: groups[group].names, Sums: *s}
+		if q.Each != nil {
+			row.Time = time.Unix(t, 0).UTC()
+		}
+		found[p] = row
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	rows := make([]Row, 0, len(found))
 	for _, row := range found {
@@ -207,26 +205,15 @@ func cover(from, to, now time.Time) []part {
 	return parts
 }
 
-// sum calls each for the sums of each group in a part, and of each time if
-// they are wanted apart.
-func (l *Ledger) sum(ctx context.Context, p part, apart bool, pick string, each func(t int64, group int, s *Sums) error) error {
-	sums := make([]string, len(columns))
-	for i, c := range columns {
-		sums[i] = "sum(" + c + ")"
-		if c == peakColumn {
-			sums[i] = "max(" + c + ")"
-		}
+// sum calls each for the sums of each group in each part, and of each time if
+// they are wanted apart. All are of one state of the file.
+func (l *Ledger) sum(ctx context.Context, parts []part, apart bool, pick string, each func(t int64, group int, s *Sums) error) error {
+	if len(parts) == 0 {
+		return nil
 	}
-	when := "0"
-	if apart {
-		when = "r.time"
-	}
-	statement := fmt.Sprintf(`WITH pick AS MATERIALIZED (SELECT value ->> 0 AS series, value ->> 1 AS grp FROM json_each(?))
-		SELECT %s, grp, %s FROM pick CROSS JOIN %s AS r ON r.series = pick.series WHERE r.time >= ? AND r.time < ? GROUP BY 1, 2`,
-		when, strings.Join(sums, ", "), tables[p.step])
 	l.files.RLock()
 	defer l.files.RUnlock()
-	rows, err := l.db.QueryContext(ctx, statement, pick, p.from, p.to)
+	rows, err := l.db.QueryContext(ctx, sumStatement(parts, apart), pick)
 	if err != nil {
 		return fmt.Errorf("read the usage: %w", err)
 	}
@@ -243,4 +230,26 @@ func (l *Ledger) sum(ctx context.Context, p part, apart bool, pick string, each 
 		}
 	}
 	return rows.Err()
+}
+
+// sumStatement returns the statement that adds up the rows of parts: one for
+// all of them, so that no others are written in between.
+func sumStatement(parts []part, apart bool) string {
+	sums := make([]string, len(columns))
+	for i, c := range columns {
+		sums[i] = "sum(" + c + ")"
+		if c == peakColumn {
+			sums[i] = "max(" + c + ")"
+		}
+	}
+	when := "0"
+	if apart {
+		when = "r.time"
+	}
+	selects := make([]string, len(parts))
+	for i, p := range parts {
+		selects[i] = fmt.Sprintf("SELECT %s, grp, %s FROM pick CROSS JOIN %s AS r ON r.series = pick.series WHERE r.time >= %d AND r.time < %d GROUP BY 1, 2",
+			when, strings.Join(sums, ", "), tables[p.step], p.from, p.to)
+	}
+	return "WITH pick AS MATERIALIZED (SELECT value ->> 0 AS series, value ->> 1 AS grp FROM json_each(?)) " + strings.Join(selects, " UNION ALL ")
 }

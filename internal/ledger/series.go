@@ -65,6 +65,8 @@ func (s *series) tag(key string) (value string, ok bool) {
 
 // index knows all series. Ids are given once, from 1.
 type index struct {
+	most int // series of a tenant
+
 	mu    sync.RWMutex // guards what follows
 	ids   map[series]int64
 	all   []series       // by id-1
@@ -113,7 +115,7 @@ func (x *index) id(s series) int64 {
 	if id, ok := x.ids[s]; ok {
 		return id
 	}
-	if x.count[s.tenant] >= maxSeries && s.function != total {
+	if x.count[s.tenant] >= x.most && s.function != total {
 		s = series{tenant: s.tenant, function: Other, book: s.book}
 		if id, ok := x.ids[s]; ok {
 			return id

@@ -12,20 +12,13 @@ import (
 const maxClientContext = 3583 // bytes, encoded
 
 func (h *Handler) invoke(ctx context.Context, req *request, in *InvocationRequest) (*InvocationResponse, error) {
-	n, err := h.resolve(req, *in.FunctionName, in.Qualifier)
-	if err != nil {
-		return nil, err
-	}
-	if in.TenantId != nil {
-		return nil, unsupported("Tenant isolation is not built yet.")
-	}
 	if in.DurableExecutionName != nil {
 		return nil, unsupported("Durable execution is not built yet.")
 	}
-	if err := checkEvent(in.Payload); err != nil {
+	inv, err := h.called(req, *in.FunctionName, in.Qualifier, in.TenantId, in.Payload)
+	if err != nil {
 		return nil, err
 	}
-	inv := h.invocation(req, n, in.Payload)
 	switch millicent.InvocationType(value(in.InvocationType)) {
 	case millicent.Event:
 		return &InvocationResponse{StatusCode: new(http.StatusAccepted)}, h.cfg.Invoker.Enqueue(ctx, inv)
@@ -61,6 +54,21 @@ func (h *Handler) invokeAsync(ctx context.Context, req *request, in *InvokeAsync
 		return nil, err
 	}
 	return &InvokeAsyncResponse{Status: new(http.StatusAccepted)}, h.cfg.Invoker.Enqueue(ctx, h.invocation(req, n, in.InvokeArgs))
+}
+
+// called returns the call that a request makes, with an answer to come.
+func (h *Handler) called(req *request, function string, qualifier, tenant *string, payload []byte) (*millicent.Invocation, error) {
+	n, err := h.resolve(req, function, qualifier)
+	if err != nil {
+		return nil, err
+	}
+	if tenant != nil {
+		return nil, unsupported("Tenant isolation is not built yet.")
+	}
+	if err := checkEvent(payload); err != nil {
+		return nil, err
+	}
+	return h.invocation(req, n, payload), nil
 }
 
 // invocation returns the call to make. The invoker adds its lineage.

@@ -20,17 +20,10 @@ const maxChunk = 64 << 10
 // invokeWithResponseStream answers with events, as they come: PayloadChunks,
 // and one InvokeComplete, which says whether the function failed.
 func (h *Handler) invokeWithResponseStream(ctx context.Context, req *request, in *InvokeWithResponseStreamRequest) (*InvokeWithResponseStreamResponse, error) {
-	n, err := h.resolve(req, *in.FunctionName, in.Qualifier)
+	inv, err := h.called(req, *in.FunctionName, in.Qualifier, in.TenantId, in.Payload)
 	if err != nil {
 		return nil, err
 	}
-	if in.TenantId != nil {
-		return nil, unsupported("Tenant isolation is not built yet.")
-	}
-	if err := checkEvent(in.Payload); err != nil {
-		return nil, err
-	}
-	inv := h.invocation(req, n, in.Payload)
 	if millicent.InvocationType(value(in.InvocationType)) == millicent.DryRun {
 		return &InvokeWithResponseStreamResponse{StatusCode: new(http.StatusNoContent)}, h.cfg.Invoker.Check(ctx, inv)
 	}
