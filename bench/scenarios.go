@@ -26,6 +26,7 @@ var scenarios = []scenario{
 	{"sustained", "Python starts one after the other on 8 connections", (*bench).sustained},
 	{"warm", "warm invocation, one connection", (*bench).warm},
 	{"throughput", "warm invocations, 8 connections", (*bench).throughput},
+	{"metering", "warm invocations with the ledger of usage and without; records written by the meter alone", (*bench).metering},
 	{"async", "events accepted, on disk before the answer", (*bench).async},
 	{"stream", "streamed responses: their first byte, and 200 MB", (*bench).stream},
 	{"memory", "memory of an idle environment", (*bench).memory},
@@ -44,6 +45,9 @@ type sizes struct {
 	sustainedFunctions                            int
 	rounds                                        int // of warm and throughput
 	round                                         time.Duration
+	pairs                                         int // of metering
+	pair                                          time.Duration
+	ledger                                        time.Duration
 	environments                                  int
 	idle                                          time.Duration // how long they rest before they are looked at
 	deployed, deployedStarts                      int
@@ -57,14 +61,14 @@ var (
 	full = sizes{
 		starts: 500, emptyStarts: 100, snapStarts: 100, bundleStarts: 100, pause: 50 * time.Millisecond,
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
-		rounds: 10, round: time.Second,
+		rounds: 10, round: time.Second, pairs: 40, pair: 400 * time.Millisecond, ledger: 5 * time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
 		bursts: 1, sustained: 4 * time.Second, sustainedFunctions: 200,
-		rounds: 3, round: 400 * time.Millisecond,
+		rounds: 3, round: 400 * time.Millisecond, pairs: 10, pair: 200 * time.Millisecond, ledger: time.Second,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
 		mappings: 100, watch: 3 * time.Second, streams: 50, streamMB: 50,
 	}

@@ -3,8 +3,11 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 )
 
 // A LedgerHead is the end of a server's ledger of usage: whoever notes it can
@@ -53,4 +56,26 @@ func (c *Client) Receipt(ctx context.Context, id, tenant string) (json.RawMessag
 	var out json.RawMessage
 	err := c.call(ctx, http.MethodGet, "/_millicent/receipts/"+url.PathEscape(id), query, nil, &out)
 	return out, err
+}
+
+// LedgerRecords writes the records after a group to w, up to the end of the
+// ledger, one line of JSON each: the caller's, or on an admin socket those of
+// all accounts.
+func (c *Client) LedgerRecords(ctx context.Context, after uint64, all bool, w io.Writer) error {
+	query := url.Values{"after": {strconv.FormatUint(after, 10)}}
+	if all {
+		query.Set("all", "1")
+	}
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: "/_millicent/ledger/records", query: query})
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		return decodeError(resp)
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	return nil
 }

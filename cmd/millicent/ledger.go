@@ -28,7 +28,7 @@ with that anchor tells whether anything up to there was changed.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(c.ledgerHeadCommand(), c.ledgerVerifyCommand())
+	cmd.AddCommand(c.ledgerHeadCommand(), c.ledgerVerifyCommand(), c.ledgerExportCommand())
 	return cmd
 }
 
@@ -100,6 +100,35 @@ not run.`,
 	f.StringVar(&data, "data", "", "data `directory` of a server that does not run")
 	f.StringArrayVar(&anchors, "anchor", nil, "a `HEAD` that was noted and has to be met; may be repeated")
 	c.jsonFlag(cmd)
+	return cmd
+}
+
+func (c *cli) ledgerExportCommand() *cobra.Command {
+	var data string
+	var after uint64
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Print the records of the ledger, one line of JSON each",
+		Long: `Print the records of the ledger, one line of JSON each, oldest first. With
+--data, which names the data directory of a server that runs on this machine,
+those of all accounts; otherwise the caller's.`,
+		Example: "  millicent ledger export > usage.ndjson\n  millicent ledger export --after 1200 --data ./data",
+		Args:    wantArgs(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			connect := c.client
+			if data != "" {
+				connect = func() (*client.Client, error) { return c.adminClient(data) }
+			}
+			api, err := connect()
+			if err != nil {
+				return err
+			}
+			return api.LedgerRecords(cmd.Context(), after, data != "", c.out)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&data, "data", "", "data `directory` of a server on this machine")
+	f.Uint64Var(&after, "after", 0, "leave out groups up to this `number`")
 	return cmd
 }
 

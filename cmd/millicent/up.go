@@ -76,6 +76,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.StringVar(&cfg.S3Endpoint, "s3-endpoint", "", "`URL` of the S3-compatible store that packages may come from")
 	f.StringVar(&cfg.Egress, "egress", "public", "where functions may connect to, a `mode`: none, public or all")
 	f.StringSliceVar(&cfg.Reach, "reach", nil, "`HOST:PORT`s that webhooks and event source mappings may connect to whatever --egress says")
+	f.IntVar(&cfg.KeepUsage, "keep-usage", 400, "how many `days` the records of usage are kept; sums stay longer")
 	f.BoolVar(&metering, "metering", true, "record what is used; without it there are no bills and no budgets")
 	f.StringArrayVar(&cfg.Prices, "prices", nil, "price book, a `file`, or the name of one that is built in; several, each for its time")
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")

@@ -146,6 +146,30 @@ func TestCarriesBothWays(t *testing.T) {
 	}
 }
 
+// What an open connection has sent is in the total, before it is counted.
+func TestTrafficTotal(t *testing.T) {
+	server := outside(t, echo)
+	traffic := new(Traffic)
+	connect, stop := serve(t, world(Config{}, map[string]netip.AddrPort{"93.184.215.14:80": server}), Port{Traffic: traffic})
+	want := int64(0)
+	for _, size := range []int{1, 1000, 300_000} {
+		c := connect("93.184.215.14:80")
+		sent := bytes.Repeat([]byte("x"), size)
+		go c.Write(sent)
+		if _, err := io.ReadFull(c, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		want += int64(size)
+		if got := traffic.Total(); got != want {
+			t.Errorf("got a total of %d bytes, want %d", got, want)
+		}
+	}
+	stop()
+	if got, sent := traffic.Total(), traffic.Sent.Load(); got != want || sent != want {
+		t.Errorf("at the end %d bytes, %d counted, want %d", got, sent, want)
+	}
+}
+
 func TestRefusedIsReset(t *testing.T) {
 	server := outside(t, echo)
 	servers := map[string]netip.AddrPort{}

@@ -362,7 +362,7 @@ func TestGroupsStayInOrderOverSplits(t *testing.T) {
 		}
 		return &millicent.Result{}, nil
 	})
-	q := w.queue("q.fifo", map[string]string{"FifoQueue": "true", "VisibilityTimeout": "1"})
+	q := w.queue("q.fifo", map[string]string{"FifoQueue": "true", "VisibilityTimeout": "5"})
 	for i := range 8 {
 		w.send(q, "g", string(rune('0'+i))+strings.Repeat("x", 1_000_000))
 	}

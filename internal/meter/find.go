@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/packs"
 )
@@ -26,7 +24,7 @@ const (
 // no search. An error has CodeNotFound where there is no such record.
 func (m *Meter) Receipt(ctx context.Context, tenant, id string) (*Receipt, error) {
 	pattern := []byte(id)
-	if u, err := uuid.Parse(id); err == nil && u.String() == id {
+	if u, ok := plainUUID(id); ok {
 		pattern = u[:]
 	}
 	if err := m.Durable(ctx); err != nil { // it may be of just now

@@ -16,6 +16,7 @@ const groupFormat = 1
 // A Group is some records that became durable together: one link of the chain.
 type Group struct {
 	Seq     uint64 // from 1, without gaps
+	First   uint64 // number of the first record, from 1 over all groups
 	Hash    Hash   // of the header, which has the hash of the group before and binds the records
 	Records []millicent.UsageRecord
 }

@@ -26,7 +26,7 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 			return &damage{group: seq, err: errPlace}
 		}
 		after = seq
-		return f(Group{Seq: g.seq, Hash: g.hash(), Records: g.records})
+		return f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records})
 	}
 	for {
 		m.mu.Lock()

@@ -40,9 +40,12 @@ const (
 
 // Config configures a Meter.
 type Config struct {
-	Dir string           // of the journal; required
-	Now func() time.Time // default time.Now
-	Log *slog.Logger     // default: none
+	Dir  string           // of the journal; required
+	Keep time.Duration    // how long records are kept; default DefaultKeep
+	Now  func() time.Time // default time.Now
+	Log  *slog.Logger     // default: none
+
+	maxBytes int64 // at which the oldest go; default maxStream
 }
 
 // A Meter writes the ledger. It is safe for concurrent use.
@@ -57,7 +60,9 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	skips skips // the writer's
+	skips   skips     // the writer's
+	trimmed time.Time // likewise: when trim looked
+	totals  totals
 
 	mu      sync.Mutex
 	open    batch         // takes in records

@@ -20,6 +20,12 @@ func Open(ctx context.Context, js jetstream.JetStream, cfg Config) (*Meter, erro
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if cfg.Keep == 0 {
+		cfg.Keep = DefaultKeep
+	}
+	if cfg.maxBytes == 0 {
+		cfg.maxBytes = maxStream
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

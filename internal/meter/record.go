@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -122,10 +123,20 @@ func appendID(b []byte, id, own string) []byte {
 	case own:
 		return append(b, idSame)
 	}
-	if u, err := uuid.Parse(id); err == nil && u.String() == id {
+	if u, ok := plainUUID(id); ok {
 		return append(append(b, idUUID), u[:]...)
 	}
 	return appendText(append(b, idText), id, nil)
+}
+
+// plainUUID returns the UUID that an id is; false unless it is written as
+// UUIDs are printed.
+func plainUUID(id string) (u uuid.UUID, ok bool) {
+	if len(id) != 36 || strings.ContainsAny(id, "ABCDEF") {
+		return u, false
+	}
+	u, err := uuid.Parse(id)
+	return u, err == nil
 }
 
 // tagText returns tags as one text, the same for the same tags.

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/millicent-run/millicent"
 )
 
 // rounds of the tests that take long; MILLICENT_TAMPERS asks for others.
@@ -71,5 +74,82 @@ func TestTampered(t *testing.T) {
 		}
 		t.Logf("byte %d of %d: %s, record %d", at, len(content), r.Problem, r.BadRecord)
 		stop()
+	}
+}
+
+// A chain that is made anew, as one who has the disk may, is as good as the one
+// before, but for who noted its head.
+func TestAnchor(t *testing.T) {
+	chain := func(billed int) *Meter {
+		m, _ := startMeter(t)
+		for i := range uint64(5) {
+			rec := someRecord(i)
+			rec.MemoryMB = billed
+			m.Record(rec)
+			if err := m.Durable(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	was, is := chain(128), chain(64)
+	noted := was.Head()
+	if r, err := was.Verify(t.Context(), noted); err != nil || !r.OK {
+		t.Errorf("with its own head: %+v, %v", r, err)
+	}
+	if r, err := is.Verify(t.Context()); err != nil || !r.OK {
+		t.Errorf("without an anchor: %+v, %v", r, err)
+	}
+	if r, err := is.Verify(t.Context(), noted); err != nil || r.OK || r.BadGroup != 5 {
+		t.Errorf("with the head that was noted: %+v, %v", r, err)
+	}
+	noted.Seq = 9
+	if r, err := is.Verify(t.Context(), noted); err != nil || r.OK || r.BadGroup != 6 || r.BadRecord != 6 {
+		t.Errorf("with a head that it never had: %+v, %v", r, err)
+	}
+}
+
+// A group that is written anew with all that belongs to it does not fit the
+// next one; nor do groups that are left out or change places.
+func TestChainTampered(t *testing.T) {
+	var messages [][]byte
+	var head Head
+	for seq := uint64(1); seq <= 6; seq++ {
+		rec := someRecord(seq)
+		h := header{seq: seq, first: seq, time: time.UnixMilli(1), previous: head.Hash}
+		h, message := encodeGroup(h, []millicent.UsageRecord{rec}, [][]byte{appendRecord(nil, &rec, nil)})
+		head = Head{seq, seq, h.hash()}
+		messages = append(messages, message)
+	}
+	another := someRecord(77)
+	g, err := decodeGroup(messages[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, forged := encodeGroup(g.header, []millicent.UsageRecord{another}, [][]byte{appendRecord(nil, &another, nil)})
+	for name, c := range map[string]struct {
+		chain [][]byte
+		bad   uint64
+	}{
+		"whole":    {messages, 0},
+		"forged":   {[][]byte{messages[0], messages[1], forged, messages[3], messages[4], messages[5]}, 4},
+		"last":     {[][]byte{messages[0], messages[1], messages[2], messages[3], messages[4]}, 6},
+		"swapped":  {[][]byte{messages[0], messages[2], messages[1], messages[3], messages[4], messages[5]}, 2},
+		"repeated": {[][]byte{messages[0], messages[0], messages[1], messages[2], messages[3], messages[4]}, 2},
+		"left out": {[][]byte{messages[0], messages[1], messages[3], messages[4], messages[5]}, 3},
+	} {
+		v := &verifier{anchors: []Anchor{head}}
+		var err error
+		for i, message := range c.chain {
+			if err = v.group(uint64(i+1), message); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			err = v.end()
+		}
+		if r, err := v.finish(err); err != nil || r.OK != (c.bad == 0) || r.BadGroup != c.bad {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
 	}
 }

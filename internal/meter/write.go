@@ -28,6 +28,7 @@ func (m *Meter) write() {
 			return
 		}
 		m.recovered(b)
+		m.trim(m.life)
 	}
 }
 
@@ -96,6 +97,7 @@ func (m *Meter) publish(ctx context.Context, b *batch) error {
 		if err := m.append(ctx, message); err != nil {
 			return err
 		}
+		m.totals.add(b.records[i:end])
 		m.advance(Head{Seq: h.seq, Records: h.next() - 1, Hash: h.hash()}, size)
 		i = end
 	}

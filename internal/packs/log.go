@@ -88,11 +88,17 @@ func (l *Log) Seq() uint64 { return l.last.Load() }
 // First returns the sequence of the first pack that is there, one above Seq
 // when there is none.
 func (l *Log) First(ctx context.Context) (uint64, error) {
+	first, _, err := l.Extent(ctx)
+	return first, err
+}
+
+// Extent returns First, and the bytes of all packs.
+func (l *Log) Extent(ctx context.Context) (first uint64, bytes int64, err error) {
 	info, err := l.stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("look at the stream %s: %w", l.cfg.Name, err)
+		return 0, 0, fmt.Errorf("look at the stream %s: %w", l.cfg.Name, err)
 	}
-	return max(info.State.FirstSeq, 1), nil
+	return max(info.State.FirstSeq, 1), int64(info.State.Bytes), nil
 }
 
 // Append returns the sequence of the pack, one above the last, when it is

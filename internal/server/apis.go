@@ -60,7 +60,7 @@ func (s *server) newAPI(context.Context) error {
 		Region:    s.cfg.Region,
 		Auth:      auth,
 		Lambda:    lambdaAPI,
-		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs}),
+		SQS:       sqsapi.New(sqsapi.Config{Region: s.cfg.Region, Queues: s.sqs, Count: s.standing.count}),
 		Scheduler: schedulerapi.New(schedulerapi.Config{Region: s.cfg.Region, Schedules: s.schedules}),
 		URL: url.New(url.Config{
 			Region: s.cfg.Region, Functions: s.store, Invoker: discreet{s.invoker}, Verifier: auth, Log: s.log,

@@ -29,6 +29,7 @@ type Config struct {
 	// connect to whatever Egress says, such as a NATS server on this machine.
 	Reach []string
 
+	KeepUsage       int           // days that usage records are kept; default 400
 	Unmetered       bool          // keep no ledger of what is used, for measuring what that costs
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500
@@ -178,6 +179,8 @@ func checkLimits(cfg *Config) error {
 		return fmt.Errorf("max environments %d: it cannot be negative", cfg.MaxEnvironments)
 	case cfg.MaxMemoryMB < 0:
 		return fmt.Errorf("max memory %d MB: it cannot be negative", cfg.MaxMemoryMB)
+	case cfg.KeepUsage < 0 || cfg.KeepUsage > 100_000:
+		return fmt.Errorf("keep usage for %d days: choose 1 to 100000, or 0 for 400", cfg.KeepUsage)
 	case cfg.KeepAlive < 0:
 		return fmt.Errorf("keep-alive %s: it cannot be negative", cfg.KeepAlive)
 	}

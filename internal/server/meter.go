@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -25,7 +26,9 @@ func (s *server) openMeter(ctx context.Context) (err error) {
 		s.log.Warn("no usage is recorded")
 		return nil
 	}
-	s.meter, err = meter.Open(ctx, s.js, meter.Config{Dir: filepath.Join(s.cfg.Data, usageDir), Log: s.log})
+	s.meter, err = meter.Open(ctx, s.js, meter.Config{
+		Dir: filepath.Join(s.cfg.Data, usageDir), Keep: time.Duration(s.cfg.KeepUsage) * 24 * time.Hour, Log: s.log,
+	})
 	if err != nil {
 		return err
 	}

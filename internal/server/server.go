@@ -82,6 +82,7 @@ type server struct {
 	store      *store.Store
 	queues     *queue.Queues
 	meter      *meter.Meter // nil with Config.Unmetered
+	standing   usageLook    // other usage than invocations
 	books      *billing.Books
 	ledger     *ledger.Ledger // nil without a meter
 	budgets    *budget.Service
@@ -157,6 +158,7 @@ func (s *server) build(ctx context.Context) error {
 		{"api", s.newAPI},
 		// What is provisioned is launched while the first calls come.
 		{"provisioned concurrency", s.provision},
+		{"standing usage", s.meterStanding},
 		// Last, when every answer can be given.
 		{"serving", s.serve},
 	} {
@@ -314,7 +316,13 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountProvisioned(func() telemetry.Provisioned { return telemetry.Provisioned(s.scheduler.Provisioned()) })
 	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
+	if s.ledger != nil {
+		s.metrics.CountUsage(s.usageTotals)
+	}
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
+	if s.meter != nil {
+		s.metrics.Also(s.meter)
+	}
 	s.invoker = invoke.New(invoke.Config{
 		Store: s.store, Scheduler: s.scheduler, Region: s.cfg.Region,
 		Meter: s.metering(), Book: s.book, Budget: s.budgets,

@@ -106,6 +106,9 @@ func (m *Metrics) Invoked(inv *millicent.Invocation, res *millicent.Result, err 
 	m.init.WithLabelValues(function).Observe(res.Usage.Init.Seconds())
 }
 
+// Also has further metrics told. Call it once for each.
+func (m *Metrics) Also(c prometheus.Collector) { m.registry.MustRegister(c) }
+
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})

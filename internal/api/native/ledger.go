@@ -2,7 +2,10 @@ package native
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/billing"
@@ -20,6 +23,8 @@ type Ledger interface {
 	Head() meter.Head
 	Verify(ctx context.Context, anchors ...meter.Anchor) (meter.Report, error)
 	Receipt(ctx context.Context, tenant, id string) (*meter.Receipt, error)
+	Durable(ctx context.Context) error
+	Groups(ctx context.Context, after uint64, f func(meter.Group) error) error
 }
 
 // ledger returns the ledger, if there is one.
@@ -123,4 +128,67 @@ func (h *Handler) priced(receipt *meter.Receipt) PricedReceipt {
 		out.Charge = book.Receipt(&rec)
 	}
 	return out
+}
+
+// A usageLine is one record of the ledger, in a line of JSON.
+type usageLine struct {
+	Group  uint64          `json:"group"`
+	Number uint64          `json:"number"` // of the record
+	Usage  meter.UsageText `json:"usage"`
+}
+
+var errEnd = errors.New("the end of what is asked for")
+
+// ledgerRecords writes the caller's records after a group, up to the end of the
+// ledger when the call begins, oldest first; with all=1, on the admin socket,
+// those of all accounts.
+func (h *Handler) ledgerRecords(w http.ResponseWriter, r *http.Request) error {
+	l, err := h.ledger()
+	if err != nil {
+		return err
+	}
+	id, q := millicent.IdentityFrom(r.Context()), r.URL.Query()
+	all := q.Get("all") == "1"
+	if all && !id.Operator {
+		return millicent.Errorf(millicent.CodeAccessDenied, "The records of all accounts are told on the admin socket.")
+	}
+	after := uint64(0)
+	if s := q.Get("after"); s != "" {
+		if after, err = strconv.ParseUint(s, 10, 63); err != nil {
+			return millicent.Errorf(millicent.CodeInvalid, "after is the number of a group")
+		}
+	}
+	done, err := h.read()
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := l.Durable(r.Context()); err != nil {
+		return err
+	}
+	end := l.Head().Seq
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if after >= end {
+		return nil
+	}
+	lines := json.NewEncoder(w)
+	err = l.Groups(r.Context(), after, func(g meter.Group) error {
+		for i, rec := range g.Records {
+			if !all && rec.Tenant != id.Tenant {
+				continue
+			}
+			if err := lines.Encode(usageLine{g.Seq, g.First + uint64(i), meter.TextOf(rec)}); err != nil {
+				return errEnd // the client left
+			}
+		}
+		if g.Seq >= end {
+			return errEnd
+		}
+		return nil
+	})
+	if errors.Is(err, errEnd) || r.Context().Err() != nil {
+		return nil
+	}
+	return err
 }

@@ -23,10 +23,13 @@ const (
 	maxRequest = 8 << 20
 )
 
-// Config gives a Handler what it needs. All of it is required.
+// Config gives a Handler what it needs. All of it is required, but for Count.
 type Config struct {
 	Region string
 	Queues *sqs.Service
+
+	// Count, when not nil, is told of each request to a queue.
+	Count func(tenant, queue string)
 }
 
 // A Handler serves the SQS API.

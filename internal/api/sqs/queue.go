@@ -47,7 +47,11 @@ func (h *Handler) queue(req *request, u queueURL) (*millicent.Queue, error) {
 	if tenant != req.identity.Tenant {
 		return nil, millicent.Errorf(millicent.CodeAccessDenied, "Access to the resource %.200s is denied.", u.QueueURL)
 	}
-	return h.cfg.Queues.Queue(tenant, name)
+	q, err := h.cfg.Queues.Queue(tenant, name)
+	if err == nil && h.cfg.Count != nil {
+		h.cfg.Count(tenant, name)
+	}
+	return q, err
 }
 
 func invalidAddress(u queueURL) error {

@@ -1,0 +1,117 @@
+package meter
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millicent-run/millicent"
+)
+
+// maxSeries bounds how many functions have series of their own; those beyond
+// share otherFunctions, which is no function's name.
+const (
+	maxSeries      = 2000
+	otherFunctions = "(other)"
+)
+
+// A series is what a function's series are of.
+type series struct{ tenant, function string }
+
+// sums are of records of invocations; all of them are whole numbers in the
+// ledger's own units.
+type sums struct {
+	invocations, billed, memory, cpu, in, out, egress int64
+}
+
+// totals are the sums of what this Meter has brought into the ledger. The zero
+// value is ready.
+type totals struct {
+	mu       sync.Mutex
+	of       map[series]*sums
+	quantity map[millicent.UsageKind]int64 // of records of other kinds
+}
+
+// add adds records that are in the ledger.
+func (t *totals) add(records []millicent.UsageRecord) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of == nil {
+		t.of, t.quantity = map[series]*sums{}, map[millicent.UsageKind]int64{}
+	}
+	for i := range records {
+		r := &records[i]
+		if r.Kind != millicent.UsageInvocation {
+			t.quantity[r.Kind] += r.Quantity
+			continue
+		}
+		key := series{r.Tenant, r.Function}
+		s := t.of[key]
+		if s == nil {
+			if len(t.of) >= maxSeries {
+				key = series{function: otherFunctions}
+				s = t.of[key]
+			}
+			if s == nil {
+				s = &sums{}
+				t.of[key] = s
+			}
+		}
+		s.invocations++
+		s.billed += r.Billed.Milliseconds()
+		s.memory += r.Billed.Milliseconds() * int64(r.MemoryMB)
+		s.cpu += r.CPU.Microseconds()
+		s.in, s.out, s.egress = s.in+r.In, s.out+r.Out, s.egress+r.Egress
+	}
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("millicent_usage_"+name, help+" What is in the ledger, to the unit, since the server started.", labels, nil)
+}
+
+var (
+	invocationsDesc = describe("invocations_total", "Invocations that are billed.", "account", "function")
+	billedDesc      = describe("billed_milliseconds_total", "Billed time.", "account", "function")
+	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "account", "function")
+	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "account", "function")
+	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "account", "function", "direction")
+	quantityDesc    = describe("quantity_total", "Usage other than invocations, in the unit of its kind.", "kind")
+	recordsDesc     = prometheus.NewDesc("millicent_usage_records", "Records in the ledger.", nil, nil)
+	backlogDesc     = prometheus.NewDesc("millicent_usage_backlog_bytes", "Records in the journal that the ledger has not taken yet.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (m *Meter) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		invocationsDesc, billedDesc, memoryDesc, cpuDesc, bytesDesc, quantityDesc, recordsDesc, backlogDesc,
+	} {
+		descs <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *Meter) Collect(metrics chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n int64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	t := &m.totals
+	t.mu.Lock()
+	for key, s := range t.of {
+		counter(invocationsDesc, s.invocations, key.tenant, key.function)
+		counter(billedDesc, s.billed, key.tenant, key.function)
+		counter(memoryDesc, s.memory, key.tenant, key.function)
+		counter(cpuDesc, s.cpu, key.tenant, key.function)
+		counter(bytesDesc, s.in, key.tenant, key.function, "in")
+		counter(bytesDesc, s.out, key.tenant, key.function, "out")
+		counter(bytesDesc, s.egress, key.tenant, key.function, "egress")
+	}
+	for kind, n := range t.quantity {
+		counter(quantityDesc, n, string(kind))
+	}
+	t.mu.Unlock()
+	m.mu.Lock()
+	records, backlog := m.head.Records, m.backlog
+	m.mu.Unlock()
+	metrics <- prometheus.MustNewConstMetric(recordsDesc, prometheus.GaugeValue, float64(records))
+	metrics <- prometheus.MustNewConstMetric(backlogDesc, prometheus.GaugeValue, float64(backlog))
+}
