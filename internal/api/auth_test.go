@@ -21,6 +21,9 @@ import (
 
 var goodKey = aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "the-secret"}
 
+// ownKey is of the server's own account.
+var ownKey = aws.Credentials{AccessKeyID: "AKIAOWN", SecretAccessKey: "the-other-secret"}
+
 const (
 	invokePath = "/2015-03-31/functions/fn/invocations"
 	mismatch   = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."

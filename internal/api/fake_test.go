@@ -102,6 +102,9 @@ func newFixture(verified bool) *fixture {
 	auth := NewAuth(AuthConfig{
 		Verified: verified, Account: testAccount, Region: testRegion, FunctionKeys: testKeys,
 		Key: func(id string) (secret, tenant string, ok bool) {
+			if id == ownKey.AccessKeyID {
+				return ownKey.SecretAccessKey, testAccount, true
+			}
 			return "the-secret", "111122223333", id == "AKIATEST"
 		},
 		HasFunction: func(_, name string) bool { return name == "fn" },

@@ -186,8 +186,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
 	case strings.HasPrefix(r.URL.Path, native.Prefix):
 		return h.cfg.Native.Serve(w, r)
 	case r.URL.Path == "/metrics" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		h.cfg.Metrics.ServeHTTP(w, r)
-		return nil
+		return h.serveMetrics(w, r)
 	case h.cfg.Lambda.Match(r):
 		return h.cfg.Lambda.Serve(w, r)
 	}
@@ -195,6 +194,16 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
 		return millicent.Errorf(codeUnknown, "This is a Lambda API; it does not serve %.40q", s.service)
 	}
 	return millicent.Errorf(codeUnknown, "Nothing is served at %s %.200s", r.Method, r.URL.Path)
+}
+
+// serveMetrics answers the metrics, which are of all accounts: to the operator
+// and the server's own account.
+func (h *Handler) serveMetrics(w http.ResponseWriter, r *http.Request) error {
+	if id := millicent.IdentityFrom(r.Context()); !id.Operator && id.Tenant != h.cfg.Auth.cfg.Account {
+		return millicent.Errorf(millicent.CodeAccessDenied, "The metrics are of all accounts: they are told to the server's own account, and on the admin socket.")
+	}
+	h.cfg.Metrics.ServeHTTP(w, r)
+	return nil
 }
 
 // refuse answers an error, and logs it when it is ours.

@@ -99,6 +99,26 @@ func TestNeedsSignature(t *testing.T) {
 	}
 }
 
+// TestMetricsAreTheOperators: they tell what every account uses.
+func TestMetricsAreTheOperators(t *testing.T) {
+	f := newFixture(true)
+	own := func(s *signing, _ *http.Request) { s.key = ownKey }
+	for _, c := range []struct {
+		name   string
+		h      http.Handler
+		r      *http.Request
+		status int
+	}{
+		{"another account", f, signed(t, "GET", "/metrics", "", nil), 403},
+		{"the server's own", f, signed(t, "GET", "/metrics", "", own), 200},
+		{"admin socket", f.Operator(), newRequest("GET", "/metrics", ""), 200},
+	} {
+		if resp, body := f.do(t, c.h, c.r); resp.StatusCode != c.status || (body == "metrics") != (c.status == 200) {
+			t.Errorf("%s: got %d %s", c.name, resp.StatusCode, body)
+		}
+	}
+}
+
 func TestURLWithIAM(t *testing.T) {
 	const forbidden = "Forbidden. For troubleshooting"
 	own := testKeys.For(testAccount, "fn")

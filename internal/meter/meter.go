@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -106,13 +107,17 @@ func (b *batch) alone() [][]byte {
 // Record adds a record to the ledger, whose kind, id and attempt no other has.
 // It is in the journal when Record returns, and in the ledger within the next
 // 50 ms. Record waits for nothing but a copy into the kernel's memory.
-func (m *Meter) Record(rec millicent.UsageRecord) {
-	rec = normal(rec)
+func (m *Meter) Record(rec millicent.UsageRecord) { _ = m.record(normal(rec)) }
+
+var errClosed = errors.New("usage not recorded: the ledger is closed")
+
+// record is Record for a normal record; its error is logged.
+func (m *Meter) record(rec millicent.UsageRecord) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
-		m.cfg.Log.Error("usage not recorded: the ledger is closed", "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
-		return
+		m.cfg.Log.Error(errClosed.Error(), "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
+		return errClosed
 	}
 	m.take(&rec)
 	n, size := len(m.open.records), len(m.open.buf)
@@ -123,6 +128,7 @@ func (m *Meter) Record(rec millicent.UsageRecord) {
 	if n == groupRecords || size >= groupBytes {
 		signal(m.hurry)
 	}
+	return nil
 }
 
 // take takes a record in, and writes it to the journal. The lock is held.

@@ -183,6 +183,9 @@ func TestRecordOnce(t *testing.T) {
 	if err := m.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if err := m.RecordOnce(t.Context(), someRecord(1_000_000)); err == nil {
+		t.Error("a closed ledger says that it has a record")
+	}
 }
 
 func TestNamesAreBounded(t *testing.T) {

@@ -62,7 +62,9 @@ func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) error
 	}
 	m.mu.Unlock()
 	if !known {
-		m.Record(rec)
+		if err := m.record(rec); err != nil {
+			return err
+		}
 	}
 	return m.Durable(ctx)
 }

@@ -70,6 +70,10 @@ func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, out)
 }
 
+// maxBy bounds what usage is told apart by: the work is that times the series
+// of the tenant.
+const maxBy = 8
+
 func usageQuery(r *http.Request) (q ledger.Query, err error) {
 	v := r.URL.Query()
 	q = ledger.Query{Function: v.Get("function"), Alias: v.Get("alias"), Key: v.Get("key")}
@@ -92,7 +96,9 @@ func usageQuery(r *http.Request) (q ledger.Query, err error) {
 		if !ok {
 			return q, millicent.Errorf(millicent.CodeInvalid, "by %.40q: choose tenant, function, alias, key, memory, tags, book or tag:KEY", name)
 		}
-		q.By = append(q.By, by)
+		if q.By = append(q.By, by); len(q.By) > maxBy {
+			return q, millicent.Errorf(millicent.CodeInvalid, "by: choose %d at most", maxBy)
+		}
 	}
 	return q, nil
 }
