@@ -245,6 +245,10 @@ func TestReceiptsAddUp(t *testing.T) {
 	if !ok || charged.Cmp(sum) != 0 {
 		t.Errorf("the invoice charges %s, the receipts %s", inv.Charged, sum.FloatString(12))
 	}
+	units := new(big.Rat).Mul(sum, big.NewRat(1e12, 1))
+	if got := s.metric(`millicent_usage_charged_trillionths_total{tenant="000000000000"}`); units.Cmp(new(big.Rat).SetFloat64(got)) != 0 {
+		t.Errorf("the counter says %.0f, the receipts %s", got, units.FloatString(0))
+	}
 	if out := s.mustCLI("receipt", ids[0]); !strings.Contains(out, "MB-ms ÷ 1024000 × 0.0000166667 per GB-second") {
 		t.Errorf("no price in\n%s", out)
 	}

@@ -34,10 +34,10 @@ func (l *changeLoad) work(ctx context.Context, c *crashes) {
 			for ctx.Err() == nil {
 				l.mu.Lock()
 				l.n++
-				name, f := fmt.Sprint("crash-", l.n), &deployed{versions: map[string]string{}}
+				name, short, f := fmt.Sprint("crash-", l.n), l.n%3 == 0, &deployed{versions: map[string]string{}}
 				l.functions[name] = f
 				l.mu.Unlock()
-				if !f.live(ctx, c.server, name, l.n%3 == 0) {
+				if !f.live(ctx, c.server, name, short) {
 					return
 				}
 			}

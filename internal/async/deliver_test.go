@@ -284,6 +284,27 @@ func TestLineageIsCarried(t *testing.T) {
 	})
 }
 
+// Two functions that always fail, and are told of each other's failures.
+func TestFailuresOfEachOtherEnd(t *testing.T) {
+	inWorld(t, Config{}, []string{"a", "b"}, func(t *testing.T, w *world) {
+		w.to("a", "", millicent.ARN(region, tenant, "b", ""))
+		w.to("b", "", millicent.ARN(region, tenant, "a", ""))
+		refused := 0
+		w.serve = func(inv *millicent.Invocation) (*millicent.Result, error) {
+			if inv.Loops(tenant, inv.Function) {
+				refused++ // one after the other
+				return nil, millicent.Errorf(millicent.CodeRecursive, "a loop")
+			}
+			return &millicent.Result{FunctionError: "Unhandled", Payload: []byte("{}")}, nil
+		}
+		w.send("a", "1")
+		runs := w.ran()
+		if letters := append(w.letters("a"), w.letters("b")...); refused != 1 || len(letters) != 1 {
+			t.Errorf("%d runs, %d refused, dead letters: %+v", len(runs), refused, letters)
+		}
+	})
+}
+
 func FuzzDecode(f *testing.F) {
 	ev := eventOf(&millicent.Invocation{ID: "id", Tenant: tenant, Function: "f", Event: []byte("{}"), Lineage: millicent.Lineage{Root: "id"}})
 	m, err := ev.message(KindEvent)

@@ -91,11 +91,25 @@ func payload(b []byte) json.RawMessage {
 // recordFor returns the message that takes the record of an event's end to a
 // destination.
 func (e *Events) recordFor(arn string, ev *event, a attempt, v verdict) (queue.Message, error) {
+	if v.condition == conditionLoop && e.loops(arn, ev) {
+		return queue.Message{}, millicent.Errorf(millicent.CodeRecursive, "The destination %s runs in the same loop.", arn)
+	}
 	body, err := newRecord(ev, a, v, e.cfg.Region, e.cfg.Now())
 	if err != nil {
 		return queue.Message{}, err
 	}
 	return e.messageTo(arn, ev, body)
+}
+
+// loops reports whether a destination is a function that would be refused as
+// well: two that are told of each other's failures would go on for ever.
+func (e *Events) loops(arn string, ev *event) bool {
+	to, ok := millicent.ParseDestination(arn)
+	if !ok || to.Kind != millicent.ToFunction {
+		return false
+	}
+	f, err := e.cfg.Store.Function(ev.tenant, to.Name)
+	return err == nil && !f.Recursive && ev.Lineage.Next(ev.tenant, ev.function, ev.id).Loops(ev.tenant, to.Name)
 }
 
 // messageTo returns the message that takes a record to a destination.

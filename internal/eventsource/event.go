@@ -39,7 +39,11 @@ func split[T encoded](records []T, most, size int) (all []batch[T]) {
 
 // eventOf returns the event that has records.
 func eventOf[T encoded](records []T) []byte {
-	var event bytes.Buffer
+	size := len(eventBegin) + len(eventEnd)
+	for _, r := range records {
+		size += len(r.encoding()) + len(",")
+	}
+	event := bytes.NewBuffer(make([]byte, 0, size))
 	event.WriteString(eventBegin)
 	for i, r := range records {
 		if i > 0 {

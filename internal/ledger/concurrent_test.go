@@ -13,7 +13,7 @@ import (
 // TestConcurrent: who asks while records are counted gets whole groups, and
 // never fewer than before.
 func TestConcurrent(t *testing.T) {
-	const groups, size = 15, 25
+	const groups, size = 8, 25
 	books, r := testBooks(t), rand.New(rand.NewPCG(8, 8))
 	s := &stream{}
 	for range groups {

@@ -75,7 +75,7 @@ var (
 	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "account", "function")
 	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "account", "function")
 	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "account", "function", "direction")
-	quantityDesc    = describe("quantity_total", "Usage other than invocations, in the unit of its kind.", "kind")
+	quantityDesc    = describe("other_quantity_total", "Usage other than invocations, in the unit of its kind.", "kind")
 	recordsDesc     = prometheus.NewDesc("millicent_usage_records", "Records in the ledger.", nil, nil)
 	backlogDesc     = prometheus.NewDesc("millicent_usage_backlog_bytes", "Records in the journal that the ledger has not taken yet.", nil, nil)
 )

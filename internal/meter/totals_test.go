@@ -21,7 +21,7 @@ func TestTotals(t *testing.T) {
 		rec.Quantity, rec.Egress = rec.Quantity%1e6, rec.Egress%1e6 // exact as floats
 		m.Record(rec)
 		if rec.Kind != millicent.UsageInvocation {
-			want["millicent_usage_quantity_total"] += float64(rec.Quantity)
+			want["millicent_usage_other_quantity_total"] += float64(rec.Quantity)
 			continue
 		}
 		want["millicent_usage_invocations_total"]++

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,9 +15,12 @@ func TestTrim(t *testing.T) {
 	dir := t.TempDir()
 	js, stop := startJetStream(t, dir)
 	defer stop()
-	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var clock atomic.Int64 // hours times two, since the beginning
+	now := func() time.Time {
+		return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(clock.Load()) * 30 * time.Minute)
+	}
 	open := func(maxBytes int64) *Meter {
-		m, err := Open(t.Context(), js, Config{Dir: filepath.Join(dir, "usage"), Now: func() time.Time { return now }, Keep: 10 * time.Hour, maxBytes: maxBytes})
+		m, err := Open(t.Context(), js, Config{Dir: filepath.Join(dir, "usage"), Now: now, Keep: 10 * time.Hour, maxBytes: maxBytes})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -32,7 +36,7 @@ func TestTrim(t *testing.T) {
 	}
 	m := open(0)
 	for i := range uint64(100) {
-		now = now.Add(30 * time.Minute)
+		clock.Add(1)
 		m.Record(someRecord(i))
 		if err := m.Durable(t.Context()); err != nil {
 			t.Fatal(err)
@@ -46,7 +50,7 @@ func TestTrim(t *testing.T) {
 		t.Errorf("the first group is %d", first)
 	}
 	m = open(1) // no room
-	now = now.Add(2 * time.Hour)
+	clock.Add(4)
 	m.Record(someRecord(100))
 	if err := m.Durable(t.Context()); err != nil {
 		t.Fatal(err)

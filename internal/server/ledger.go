@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/ledger"
 	"github.com/millicent-run/millicent/internal/meter"
+	"github.com/millicent-run/millicent/internal/telemetry"
 )
 
 // countWait is how long an answer about usage waits for the latest of it.
@@ -78,4 +80,27 @@ func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, 
 		u.s.log.Warn("usage is told without the latest", "error", err)
 	}
 	return u.s.ledger.Series(ctx, q)
+}
+
+// usageTotals returns what each tenant has used in all, as far as it is
+// counted: within a second of its record.
+func (s *server) usageTotals() []telemetry.Usage {
+	ctx, cancel := context.WithTimeout(context.Background(), countWait)
+	defer cancel()
+	rows, err := s.ledger.Series(ctx, ledger.Query{
+		From: time.Unix(0, 0), To: time.Now().AddDate(0, 0, 1), By: []ledger.Dimension{ledger.ByTenant},
+	})
+	if err != nil {
+		s.log.Warn("no metrics of usage", "error", err)
+		return nil
+	}
+	totals := make([]telemetry.Usage, 0, len(rows))
+	for _, row := range rows {
+		u := telemetry.Usage{Tenant: row.Names[0], Receipts: row.Records, Charged: int64(row.Charged), Quantities: map[string]int64{}}
+		for i, n := range row.Quantities {
+			u.Quantities[billing.Item(i).String()] = n
+		}
+		totals = append(totals, u)
+	}
+	return totals
 }

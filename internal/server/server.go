@@ -316,6 +316,9 @@ func (s *server) newInvoker(context.Context) error {
 	s.metrics.CountProvisioned(func() telemetry.Provisioned { return telemetry.Provisioned(s.scheduler.Provisioned()) })
 	s.metrics.CountStock(func() telemetry.Stock { return telemetry.Stock(s.launcher.Stock()) })
 	s.metrics.CountWaits(func() telemetry.Waits { return telemetry.Waits(s.scheduler.Waits()) })
+	if s.ledger != nil {
+		s.metrics.CountUsage(s.usageTotals)
+	}
 	s.metrics.CountReclaims(func() telemetry.Reclaims { return telemetry.Reclaims(s.scheduler.Reclaims()) })
 	if s.meter != nil {
 		s.metrics.Also(s.meter)

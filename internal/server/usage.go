@@ -143,12 +143,14 @@ func (l *usageLook) lookStorage(since time.Duration) {
 	if l.stored == nil {
 		l.stored = map[storedBy]int64{}
 	}
-	seconds := since.Milliseconds()
-	l.functions(func(f *millicent.Function) {
-		l.stored[storedBy{f.Tenant, f.Name, "function/" + f.Name}] += l.packageBytes(f) * seconds / 1000
-	})
+	milliseconds := since.Milliseconds()
+	var all []*millicent.Function // versions are not to be asked for while the store is held
+	l.functions(func(f *millicent.Function) { all = append(all, f) })
+	for _, f := range all {
+		l.stored[storedBy{f.Tenant, f.Name, "function/" + f.Name}] += l.packageBytes(f) * milliseconds / 1000
+	}
 	for _, q := range l.queues() {
-		l.stored[storedBy{q.tenant, q.function, q.name}] += q.bytes * seconds / 1000
+		l.stored[storedBy{q.tenant, q.function, q.name}] += q.bytes * milliseconds / 1000
 	}
 }
 
@@ -195,7 +197,7 @@ func (s *server) meterStanding(context.Context) error {
 	}
 	l.provided = func(v *millicent.Version) int { return s.scheduler.Allocation(v).Allocated }
 	l.queues = s.queueBytes
-	l.record, l.book = s.meter.Record, s.book
+	l.record, l.book = s.recordStanding, s.book
 	l.last, l.life = time.Now(), s.begin.UTC().Format("20060102T150405.000")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -205,6 +207,13 @@ func (s *server) meterStanding(context.Context) error {
 	}()
 	s.built.push("standing usage", func(context.Context) error { cancel(); <-done; return nil })
 	return nil
+}
+
+// recordStanding records what was used without an invocation, and counts it
+// for the budgets, which know it from the ledger after the next start.
+func (s *server) recordStanding(rec millicent.UsageRecord) {
+	s.meter.Record(rec)
+	s.budgets.Count(&rec)
 }
 
 // queueBytes returns what queues hold: those of the SQS API by their names, the

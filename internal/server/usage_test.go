@@ -20,10 +20,14 @@ func TestStandingUsage(t *testing.T) {
 	held := int64(500)
 	var records []millicent.UsageRecord
 	begin := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	locked := false // the store
 	l := &usageLook{
-		functions: func(each func(*millicent.Function)) { each(f) },
+		functions: func(each func(*millicent.Function)) { locked = true; each(f); locked = false },
 		provided:  func(*millicent.Version) int { return 3 },
 		version: func(_, _, number string) (*millicent.Version, error) {
+			if locked {
+				t.Error("a version is asked for while the store is locked, for ever when a change waits")
+			}
 			if number == "1" {
 				return &millicent.Version{Package: millicent.Package{SHA256: "b", Size: 10}}, nil
 			}

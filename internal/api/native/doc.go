@@ -30,7 +30,7 @@
 //	           ?anchor=SEQ:HASH                  server's own account and the admin socket; anchor: a head that was noted, may be repeated
 //	GET    /_millicent/ledger/records?after=N    NDJSON, one {"group":N,"number":N,"usage":meter.UsageText} a line, oldest first: the
 //	           &all=1                            account's records in groups after one; all: of all accounts, on the admin socket
-//	GET    /_millicent/receipts/{id}             meter.Receipt of an invocation; the admin socket may name another &tenant=ACCOUNT
+//	GET    /_millicent/receipts/{id}             PricedReceipt of an invocation; the admin socket may name another &tenant=ACCOUNT
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204
