@@ -184,7 +184,7 @@ func (s *server) checkBillOutputs(t *testing.T, inv invoice, tenants []string) {
 			t.Errorf("%s: %v in\n%s", args, err, out)
 		}
 	}
-	_, errOut, err := s.cli("bill", "--tenant", tenants[0])
+	_, errOut, err := s.cli("bill", "--account", tenants[0])
 	if err == nil || !strings.Contains(errOut, "AccessDenied") {
 		t.Errorf("another tenant's bill: %v, %s", err, errOut)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ type billing struct {
 
 // flags adds the flags that name a bill.
 func (b *billing) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&b.tenant, "tenant", "", "account `id`, of another one on the admin socket only")
+	cmd.Flags().StringVar(&b.tenant, "account", "", "account `id`, of another one on the admin socket only")
 	cmd.Flags().StringVar(&b.month, "month", "", "`month` like 2026-11 (default this one, UTC)")
 }
 
@@ -69,7 +70,7 @@ the server knows, by its name, or a file.`,
 		},
 	}
 	b.flags(cmd)
-	cmd.Flags().StringVar(&by, "by", "function", "a row for each `of`: function, alias, key, memory, tag:KEY or day; on the admin socket also tenant")
+	cmd.Flags().StringVar(&by, "by", "function", "a row for each of this `kind`: function, alias, key, memory, tag:KEY or day; on the admin socket also tenant")
 	cmd.Flags().StringVar(&book, "book", "", "also price by this `book`: a name, or a file")
 	c.jsonFlag(cmd)
 	return cmd
@@ -126,8 +127,11 @@ func (c *cli) printBill(month time.Time, by, currency string, rows, days []clien
 		if by == "day" {
 			name = r.Time.Format(time.DateOnly)
 		}
-		if name == "" {
+		switch {
+		case name == "":
 			name = "-"
+		case by == "memory":
+			name += " MB"
 		}
 		table = append(table, []string{
 			name, strconv.FormatInt(r.Invocations, 10), strconv.FormatInt(r.Errors, 10), gbSeconds(r.Quantities), millicents(r.Charged),
@@ -145,22 +149,25 @@ func (c *cli) printBill(month time.Time, by, currency string, rows, days []clien
 
 // printTotal prints what an invoice comes to.
 func (c *cli) printTotal(inv *client.Invoice) error {
-	fmt.Fprintf(c.out, "\nat list prices  %s %s\n", inv.Charged, inv.Currency)
+	fmt.Fprintln(c.out)
+	tw := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "at list prices\t%s %s\n", inv.Charged, inv.Currency)
+	units := strings.NewReplacer("_", "-", "gb", "GB")
 	for _, s := range inv.Sections {
 		for _, credit := range s.Credits {
 			reason := "free"
 			if credit.Reason == "volume" {
 				reason = "volume price"
 			}
-			fmt.Fprintf(c.out, "  %s of %s  -%s (%s)\n", reason, strings.ReplaceAll(credit.Item, "_", " "), credit.Amount, s.Book)
+			fmt.Fprintf(tw, "%s: %s\t-%s %s\t%s\n", reason, units.Replace(credit.Item), credit.Amount, inv.Currency, printable(s.Book))
 		}
 	}
 	so := ""
 	if !inv.Final {
 		so = " so far"
 	}
-	_, err := fmt.Fprintf(c.out, "%s  %s %s\n", paint(c.out, bold, "to pay"+so), inv.Total, inv.Currency)
-	return err
+	fmt.Fprintf(tw, "to pay%s\t%s %s\n", so, inv.Total, inv.Currency)
+	return tw.Flush()
 }
 
 func (c *cli) reprice(ctx context.Context, tenant string, month time.Time, book string) error {

@@ -72,11 +72,31 @@ func (c *cli) budgetListCommand(account *string) *cobra.Command {
 			for _, b := range all.Budgets {
 				rows = append(rows, []string{b.ID, b.Amount.String(), b.Spent.String(), b.Reserved.String(), b.Left.String(), when(b.Resumes), b.State})
 			}
-			return printTable(c.out, []string{"BUDGET", "AMOUNT", "SPENT", "RESERVED", "LEFT", "RESUMES", "STATE"}, rows, budgetColour)
+			currency, err := c.currency(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printTable(c.out, []string{"BUDGET", "AMOUNT" + currency, "SPENT", "RESERVED", "LEFT", "RESUMES", "STATE"}, rows, budgetColour)
 		},
 	}
 	c.jsonFlag(cmd)
 	return cmd
+}
+
+// currency returns the currency of the prices in force, and so of the budgets,
+// after a space; empty where there is no price book.
+func (c *cli) currency(ctx context.Context) (string, error) {
+	api, err := c.client()
+	if err != nil {
+		return "", err
+	}
+	books, err := api.PriceBooks(ctx)
+	for _, b := range books {
+		if b.InForce {
+			return " " + b.Currency, nil
+		}
+	}
+	return "", err
 }
 
 func budgetColour(state string) colour {
@@ -140,8 +160,12 @@ func (c *cli) budgetShowCommand(account *string) *cobra.Command {
 			if c.json {
 				return printJSON(c.out, found)
 			}
+			currency, err := c.currency(cmd.Context())
+			if err != nil {
+				return err
+			}
 			for _, b := range found.Budgets {
-				c.printBudget(&b)
+				c.printBudget(&b, currency)
 			}
 			return c.printStorms(found.Storms)
 		},
@@ -150,17 +174,17 @@ func (c *cli) budgetShowCommand(account *string) *cobra.Command {
 	return cmd
 }
 
-func (c *cli) printBudget(b *millicent.BudgetStatus) {
+func (c *cli) printBudget(b *millicent.BudgetStatus, currency string) {
 	fmt.Fprintf(c.out, "%s: %s\n", printable(b.ID), paint(c.out, budgetColour(b.State), b.State))
 	lines := [][2]string{
-		{"amount", b.Amount.String()},
+		{"amount", b.Amount.String() + currency},
 		{"spent", fmt.Sprintf("%v (%d%%)", b.Spent, b.Percent(b.Spent))},
 		{"reserved", fmt.Sprintf("%v by %d running", b.Reserved, b.Running)},
 		{"left", b.Left.String()},
 		{"refused", fmt.Sprint(b.Refused)},
 	}
 	if !b.To.IsZero() {
-		lines = append(lines, [2]string{"period", when(b.From) + " to " + when(b.To)})
+		lines = append(lines, [2]string{"period", when(b.From) + " to " + when(b.To) + b.To.Local().Format(" MST")})
 	}
 	if !b.Resumes.IsZero() {
 		lines = append(lines, [2]string{"resumes", when(b.Resumes)})
@@ -195,7 +219,7 @@ func actions(b *millicent.Budget) (all []string) {
 		all = append(all, "pauses in storms")
 	}
 	if len(all) == 0 {
-		return []string{"nothing: it only counts"}
+		return []string{"only counts"}
 	}
 	return all
 }

@@ -53,13 +53,13 @@ Without --stop and --throttle a budget only counts and warns.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.tenant, "tenant", false, "for the whole account")
-	flags.StringVar(&f.tag, "tag", "", "for functions with a tag, as NAME=VALUE")
-	flags.StringVar(&f.key, "key", "", "for calls with an access key, by its id")
-	flags.StringVar(&f.zone, "zone", "", "time zone of days and months, like Europe/Berlin (default UTC)")
-	flags.StringSliceVar(&f.warn, "warn", nil, "percentages to warn at, like 50%,80%,100% (default 80%,100% with --webhook or --notify)")
-	flags.StringVar(&f.webhook, "webhook", "", "URL that warnings are sent to")
-	flags.StringVar(&f.notify, "notify", "", "function that warnings are sent to")
-	flags.StringVar(&f.throttle, "throttle", "", "rate to let through, like 10/s once all is spent, or 10/s@80%")
+	flags.StringVar(&f.tag, "tag", "", "for functions with the tag `NAME=VALUE`")
+	flags.StringVar(&f.key, "key", "", "for calls with the access key of this `id`")
+	flags.StringVar(&f.zone, "zone", "", "time `zone` of days and months, like Europe/Berlin (default UTC)")
+	flags.StringSliceVar(&f.warn, "warn", nil, "`percentages` to warn at, like 50%,80%,100% (default 80%,100% with --webhook or --notify)")
+	flags.StringVar(&f.webhook, "webhook", "", "`URL` that warnings are sent to")
+	flags.StringVar(&f.notify, "notify", "", "`function` that warnings are sent to")
+	flags.StringVar(&f.throttle, "throttle", "", "`rate` to let through, like 10/s once all is spent, or 10/s@80%")
 	flags.BoolVar(&f.stop, "stop", false, "run nothing that the budget may not cover")
 	flags.BoolVar(&f.end, "end-events", false, "end asynchronous events that are refused, as dead letters; they wait otherwise")
 	flags.BoolVar(&f.breaker, "breaker", false, "pause a function that suddenly spends much more than usual")
@@ -157,7 +157,11 @@ func (c *cli) setBudget(ctx context.Context, b millicent.Budget) error {
 	if c.json {
 		return printJSON(c.out, status)
 	}
-	_, err = fmt.Fprintf(c.out, "%s: %v, %v spent, %v left: %s\n", printable(status.ID), status.Amount, status.Spent, status.Left,
+	currency, err := c.currency(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "%s: %v%s, %v spent, %v left: %s\n", printable(status.ID), status.Amount, currency, status.Spent, status.Left,
 		printable(strings.Join(actions(&status.Budget), ", ")))
 	return err
 }

@@ -53,7 +53,7 @@ standard output), or a reactor that exports alloc and handle.`,
 	f := cmd.Flags()
 	f.StringVarP(&payload, "payload", "p", "", "run it with this event: `JSON`, @FILE, or - for standard input")
 	f.IntVar(&memory, "memory", 128, "memory that it may have, in `MB`")
-	f.DurationVar(&timeout, "timeout", 3*time.Second, "how `long` it may run")
+	f.DurationVar(&timeout, "timeout", 3*time.Second, "how long it may run")
 	c.jsonFlag(cmd)
 	return cmd
 }

@@ -28,7 +28,7 @@ others.`,
 		Example: `  millicent keys create
   millicent keys create --data ./data --account 123456789012
   millicent keys list
-  millicent keys delete AKIA...`,
+  millicent keys delete AKML...`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -126,7 +126,7 @@ func (c *cli) keysDeleteCommand(connect func() (*client.Client, error)) *cobra.C
 		Use:     "delete ID",
 		Aliases: []string{"rm"},
 		Short:   "Delete an access key: calls signed with it are refused from now on",
-		Example: "  millicent keys delete AKIA...",
+		Example: "  millicent keys delete AKML...",
 		Args:    wantArgs(1, 1, "one key ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			api, err := connect()

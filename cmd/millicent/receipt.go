@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -143,7 +142,11 @@ func (r *pricedReceipt) printCharge(w io.Writer) {
 		if l.Per > 1 {
 			times += fmt.Sprintf(" ÷ %d", l.Per)
 		}
-		fmt.Fprintf(w, "%-12s %v = %s × %v per %s\n", name, l.Amount, times, l.Price, printable(l.PerUnit))
+		of := ""
+		if l.Item == "init_gb_second" {
+			of = " of Init"
+		}
+		fmt.Fprintf(w, "%-12s %v = %s × %v per %s%s\n", name, l.Amount, times, l.Price, printable(l.PerUnit), of)
 	}
 	fmt.Fprintf(w, "%-12s %v %s\n", "total", r.Charge.Total, printable(r.Charge.Currency))
 }
@@ -173,12 +176,12 @@ func printUsage(w io.Writer, r millicent.UsageRecord) {
 	field("started", r.Start.Local().Format("2006-01-02T15:04:05.000Z07:00"))
 	start := "warm"
 	if r.Cold {
-		start = fmt.Sprintf("cold, init %v", r.Init.Round(10*time.Microsecond))
+		start = fmt.Sprintf("cold, init %.2f ms", r.Init.Seconds()*1000)
 	}
-	field("ran", fmt.Sprintf("%v, %s, %s", r.Duration.Round(10*time.Microsecond), r.Outcome, start))
+	field("ran", fmt.Sprintf("%.2f ms, %s, %s", r.Duration.Seconds()*1000, r.Outcome, start))
 	field("billed", fmt.Sprintf("%d ms of %d MB", r.Billed.Milliseconds(), r.MemoryMB))
 	field("memory", fmt.Sprintf("%d MB at most", r.PeakMemoryMB))
-	field("processor", fmt.Sprintf("%v", r.CPU.Round(10*time.Microsecond)))
-	field("bytes", fmt.Sprintf("%d in, %d out, %d to elsewhere", r.In, r.Out, r.Egress))
+	field("processor", fmt.Sprintf("%.2f ms", r.CPU.Seconds()*1000))
+	field("bytes", fmt.Sprintf("%d in, %d out, %d to other hosts", r.In, r.Out, r.Egress))
 	field("price book", r.PriceBook)
 }

@@ -46,7 +46,11 @@ func (c *cli) rightsize(ctx context.Context, name string) error {
 		return printJSON(c.out, reports)
 	}
 	if len(reports) == 0 {
-		_, err := fmt.Fprintln(c.err, "nothing was invoked in the last 30 days")
+		said := "nothing was invoked in the last 30 days"
+		if name != "" {
+			said = fmt.Sprintf("%s was not invoked in the last 30 days", printable(name))
+		}
+		_, err := fmt.Fprintln(c.err, said)
 		return err
 	}
 	for i, r := range reports {
@@ -91,7 +95,7 @@ func (c *cli) printSizes(r *client.SizeReport) error {
 	if r.Servers > 1 {
 		servers = fmt.Sprintf("%d × ", r.Servers)
 	}
-	_, err := fmt.Fprintf(c.out, "always on: %s%s  %s %s\n", servers, printable(r.Server), millicents(r.ServerCost), r.Currency)
+	_, err := fmt.Fprintf(c.out, "always on, for 30 days: %s%s  %s %s\n", servers, printable(r.Server), millicents(r.ServerCost), r.Currency)
 	return err
 }
 
