@@ -57,7 +57,8 @@ type Ledger struct {
 }
 
 // Open opens the projection, which does not read the stream yet. A file that
-// cannot be used is replaced by an empty one.
+// cannot be used is replaced by an empty one. Books in another currency than
+// those that the file's usage is priced by are an error.
 func Open(cfg Config) (*Ledger, error) {
 	l := &Ledger{cfg: cfg, index: index{most: maxSeries}, turn: make(chan struct{}, 1)}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -71,7 +72,23 @@ func Open(cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the usage file: %w", err)
 	}
+	if err := l.oneCurrency(); err != nil {
+		return nil, errors.Join(err, l.db.Close())
+	}
 	return l, nil
+}
+
+// oneCurrency refuses books in another currency than what is in the file: no
+// bill or budget can add both up.
+func (l *Ledger) oneCurrency() error {
+	now := l.cfg.Books.At(l.cfg.Now())
+	for id := range l.index.books() {
+		if b, ok := l.cfg.Books.Book(id); ok && b.Currency != now.Currency {
+			return fmt.Errorf("price book %s is in %s, and usage that is recorded is priced in %s, by %s: one server has one currency",
+				now.ID(), now.Currency, b.Currency, id)
+		}
+	}
+	return nil
 }
 
 // open opens the file and takes up where it stands.

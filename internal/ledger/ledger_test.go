@@ -287,6 +287,38 @@ func TestUnknownBook(t *testing.T) {
 
 // TestTooManySeries: a tenant that makes ever more series has no more rows for
 // it, and nothing of its usage is lost.
+// Usage in dollars is not added up with usage in euros.
+func TestOneCurrency(t *testing.T) {
+	dir := t.TempDir()
+	s := &stream{}
+	s.append(millicent.UsageRecord{
+		Kind: millicent.UsageInvocation, ID: "a", Tenant: "000000000000", Function: "fn", Start: now, MemoryMB: 128, PriceBook: billing.Default().ID(),
+	})
+	l := openLedger(t, dir, s.each)
+	catchUp(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	euros, err := billing.NewBooks([]*billing.Book{{Name: "euros", Version: 1, Currency: "EUR"}}, []*billing.Book{billing.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(dir string) error {
+		l, err := Open(Config{Dir: dir, Books: euros, Source: s.each, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return err
+		}
+		return l.Close()
+	}
+	if err := open(dir); err == nil || !strings.Contains(err.Error(), "priced in USD, by default@1") {
+		t.Errorf("with usage in dollars: %v", err)
+	}
+	if err := open(t.TempDir()); err != nil {
+		t.Errorf("without usage: %v", err)
+	}
+	openLedger(t, dir, s.each) // in dollars again
+}
+
 func TestTooManySeries(t *testing.T) {
 	s := &stream{}
 	rec := randomRecord(rand.New(rand.NewPCG(6, 6)), testBooks(t), 1)

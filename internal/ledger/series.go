@@ -124,6 +124,19 @@ func (x *index) id(s series) int64 {
 	return x.put(s)
 }
 
+// books returns the ids of the price books that series have.
+func (x *index) books() map[string]bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	found := map[string]bool{}
+	for i := range x.all {
+		if s := &x.all[i]; s.function != total {
+			found[s.book] = true
+		}
+	}
+	return found
+}
+
 // since returns the series from an id on, and the id after the last.
 func (x *index) since(id int64) (list []series, next int64) {
 	x.mu.RLock()

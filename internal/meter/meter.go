@@ -109,14 +109,14 @@ func (b *batch) alone() [][]byte {
 // 50 ms. Record waits for nothing but a copy into the kernel's memory.
 func (m *Meter) Record(rec millicent.UsageRecord) { _ = m.record(normal(rec)) }
 
-var errClosed = errors.New("usage not recorded: the ledger is closed")
+var errClosed = errors.New("the ledger is closed")
 
 // record is Record for a normal record; its error is logged.
 func (m *Meter) record(rec millicent.UsageRecord) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
-		m.cfg.Log.Error(errClosed.Error(), "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
+		m.cfg.Log.Error("usage not recorded", "error", errClosed, "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
 		return errClosed
 	}
 	m.take(&rec)

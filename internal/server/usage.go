@@ -60,8 +60,9 @@ func (l *usageLook) count(tenant, queue string) {
 	if l.requests == nil {
 		l.requests = map[queueOf]int64{}
 	}
-	if len(l.requests) < maxCounted {
-		l.requests[queueOf{tenant, queue}]++
+	of := queueOf{tenant, queue}
+	if _, known := l.requests[of]; known || len(l.requests) < maxCounted {
+		l.requests[of]++
 	}
 }
 
