@@ -128,7 +128,7 @@ func (c *cli) printBill(month time.Time, by, currency string, rows, days []clien
 			name = r.Time.Format(time.DateOnly)
 		}
 		switch {
-		case name == "":
+		case name == "", by == "memory" && name == "0":
 			name = "-"
 		case by == "memory":
 			name += " MB"

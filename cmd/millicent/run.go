@@ -59,7 +59,7 @@ set, for the region of $AWS_REGION.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.PersistentFlags().StringVar(&c.endpoint, "endpoint", "", "address of the server, like "+client.DefaultEndpoint)
+	root.PersistentFlags().StringVar(&c.endpoint, "endpoint", "", "`address` of the server, like "+client.DefaultEndpoint)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{cmd: cmd.CommandPath(), message: err.Error()}
 	})

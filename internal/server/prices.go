@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -64,10 +65,10 @@ func bookText(name string) ([]byte, error) {
 		return text, nil
 	}
 	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("price book: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file, and no price book that is built in", name)
 	}
-	return text, nil
+	return text, err
 }
 
 // keptBooks returns the books of which there are copies, by id.
