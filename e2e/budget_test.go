@@ -131,7 +131,7 @@ func TestBudgetSurvivesKillNine(t *testing.T) {
 	// The most that an invocation can cost is 0.0000231: eleven seconds of 128
 	// MB and the request. Some run at a time, and a few hundred altogether.
 	const limit = 130_000_000
-	if out := s.mustCLI("budget", "set", "hello", "0.00013/month", "--stop"); !strings.HasPrefix(out, "function/hello/month: 0.00013, 0 spent, 0.00013 left: stops") {
+	if out := s.mustCLI("budget", "set", "hello", "0.00013/month", "--stop"); !strings.HasPrefix(out, "function/hello/month: 0.00013 USD, 0 spent, 0.00013 left: stops") {
 		t.Errorf("set: %s", out)
 	}
 	p := &spenders{s: s, refused: map[string]int{}}
