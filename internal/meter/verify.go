@@ -137,6 +137,8 @@ func VerifyStopped(ctx context.Context, js jetstream.JetStream, dir string, anch
 	return verify(ctx, log, append(anchors, noted))
 }
 
+// verify reads a log from its first group on. Where retention removes what is
+// about to be read, it begins anew with what is left.
 func verify(ctx context.Context, log *packs.Log, anchors []Anchor) (Report, error) {
 	v := &verifier{anchors: anchors}
 	first, err := log.First(ctx)
@@ -147,6 +149,10 @@ func verify(ctx context.Context, log *packs.Log, anchors []Anchor) (Report, erro
 		var message []byte
 		if message, err = log.Read(ctx, seq); err == nil {
 			err = v.group(seq, message)
+			continue
+		}
+		if now, firstErr := log.First(ctx); firstErr == nil && now > seq {
+			v, seq, err = &verifier{anchors: anchors}, now-1, nil
 		} else if ctx.Err() == nil {
 			err = &damage{group: seq, err: fmt.Errorf("it can't be read: %w", err)}
 		}
