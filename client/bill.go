@@ -18,7 +18,7 @@ type UsageQuery struct {
 	Function string
 	From, To time.Time
 	Each     string   // minute, hour, day or month: such times apart
-	By       []string // tenant, function, alias, key, memory, tags, book, tag:KEY: these apart
+	By       []string // tenant, function, alias, key, memory, tag, book, tag:KEY: these apart
 }
 
 // A UsageRow is some usage.

@@ -47,7 +47,7 @@ func (c *cli) billCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bill",
 		Short: "Show what a month cost",
-		Long: `Show what a month cost: by function, alias, key, tag:KEY or day, at list prices,
+		Long: `Show what a month cost: by function, alias, key, tag, tag:KEY or day, at list prices,
 which is what the receipts of the invocations add up to; and what is owed, after
 free quantities and volume prices.
 
@@ -70,7 +70,7 @@ the server knows, by its name, or a file.`,
 		},
 	}
 	b.flags(cmd)
-	cmd.Flags().StringVar(&by, "by", "function", "a row for each of this `kind`: function, alias, key, memory, tag:KEY or day; on the admin socket also tenant")
+	cmd.Flags().StringVar(&by, "by", "function", "a row for each of this `kind`: function, alias, key, memory, tag (all of them), tag:KEY or day; on the admin socket also tenant")
 	cmd.Flags().StringVar(&book, "book", "", "also price by this `book`: a name, or a file")
 	c.jsonFlag(cmd)
 	return cmd

@@ -348,6 +348,14 @@ func TestTooManySeries(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for alias, want := range map[string]int64{"": most + 30, "a3": 1 + 30, "a79": 30} {
+		rows, err := l.Series(t.Context(), Query{
+			Tenant: rec.Tenant, Function: rec.Function, Alias: alias, WithOther: true, To: now.Add(time.Hour),
+		})
+		if err != nil || len(rows) != 1 || rows[0].Records != want {
+			t.Errorf("of alias %q and what is not told apart: %v, %v; want %d records", alias, rows, err, want)
+		}
+	}
 }
 
 // TestPrune: of the series and of its tenant, minutes and hours go, days stay.

@@ -38,6 +38,8 @@ func DimensionNamed(name string) (Dimension, bool) {
 	switch d := Dimension(name); d {
 	case ByTenant, ByFunction, ByAlias, ByKey, ByMemory, ByTags, ByBook:
 		return d, true
+	case "tag":
+		return ByTags, true
 	default:
 		return d, strings.HasPrefix(name, tagPrefix) && len(name) > len(tagPrefix)
 	}
@@ -71,6 +73,10 @@ type Query struct {
 	Tenant, Function, Alias, Key string
 	Tag, TagValue                string // has the tag, with this value
 
+	// WithOther adds the tenants' usage that is beyond the bound of series:
+	// it may be of any function, alias, key and tag.
+	WithOther bool
+
 	// From From until before To, whole minutes. Where minutes are not kept any
 	// more it is whole hours, and then days: From is rounded down, To up.
 	From, To time.Time
@@ -80,6 +86,9 @@ type Query struct {
 }
 
 func (q *Query) matches(s *series) bool {
+	if q.WithOther && s.function == Other {
+		return q.Tenant == "" || q.Tenant == s.tenant
+	}
 	return (q.Tenant == "" || q.Tenant == s.tenant) && (q.Function == "" || q.Function == s.function) &&
 		(q.Alias == "" || q.Alias == s.alias) && (q.Key == "" || q.Key == s.key) &&
 		(q.Tag == "" || s.has(q.Tag, q.TagValue))

@@ -70,7 +70,8 @@ func (s *server) price(rec *millicent.UsageRecord) millicent.Money {
 }
 
 // spent returns what a part of a tenant has cost, of all that was recorded
-// before the call; see budget.Config.
+// before the call; see budget.Config. Usage that the sums do not tell apart any
+// more counts for every part: nobody gets past a budget by making more parts.
 func (s *server) spent(ctx context.Context, tenant string, scope millicent.BudgetScope, from, to time.Time) (millicent.Money, error) {
 	if s.meter == nil {
 		return 0, nil // nothing was recorded
@@ -82,7 +83,8 @@ func (s *server) spent(ctx context.Context, tenant string, scope millicent.Budge
 		return 0, err
 	}
 	rows, err := s.ledger.Series(ctx, ledger.Query{
-		Tenant: tenant, Function: scope.Function, Alias: scope.Alias, Tag: scope.Tag, TagValue: scope.Value, Key: scope.Key, From: from, To: to,
+		Tenant: tenant, Function: scope.Function, Alias: scope.Alias, Tag: scope.Tag, TagValue: scope.Value, Key: scope.Key,
+		WithOther: true, From: from, To: to,
 	})
 	var sum millicent.Money
 	for _, row := range rows {

@@ -43,7 +43,7 @@
 //	GET    /_millicent/usage?function=NAME       {"currency":"USD","rows":[UsageRow, …]}: sums of usage; also &alias= &key= &tag=KEY=VALUE
 //	           &from=RFC3339 &to=RFC3339         default the last day; whole minutes of the last 3 days, hours of the last 400, days
 //	           &each=minute|hour|day|month       such steps apart
-//	           &by=function,tag:KEY              and these: tenant, function, alias, key, memory, tags, book, tag:KEY
+//	           &by=function,tag:KEY              and these: tenant, function, alias, key, memory, tag, book, tag:KEY
 //	GET    /_millicent/invoices/{2026-11}        billing.Invoice; &format=csv or html
 //	           ?book=NAME                        Repriced: the invoice, and what it would be by another price book
 //	POST   /_millicent/invoices/{2026-11}        the same by the price book in the body, as YAML

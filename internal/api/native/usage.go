@@ -94,7 +94,7 @@ func usageQuery(r *http.Request) (q ledger.Query, err error) {
 	for _, name := range strings.FieldsFunc(v.Get("by"), func(c rune) bool { return c == ',' }) {
 		by, ok := ledger.DimensionNamed(name)
 		if !ok {
-			return q, millicent.Errorf(millicent.CodeInvalid, "by %.40q: choose tenant, function, alias, key, memory, tags, book or tag:KEY", name)
+			return q, millicent.Errorf(millicent.CodeInvalid, "by %.40q: choose tenant, function, alias, key, memory, tag, book or tag:KEY", name)
 		}
 		if q.By = append(q.By, by); len(q.By) > maxBy {
 			return q, millicent.Errorf(millicent.CodeInvalid, "by: choose %d at most", maxBy)
