@@ -2,6 +2,7 @@ package meter
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -126,4 +127,47 @@ func FuzzDecodeRecord(f *testing.F) {
 			t.Error(diff, err)
 		}
 	})
+}
+
+// TestRecentGroups: those that follow closely get the groups from memory, the
+// others from the log, and both the same.
+func TestRecentGroups(t *testing.T) {
+	m, _ := startMeter(t)
+	const n = recentRecords + 5_000
+	for i := range uint64(n) {
+		m.Record(someRecord(i))
+	}
+	if err := m.Durable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.mu.Lock()
+	oldest := m.recent.groups[0].Seq
+	m.mu.Unlock()
+	if oldest == 1 {
+		t.Fatal("all groups are in memory")
+	}
+	all := func() (groups []Group) {
+		end := errors.New("the last one")
+		err := m.Groups(t.Context(), 0, func(g Group) error {
+			if groups = append(groups, g); g.Seq == m.Head().Seq {
+				return end
+			}
+			return nil
+		})
+		if !errors.Is(err, end) {
+			t.Fatal(err)
+		}
+		return groups
+	}
+	mixed := all()
+	m.mu.Lock()
+	m.recent = recent{}
+	m.mu.Unlock()
+	if !reflect.DeepEqual(all(), mixed) {
+		t.Error("they differ from the log's")
+	}
+	last := mixed[len(mixed)-1]
+	if got := last.First + uint64(len(last.Records)) - 1; got != n {
+		t.Errorf("the last record is %d, want %d", got, n)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/millicent-run/millicent/internal/packs"
 )
@@ -30,9 +31,16 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 	}
 	for {
 		m.mu.Lock()
-		end, turn := m.head.Seq, m.turn
+		end, turn, recent := m.head.Seq, m.turn, m.recent.after(after)
 		m.mu.Unlock()
 		switch {
+		case len(recent) > 0:
+			for _, g := range recent {
+				if err := f(g); err != nil {
+					return err
+				}
+				after = g.Seq
+			}
 		case after+readAhead < end:
 			if err := m.log.Replay(ctx, after, each); err != nil {
 				return err
@@ -72,4 +80,32 @@ func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []b
 	}
 	*after = first - 1
 	return nil
+}
+
+// recentRecords bounds the records of the latest groups that stay in memory:
+// who follows the ledger closely need not read it.
+const recentRecords = 16 << 10
+
+// recent is the latest groups, without gaps.
+type recent struct {
+	groups  []Group
+	records int
+}
+
+func (r *recent) add(g Group) {
+	r.groups = append(r.groups, g)
+	r.records += len(g.Records)
+	old := 0
+	for ; r.records > recentRecords; old++ {
+		r.records -= len(r.groups[old].Records)
+	}
+	r.groups = slices.Delete(r.groups, 0, old)
+}
+
+// after returns the groups after a sequence, if all of them are there.
+func (r *recent) after(seq uint64) []Group {
+	if len(r.groups) == 0 || r.groups[0].Seq > seq+1 {
+		return nil
+	}
+	return slices.Clone(r.groups[min(seq+1-r.groups[0].Seq, uint64(len(r.groups))):])
 }

@@ -71,6 +71,7 @@ type Meter struct {
 	next    uint64        // number of the next record
 	backlog int           // bytes of records that are not durable
 	head    Head          // of the groups that are durable
+	recent  recent        // the last of these
 	turn    chan struct{} // closed when head moves on
 	trouble error         // why records can't be kept; nil when all is well
 	once    names         // of records that may come again

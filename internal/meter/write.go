@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/packs"
 )
 
@@ -59,14 +60,13 @@ func (m *Meter) swap() (b *batch, closed bool) {
 	return &full, m.closed
 }
 
-// recovered ends a trouble with the journal, if it was one, and keeps a batch
-// that is written for the next to come.
+// recovered ends a trouble with the journal, if it was one, and keeps what a
+// batch that is written needed for the next to come; its records are recent.
 func (m *Meter) recovered(b *batch) {
-	clear(b.records)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if cap(b.buf) <= maxSpare {
-		m.spare = batch{b.records[:0], b.buf[:0], b.ends[:0]}
+		m.spare = batch{make([]millicent.UsageRecord, 0, len(b.records)), b.buf[:0], b.ends[:0]}
 	}
 	if m.trouble != nil && len(m.open.records) == 0 {
 		if err := m.journal.reset(m.next); err == nil {
@@ -98,7 +98,7 @@ func (m *Meter) publish(ctx context.Context, b *batch) error {
 			return err
 		}
 		m.totals.add(b.records[i:end])
-		m.advance(Head{Seq: h.seq, Records: h.next() - 1, Hash: h.hash()}, size)
+		m.advance(Group{Seq: h.seq, First: h.first, Hash: h.hash(), Records: b.records[i:end:end]}, size)
 		i = end
 	}
 	return nil
@@ -132,7 +132,8 @@ func (m *Meter) Head() Head {
 }
 
 // advance makes a group that is durable the end of the chain.
-func (m *Meter) advance(h Head, size int) {
+func (m *Meter) advance(g Group, size int) {
+	h := Head{Seq: g.Seq, Records: g.First + uint64(len(g.Records)) - 1, Hash: g.Hash}
 	m.skips.put(h.Seq, h.Hash)
 	if err := writeHead(m.noted, h); err != nil {
 		m.cfg.Log.Warn("the end of the ledger could not be noted", "error", err)
@@ -140,6 +141,7 @@ func (m *Meter) advance(h Head, size int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.head = h
+	m.recent.add(g)
 	if m.backlog -= size; m.refusal.Load() != nil {
 		m.judge()
 	}
