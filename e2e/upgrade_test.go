@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,10 +17,64 @@ import (
 )
 
 // upgradeData is a data directory that an earlier server wrote and was killed
-// upon. To write it anew:
+// upon: for where there is no history to build that server from. What has an
+// age in it is too old by now. To write it anew:
 //
 //	MILLICENT_BINARY=EARLIER MILLICENT_WRITE_UPGRADE=1 go test ./e2e -run TestUpgrade
 const upgradeData = "testdata/upgrade.tar.gz"
+
+// earlier builds the server of the commit before; empty where there is none.
+func earlier(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	run := func(name string, args ...string) error {
+		cmd := exec.Command(name, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%s %s: %w\n%s", name, args, err, out)
+		}
+		return err
+	}
+	repository, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run("git", "-C", repository, "archive", "--format=tar", "-o", filepath.Join(dir, "source.tar"), "HEAD^"); err != nil {
+		t.Logf("no history, so a directory that was kept is taken: %v", err)
+		return ""
+	}
+	for _, step := range [][]string{
+		{"tar", "-xf", "source.tar"},
+		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", "internal/sandbox/helper/init", "./internal/sandbox/init"},
+		{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", "earlier", "./cmd/millicent"},
+	} {
+		if err := run(step[0], step[1:]...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "earlier")
+}
+
+// earlierData returns a data directory that an earlier server left, and whether
+// its events and messages are too old to run.
+func earlierData(t *testing.T) (dir string, aged bool) {
+	t.Helper()
+	server := earlier(t)
+	if server == "" {
+		dir = t.TempDir()
+		if out, err := exec.Command("tar", "-C", dir, "-xzf", upgradeFile(t)).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return dir, true
+	}
+	current := binary
+	defer func() { binary = current }()
+	binary = server
+	s := up(t)
+	fillUpgrade(t, s)
+	return s.data, false
+}
 
 // upgradeParts are what is kept of a data directory: what is durable.
 var upgradeParts = []string{"standalone", "packages/format.json", "packages/zip", "messages", "secret"}
@@ -105,20 +160,15 @@ func TestUpgrade(t *testing.T) {
 		writeUpgrade(t)
 		return
 	}
-	data, ctx := t.TempDir(), t.Context()
-	if out, err := exec.Command("tar", "-C", data, "-xzf", upgradeFile(t)).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	ctx := t.Context()
+	data, aged := earlierData(t)
 	s := upOn(t, data)
-	for range upgradeEvents {
-		if r := s.receiveRecord("done"); r.RequestContext.Condition != "Success" || !strings.Contains(r.RequestContext.FunctionARN, "slow") {
-			t.Errorf("an event ended as %+v", r)
+	if aged {
+		for strings.Count(s.mustCLI("dlq", "list", "slow", "--json"), "EventAgeExceeded") != upgradeEvents {
+			time.Sleep(20 * time.Millisecond)
 		}
-	}
-	for queue, want := range map[string]string{"q": "one", "q.fifo": "two"} {
-		if m := s.await(queue); *m.Body != want {
-			t.Errorf("%s has %q", queue, *m.Body)
-		}
+	} else {
+		s.upgradedWork(t)
 	}
 	out, err := s.sdk().Invoke(ctx, &lambda.InvokeInput{FunctionName: aws.String("told"), Qualifier: aws.String("live")})
 	if err != nil || *out.ExecutedVersion != "1" || string(out.Payload) != `{"done": true}` {
@@ -145,6 +195,21 @@ func TestUpgrade(t *testing.T) {
 	}
 	if m := s.await("done"); *m.Body != "night" {
 		t.Errorf("the schedule sent %s", *m.Body)
+	}
+}
+
+// upgradedWork waits for what was accepted before.
+func (s *server) upgradedWork(t *testing.T) {
+	t.Helper()
+	for range upgradeEvents {
+		if r := s.receiveRecord("done"); r.RequestContext.Condition != "Success" || !strings.Contains(r.RequestContext.FunctionARN, "slow") {
+			t.Errorf("an event ended as %+v", r)
+		}
+	}
+	for queue, want := range map[string]string{"q": "one", "q.fifo": "two"} {
+		if m := s.await(queue); *m.Body != want {
+			t.Errorf("%s has %q", queue, *m.Body)
+		}
 	}
 }
 
