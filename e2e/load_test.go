@@ -21,12 +21,12 @@ const (
 	loadFunctions = 50
 )
 
-// loadTime is how long the callers call.
+// loadTime is how long the callers call. MILLICENT_LOAD_TIME makes it longer.
 func loadTime() time.Duration {
 	if d, err := time.ParseDuration(os.Getenv("MILLICENT_LOAD_TIME")); err == nil {
 		return d
 	}
-	return 60 * time.Second
+	return 30 * time.Second
 }
 
 const (
