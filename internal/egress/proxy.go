@@ -8,7 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A proxy carries one sandbox's TCP connections.
@@ -127,7 +130,7 @@ func hostDialer(timeout time.Duration) func(context.Context, netip.AddrPort) (*n
 	}
 }
 
-// chunk is how much is spliced between two looks at the clock.
+// chunk is how much is spliced between two looks at the clock, at most.
 const chunk = 256 << 10
 
 // pipe carries bytes both ways until both directions have ended, one has
@@ -157,12 +160,17 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 }
 
 // copyAll copies src to dst until src ends. The kernel moves the bytes
-// (splice), so the clock is kept with deadlines, chunk by chunk: each direction
+// (splice), and no more of them than are there: who waits in the midst of it
+// keeps two descriptors of a pipe. The clock is kept with deadlines: each direction
 // tells at least every half of idle what it moved, and gives up when it has
 // seen two halves in a row in which neither moved anything. Halves are counted
 // rather than time compared, so that a machine that stood still for a while
 // does not find all its connections idle. A write may wait for twice idle.
 func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, counts []*atomic.Int64) error {
+	raw, err := src.SyscallConn()
+	if err != nil {
+		return err
+	}
 	seen, quiet := int64(0), 0
 	for {
 		now := time.Now()
@@ -170,7 +178,10 @@ func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, cou
 		if err := errors.Join(src.SetReadDeadline(now.Add(idle/2)), dst.SetWriteDeadline(latest)); err != nil {
 			return err
 		}
-		n, err := io.CopyN(dst, src, chunk)
+		n, err := available(raw)
+		if err == nil {
+			n, err = io.CopyN(dst, src, min(n, chunk))
+		}
 		for _, count := range counts {
 			count.Add(n)
 		}
@@ -190,4 +201,33 @@ func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, cou
 			return os.ErrDeadlineExceeded
 		}
 	}
+}
+
+// available waits until a connection has something to read, and returns how
+// many bytes at least; io.EOF at its end.
+func available(c syscall.RawConn) (n int64, err error) {
+	var peekErr error
+	err = c.Read(func(fd uintptr) bool {
+		var b [1]byte
+		got, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		for errors.Is(err, unix.EINTR) {
+			got, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		}
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case err != nil:
+			peekErr = os.NewSyscallError("recvfrom", err)
+		case got == 0:
+			peekErr = io.EOF
+		default:
+			there, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ)
+			n, peekErr = int64(max(there, 1)), os.NewSyscallError("ioctl", err)
+		}
+		return true
+	})
+	if err == nil {
+		err = peekErr
+	}
+	return n, err
 }
