@@ -120,7 +120,20 @@ type Row struct {
 // Series returns the sums of a query, by time and then by names. What has no
 // usage has no row.
 func (l *Ledger) Series(ctx context.Context, q Query) ([]Row, error) {
-	groups := l.index.groups(&q)
+	for {
+		known := l.index.size()
+		rows, err := l.series(ctx, &q)
+		// Series that came meanwhile may be in the file already: an answer
+		// without them would have a part of what was written at once.
+		if err != nil || l.index.size() == known {
+			return rows, err
+		}
+	}
+}
+
+// series is Series for the series that are known when it begins.
+func (l *Ledger) series(ctx context.Context, q *Query) ([]Row, error) {
+	groups := l.index.groups(q)
 	pick, err := picks(groups)
 	if err != nil {
 		return nil, err
@@ -130,7 +143,7 @@ func (l *Ledger) Series(ctx context.Context, q Query) ([]Row, error) {
 		group int
 	}
 	found := map[place]*Row{}
-	err = l.sum(ctx, l.parts(&q), q.Each != nil, pick, func(t int64, group int, s *Sums) error {
+	err = l.sum(ctx, l.parts(q), q.Each != nil, pick, func(t int64, group int, s *Sums) error {
 		p := place{t, group}
 		if row := found[p]; row != nil {
 			row.Add(s)

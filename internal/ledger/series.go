@@ -97,6 +97,13 @@ func (x *index) load(db *sql.DB) error {
 	return rows.Err()
 }
 
+// size returns how many series there are; it only grows.
+func (x *index) size() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.all)
+}
+
 func (x *index) put(s series) int64 {
 	x.all = append(x.all, s)
 	id := int64(len(x.all))
