@@ -36,7 +36,8 @@ type usageLook struct {
 	life    string // names the server's start
 	last    time.Time
 	minutes int
-	stored  map[storedBy]int64 // byte-seconds since the last records of storage
+	span    time.Duration      // since the last records of storage
+	stored  map[storedBy]int64 // byte-seconds in that time
 
 	mu       sync.Mutex
 	requests map[queueOf]int64 // since the last look
@@ -85,11 +86,12 @@ func (l *usageLook) look(now time.Time, end bool) {
 	for of, n := range requests {
 		l.keep(millicent.UsageQueue, of.tenant, "", of.queue, minute, begin, since, n)
 	}
+	l.span += since
 	if l.minutes++; l.minutes < storageEvery && !end {
 		return
 	}
-	span := time.Duration(l.minutes) * usageMinute
-	l.minutes = 0
+	span := l.span
+	l.minutes, l.span = 0, 0
 	for of, n := range l.stored {
 		if n > 0 {
 			l.keep(millicent.UsageStorage, of.tenant, of.function, of.what, minute, now.Add(-span), span, n)
