@@ -223,6 +223,7 @@ func TestPoolIsBounded(t *testing.T) {
 func TestStartsHoldOffTheFilling(t *testing.T) {
 	m := &fakeMaker{takes: time.Millisecond}
 	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
+		p.cores = 2
 		p.take("a")
 		time.Sleep(time.Second)
 		done := p.begin()
@@ -244,12 +245,13 @@ func TestStartsHoldOffTheFilling(t *testing.T) {
 		if n := len(p.ready("a")); n < 2 {
 			t.Errorf("%d entries: a start that lasts holds off the filling for ever", n)
 		}
+		synctest.Wait()
+		made, _ := m.counts()
 		for e, ok := p.take("a"); ok; e, ok = p.take("a") { // with nothing left, nothing is held off
 			if err := e.close(); err != nil {
 				t.Error(err)
 			}
 		}
-		made, _ := m.counts()
 		time.Sleep(2 * m.takes)
 		if now, _ := m.counts(); now == made {
 			t.Error("an empty shelf is not filled during a start")
@@ -262,6 +264,7 @@ func TestNothingIsPreparedInAStorm(t *testing.T) {
 	m := &fakeMaker{takes: time.Millisecond}
 	poolTest(t, DefaultPool, m, func(p *pool[*fakeEntry]) {
 		p.cores = 2
+		p.begin()() // a storm has starts that ended just now
 		lasting, ending := p.begin(), p.begin()
 		for range 100 {
 			p.take("a")
