@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -27,6 +28,7 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil for none
 	pagemap *os.File
+	scripts scripts
 }
 
 // NewEngine returns an Engine. Close it.
@@ -67,6 +69,13 @@ func (e *Engine) hosts(ctx context.Context) error {
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make WASI's functions: %w", err)
 	}
+	builder = e.runtime.NewHostModuleBuilder(scriptModule)
+	for name, f := range scriptFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f, i32s(f.params), i32s(f.results)).Export(name)
+	}
+	if _, err := builder.Instantiate(ctx); err != nil {
+		return fmt.Errorf("make the functions of the JavaScript engine: %w", err)
+	}
 	return nil
 }
 
@@ -82,6 +91,9 @@ func i32s(n int) []api.ValueType {
 // Close frees everything. No instance may run.
 func (e *Engine) Close(ctx context.Context) error {
 	err := e.runtime.Close(ctx)
+	if base := e.scripts.base; base != nil {
+		err = errors.Join(err, base.image.close())
+	}
 	if e.cache != nil {
 		if cacheErr := e.cache.Close(ctx); err == nil {
 			err = cacheErr

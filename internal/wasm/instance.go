@@ -43,6 +43,10 @@ type Failure struct {
 	Type    string
 	Message string
 	Timeout bool // it ran into its deadline
+
+	// Document is what the caller gets, as JSON, where the function made one
+	// itself: nil otherwise.
+	Document []byte
 }
 
 // Error implements error.
@@ -61,6 +65,7 @@ type Instance struct {
 	broken  bool
 
 	alloc, handle, command, restored api.Function
+	vm                               *vm // of JavaScript; made at its first use
 
 	stack [2]uint64
 }
@@ -80,6 +85,15 @@ func (i *Instance) find() {
 	if i.program.restored {
 		i.restored = i.mod.ExportedFunction(exportRestored)
 	}
+}
+
+// picture returns an image of what the instance is now.
+func (i *Instance) picture() (*image, error) {
+	globals := make([]uint64, len(i.globals))
+	for n, g := range i.globals {
+		globals[n] = g.Get()
+	}
+	return newImage(i.mem.space[:i.mem.size], globals)
 }
 
 // Close frees the instance. It is idempotent.
@@ -109,6 +123,11 @@ func (i *Instance) initialise(ctx context.Context) error {
 			return f
 		}
 	}
+	if p.script != nil {
+		if f := i.startScripts(ctx); f != nil {
+			return f
+		}
+	}
 	return nil
 }
 
@@ -133,6 +152,9 @@ func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
 		if f := i.call(ctx, i.restored); f != nil {
 			return nil, f
 		}
+	}
+	if i.program.script != nil {
+		return i.serveScript(ctx, req)
 	}
 	if i.command != nil {
 		i.run.stdin = req.Event

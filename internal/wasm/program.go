@@ -25,6 +25,9 @@ const (
 	// written to what alloc returned, and the answer is what handle returns the
 	// place and length of.
 	Reactor ABI = "reactor"
+
+	// JavaScript is an ES module with a handler, on an engine of our own choice.
+	JavaScript ABI = "javascript"
 )
 
 // Exports of the ABIs.
@@ -68,15 +71,21 @@ type ProgramConfig struct {
 
 // A Program is a module that is ready to run. It is safe for concurrent use.
 type Program struct {
+	*code
 	engine   *Engine
 	cfg      ProgramConfig
+	maxBytes int
+	image    *image  // nil where instances are initialised one by one
+	script   *script // of JavaScript
+}
+
+// code is a module that was compiled. Programs of JavaScript share theirs.
+type code struct {
 	abi      ABI
 	parsed   *module.Module
 	names    []string // of the globals
 	start    bool
-	maxBytes int
 	compiled wazero.CompiledModule
-	image    *image // nil where instances are initialised one by one
 
 	initialize, warmup, restored bool
 }
@@ -91,25 +100,38 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{engine: e, cfg: cfg, parsed: m, abi: abi}
-	pages := min(cfg.MemoryMB*(1<<20)/wasmPage, 65_536)
-	code, err := m.Rewrite(module.Options{MaxPages: uint32(pages)})
+	pages := min(cfg.MemoryMB*(1<<20)/wasmPage, maxPages)
+	c, err := e.compile(ctx, m, abi, pages)
 	if err != nil {
 		return nil, err
 	}
-	p.names, p.start = code.Globals, code.Start
-	p.maxBytes = min(pages, int(m.MaxPages)) * wasmPage
-	p.initialize = exports(m, exportInitialize, sigNone)
-	p.warmup = exports(m, exportWarmup, sigNone)
-	p.restored = exports(m, exportRestored, sigRestored)
-	if p.compiled, err = e.runtime.CompileModule(ctx, code.Code); err != nil {
-		return nil, fmt.Errorf("compile the module: %w", err)
-	}
+	p := &Program{code: c, engine: e, cfg: cfg, maxBytes: min(pages, int(m.MaxPages)) * wasmPage}
 	if err := p.initialise(ctx); err != nil {
 		_ = p.Close(ctx) // the error is told already
 		return nil, err
 	}
 	return p, nil
+}
+
+// maxPages is the largest memory that a module can have.
+const maxPages = 65_536
+
+// compile makes code of a module.
+func (e *Engine) compile(ctx context.Context, m *module.Module, abi ABI, pages int) (*code, error) {
+	rewritten, err := m.Rewrite(module.Options{MaxPages: uint32(pages)})
+	if err != nil {
+		return nil, err
+	}
+	c := &code{
+		abi: abi, parsed: m, names: rewritten.Globals, start: rewritten.Start,
+		initialize: exports(m, exportInitialize, sigNone),
+		warmup:     exports(m, exportWarmup, sigNone),
+		restored:   exports(m, exportRestored, sigRestored),
+	}
+	if c.compiled, err = e.runtime.CompileModule(ctx, rewritten.Code); err != nil {
+		return nil, fmt.Errorf("compile the module: %w", err)
+	}
+	return c, nil
 }
 
 // checkImports finds what no host function is there for.
@@ -140,11 +162,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	if p.parsed.ChangesTables {
 		return nil
 	}
-	globals := make([]uint64, len(i.globals))
-	for n, g := range i.globals {
-		globals[n] = g.Get()
-	}
-	p.image, err = newImage(i.mem.space[:i.mem.size], globals)
+	p.image, err = i.picture()
 	return err
 }
 
@@ -208,7 +226,7 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 // Close frees the program. All its instances must be closed.
 func (p *Program) Close(ctx context.Context) error {
 	var err error
-	if p.compiled != nil {
+	if p.script == nil {
 		err = p.compiled.Close(ctx)
 	}
 	if p.image != nil {

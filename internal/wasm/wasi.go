@@ -263,7 +263,9 @@ func poll(c *syscall) errno {
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		wait = sooner(wait, due(in[at:at+subscriptionSize]))
 	}
-	c.sleep(wait)
+	if f := c.sleep(wait); f != nil {
+		panic(f)
+	}
 	ready := uint64(0)
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		s := in[at : at+subscriptionSize]
@@ -304,7 +306,7 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // sleep waits, not longer than the request may, off the thread.
-func (g *guest) sleep(d time.Duration) {
+func (g *guest) sleep(d time.Duration) *Failure {
 	g.leave()
 	timer := time.NewTimer(min(d, max(time.Until(g.req.Deadline), 0)))
 	select {
@@ -313,5 +315,5 @@ func (g *guest) sleep(d time.Duration) {
 		timer.Stop()
 	}
 	g.enter()
-	g.check()
+	return g.over()
 }
