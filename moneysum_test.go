@@ -76,7 +76,7 @@ func TestMoneySumParts(t *testing.T) {
 		var want millicent.MoneySum
 		var high, low int64
 		for range 1 + r.IntN(50) {
-			s := millicent.Money(r.Int64() >> r.IntN(63)).Of(r.Int64()>>r.IntN(63), 1<<40)
+			s := millicent.Money(r.Int64()>>r.IntN(63)).Of(r.Int64()>>r.IntN(63), 1<<40)
 			h, l := s.Split(n)
 			if got := millicent.JoinMoney(h, l, n); got != s || l >= 1<<n {
 				t.Fatalf("%v is %d and %d, which are %v", s, h, l, got)
