@@ -91,10 +91,18 @@ func (g *guest) over() *Failure {
 		return &Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true}
 	}
 	if err := g.Err(); err != nil {
-		return &Failure{Type: "Runtime.Cancelled", Message: err.Error()}
+		return &Failure{Type: typeCancelled, Message: err.Error()}
+	}
+	select {
+	case <-g.instance.program.engine.ending:
+		return &Failure{Type: typeCancelled, Message: "the platform ends"}
+	default:
 	}
 	return nil
 }
+
+// typeCancelled is the failure of a guest whose caller has gone.
+const typeCancelled = "Runtime.Cancelled"
 
 // maxMessage is how much of what a guest says of its failure is kept.
 const maxMessage = 64 << 10

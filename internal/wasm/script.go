@@ -75,14 +75,14 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.compile(ctx, m, JavaScript, maxPages)
+	c, err := e.compileModule(ctx, m, JavaScript)
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{code: c, engine: e, script: &script{}, maxBytes: 64 << 20}
+	p := &Program{engine: e, code: c, release: c.compiled.Close, script: &script{}, maxBytes: 64 << 20}
 	p.cfg = ProgramConfig{InitTime: 10 * time.Second, Log: io.Discard}
 	if err := p.initialise(ctx); err != nil {
-		return nil, errors.Join(err, c.compiled.Close(ctx))
+		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil
 }
@@ -99,8 +99,11 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	}
 	own := *base.script
 	own.locate = bundle.Locate
-	p := &Program{code: base.code, engine: e, cfg: cfg, image: base.image, script: &own}
-	p.maxBytes = min(cfg.MemoryMB*(1<<20)/wasmPage, maxPages) * wasmPage
+	p := &Program{engine: e, cfg: cfg, code: base.code, release: shared, image: base.image, script: &own}
+	if p.maxBytes, err = p.limit(cfg.MemoryMB); err != nil {
+		return nil, err
+	}
+	began := time.Now()
 	i, err := p.Instance(ctx)
 	if err != nil {
 		return nil, err
@@ -109,15 +112,16 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	if f := i.loadScript(ctx, bundle, handler); f != nil {
 		return nil, f
 	}
-	if p.image, err = i.picture(); err != nil {
-		return nil, err
-	}
-	return p, nil
+	p.image, err = i.picture()
+	p.initTime = time.Since(began)
+	return p, err
 }
 
+// shared releases what belongs to all programs.
+func shared(context.Context) error { return nil }
+
 // startScripts runs our own modules in a new instance of the engine.
-func (i *Instance) startScripts(ctx context.Context) *Failure {
-	req := &Request{Deadline: time.Now().Add(i.program.cfg.InitTime), Log: i.program.cfg.Log}
+func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {
 	return i.inScript(ctx, req, func(v *vm) {
 		s := i.program.script
 		if v.do(jsInit) != 0 {

@@ -104,6 +104,7 @@ func (i *Instance) inScript(ctx context.Context, req *Request, do func(*vm)) *Fa
 	i.run.enter()
 	do(v)
 	i.run.leave()
+	i.whole = v.err == nil
 	switch {
 	case v.err != nil:
 		return failure(v.err)
