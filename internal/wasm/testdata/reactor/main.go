@@ -92,6 +92,13 @@ func do(e event) any {
 		return len(opened)
 	case "find":
 		return found(e.N, e.Value)
+	case "spin":
+		println("spinning")
+		for spun := 0; ; spun++ {
+			if spun < 0 {
+				return spun
+			}
+		}
 	case "panic":
 		panic(e.Value)
 	}
