@@ -5,10 +5,12 @@ import (
 	"time"
 )
 
-// examples are the programs whose requests are measured: those of /examples.
+// examples are the programs whose requests are measured: those of /examples,
+// and one of JavaScript that does the same.
 var examples = []struct{ name, file string }{
 	{"C", "../../../../examples/wasm-c/main.c"},
 	{"Rust", "../../../../examples/wasm-rust/lib.rs"},
+	{"JavaScript", "guests/greet.mjs"},
 	{"Go", "../../../examples/wasm-go-reactor"},
 }
 
