@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -46,6 +47,18 @@ func BenchmarkServe(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkOthersWait is how long a collection of garbage takes while a guest
+// spins on every processor, with the next turn of who asked for it.
+func BenchmarkOthersWait(b *testing.B) {
+	var all []time.Duration
+	for b.Loop() {
+		all = append(all, besideGuests(b, time.Second)...)
+	}
+	slices.Sort(all)
+	b.ReportMetric(float64(all[len(all)/2])/1e6, "median-ms")
+	b.ReportMetric(float64(all[len(all)-1])/1e6, "longest-ms")
 }
 
 // BenchmarkServeScript is the same for JavaScript, and what it costs to make
