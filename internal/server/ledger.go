@@ -83,7 +83,7 @@ func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, 
 }
 
 // usageTotals returns what each tenant has used in all, as far as it is
-// counted: within a second of its record.
+// counted: within about a second of its record.
 func (s *server) usageTotals() []telemetry.Usage {
 	ctx, cancel := context.WithTimeout(context.Background(), countWait)
 	defer cancel()
