@@ -15,7 +15,7 @@ import (
 // grown large, and all that the other has is in the ledger, the other is begun
 // anew. What was written survives the end of the process, and is not synced:
 // what has to outlive a power cut is in a group of the ledger. The files are
-// mapped into memory: a system call for each record cost as much as all else
+// mapped into memory: a system call for each record cost twice as much as all else
 // that is done for it.
 // docs/formats/ledger.md describes the files.
 
