@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"maps"
 	"slices"
@@ -11,7 +12,7 @@ import (
 // How much is written to the file at a time.
 const (
 	batchRecords = 200_000
-	batchPlaces  = 25_000
+	batchBottoms = 25_000
 )
 
 // A cell is a series in a time of a step.
@@ -20,9 +21,9 @@ type cell struct {
 	time   int64 // when it began, in Unix seconds
 }
 
-// A place is where a record counts first: its series' cell of the shortest step
+// A bottom is where a record counts first: its series' cell of the shortest step
 // that is kept for its time.
-type place struct {
+type bottom struct {
 	step Step
 	cell cell
 }
@@ -30,17 +31,17 @@ type place struct {
 // A batch is sums that the file does not have yet.
 type batch struct {
 	records int
-	sums    map[place]*Sums
+	sums    map[bottom]*Sums
 
-	latest place // of the record before: mostly that of the next
-	there  *Sums // its sums; nil before the first
+	latest bottom // of the record before: mostly that of the next
+	there  *Sums  // its sums; nil before the first
 }
 
 // add adds a record's sums.
-func (b *batch) add(at place, sums *Sums) {
+func (b *batch) add(at bottom, sums *Sums) {
 	if b.there == nil || b.latest != at {
 		if b.sums == nil {
-			b.sums = map[place]*Sums{}
+			b.sums = map[bottom]*Sums{}
 		}
 		if b.there = b.sums[at]; b.there == nil {
 			b.there = &Sums{}
@@ -51,19 +52,19 @@ func (b *batch) add(at place, sums *Sums) {
 	b.there.Add(sums)
 }
 
-// placeOf returns the place of a series' record. Of the shortest steps only what
+// bottomOf returns the bottom of a series' record. Of the shortest steps only what
 // is from the given times on is kept.
-func placeOf(series int64, start time.Time, from [len(keep)]int64) place {
+func bottomOf(series int64, start time.Time, from [len(keep)]int64) bottom {
 	for s := range Step(len(from)) {
 		if t := s.Floor(start).Unix(); t >= from[s] {
-			return place{s, cell{series, t}}
+			return bottom{s, cell{series, t}}
 		}
 	}
 	s := Step(len(from))
-	return place{s, cell{series, s.Floor(start).Unix()}}
+	return bottom{s, cell{series, s.Floor(start).Unix()}}
 }
 
-// cells returns the sums of a batch by steps: those of a place are also those
+// cells returns the sums of a batch by steps: those of a bottom are also those
 // of the longer steps that it lies in, and of its tenant.
 func (b *batch) cells(x *index) (all [len(tables)]map[cell]*Sums) {
 	for s := range all {
@@ -104,12 +105,17 @@ func (l *Ledger) flush() error {
 			return err
 		}
 	}
+	placed, err := l.places.write(tx)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec("INSERT INTO facts VALUES ('position', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", l.read.String()); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	placed()
 	l.at, l.pending = l.read, batch{}
 	l.through.Store(l.at.seq)
 	return nil
@@ -154,8 +160,16 @@ func write(tx *sql.Tx, table string, cells map[cell]*Sums) error {
 	return nil
 }
 
-// prune removes sums by minute and hour that are old.
-func (l *Ledger) prune(now time.Time) error {
+// prune removes sums by minute and hour that are old, and the places of groups
+// that are gone.
+func (l *Ledger) prune(ctx context.Context, now time.Time) error {
+	first, err := l.cfg.First(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := l.db.Exec("DELETE FROM places WHERE last < ?", int64(first)); err != nil {
+		return err
+	}
 	for s := range keep {
 		if _, err := l.db.Exec("DELETE FROM "+tables[s]+" WHERE time < ?", kept(Step(s), now).Unix()); err != nil {
 			return err

@@ -39,6 +39,7 @@ type Config struct {
 	Dir    string // of the file; it is made when it does not exist
 	Books  *billing.Books
 	Source Source
+	First  func(context.Context) (uint64, error) // number of the first group that the stream still has
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -53,6 +54,7 @@ type Ledger struct {
 	db    *sql.DB
 
 	through atomic.Uint64 // at.seq
+	places  places
 
 	turn    chan struct{} // has a value while the stream is read, which guards what follows; taken before files
 	at      position      // that the file knows
@@ -114,6 +116,11 @@ func (l *Ledger) resume() (err error) {
 	}
 	l.read = l.at
 	l.through.Store(l.at.seq)
+	written, err := writtenPlaces(l.db)
+	if err != nil {
+		return err
+	}
+	l.places.reset(written)
 	return l.index.load(l.db)
 }
 
@@ -212,7 +219,7 @@ func (l *Ledger) count(ctx context.Context) error {
 			return err
 		}
 		l.read = position{g.Seq, g.Hash}
-		if l.pending.records < batchRecords && len(l.pending.sums) < batchPlaces {
+		if l.pending.records < batchRecords && len(l.pending.sums) < batchBottoms {
 			return nil
 		}
 		return l.flush()
@@ -223,11 +230,12 @@ func (l *Ledger) count(ctx context.Context) error {
 	if err := l.flush(); err != nil {
 		return err
 	}
-	return l.prune(now)
+	return l.prune(ctx, now)
 }
 
 // check sees once that the file is of this stream: its last group is in there,
-// with the same hash. A file of another is made again.
+// with the same hash. A file of another is made again. On the way it reads the
+// places that the file does not have.
 func (l *Ledger) check(ctx context.Context) error {
 	if l.checked || l.at.seq == 0 {
 		l.checked = true
@@ -235,8 +243,14 @@ func (l *Ledger) check(ctx context.Context) error {
 	}
 	found := false
 	done := errors.New("found")
-	err := l.cfg.Source(ctx, l.at.seq-1, func(g Group) error {
-		found = g.Seq == l.at.seq && g.Hash == l.at.hash
+	err := l.cfg.Source(ctx, min(l.at.seq-1, l.places.last), func(g Group) error {
+		if g.Seq < l.at.seq {
+			l.places.add(&g)
+			return nil
+		}
+		if found = g.Seq == l.at.seq && g.Hash == l.at.hash; found {
+			l.places.add(&g)
+		}
 		return done
 	})
 	switch {
@@ -267,8 +281,9 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 		before, book = rec, b
 		charge := b.Price(rec)
 		sums := sumsOf(rec, &charge)
-		l.pending.add(placeOf(id, rec.Start, from), &sums)
+		l.pending.add(bottomOf(id, rec.Start, from), &sums)
 	}
+	l.places.add(g)
 	l.pending.records += len(g.Records)
 	return nil
 }
