@@ -29,12 +29,16 @@ const (
 // A Limit is one of setrlimit(2), soft and hard.
 type Limit struct{ Resource, Value int }
 
-// Limits are those of every process inside.
-func Limits(rootless bool) []Limit {
+// Limits are those of every process inside. files is how many descriptors each
+// may have; zero means the default.
+func Limits(rootless bool, files int) []Limit {
+	if files == 0 {
+		files = maxFiles
+	}
 	limits := []Limit{
 		{unix.RLIMIT_CORE, maxCore},
 		{unix.RLIMIT_STACK, maxStack},
-		{unix.RLIMIT_NOFILE, maxFiles},
+		{unix.RLIMIT_NOFILE, files},
 	}
 	if !rootless { // the count is per uid: the user's other processes would be counted
 		limits = append(limits, Limit{unix.RLIMIT_NPROC, maxProcesses})
@@ -43,8 +47,8 @@ func Limits(rootless bool) []Limit {
 }
 
 // setLimits sets what every process inside inherits.
-func setLimits(rootless bool) error {
-	for _, l := range Limits(rootless) {
+func setLimits(rootless bool, files int) error {
+	for _, l := range Limits(rootless, files) {
 		// syscall's, not unix's: it makes ForkExec leave the limit alone.
 		var old syscall.Rlimit
 		if err := syscall.Getrlimit(l.Resource, &old); err != nil {
