@@ -7,11 +7,11 @@ HELPER  := internal/sandbox/helper/init
 CHARTS  := console/dist/uPlot.js
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: help demo up test build lint fuzz bench clean
+.PHONY: help demo up test build examples-wasm lint fuzz bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup-demo build ## install, build, deploy the examples, call them, stop
 	@e2e/demo.sh
@@ -27,6 +27,9 @@ build: $(HELPER) $(CHARTS) ## build bin/millicent
 
 $(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go internal/sandbox/rootfs/*.go) go.mod
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ ./internal/sandbox/init
+
+examples-wasm: setup-wasm ## build the examples that are WebAssembly modules, to bin/wasm
+	@examples/build-wasm.sh bin/wasm
 
 # What the console takes from npm. Without npm it is built without charts, and
 # says so.
@@ -52,4 +55,4 @@ bench: setup-demo build ## measure bin/millicent beside its targets and a bare h
 	@PEER_RIE='$(PEER_RIE)' PEER_WORKERD='$(PEER_WORKERD)' PEER_WATCHDOG='$(PEER_WATCHDOG)' $(GO) run ./bench $(BENCH)
 
 clean: ## remove what was built
-	@rm -rf bin $(HELPER) console/dist/uPlot.* console/node_modules
+	@rm -rf bin $(HELPER) console/dist/uPlot.* console/node_modules examples/*/node_modules
