@@ -53,6 +53,8 @@ var imports = map[string][]string{
 	"internal/sandbox/rootfs":       {},
 	"internal/wasm/module":          {},
 	"internal/wasm":                 {"internal/wasm/module"},
+	"internal/wasm/wire":            {"internal/wasm"},
+	"internal/wasm/worker":          {"internal/wasm", "internal/wasm/wire", "internal/sandbox", "internal/nowait"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
