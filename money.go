@@ -4,14 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/bits"
 	"strconv"
 	"strings"
 )
 
 // Money is an amount in 10⁻¹² of a currency's unit: a millicent is 10,000,000
 // of it. What an int64 holds is 9.2 million units; what would be more saturates
-// at [MaxMoney], so that no sum turns negative and no cap is passed by it.
+// at [MaxMoney], so that no sum turns negative and no cap is passed by it. What
+// many of them add up to is a [MoneySum].
 type Money int64
 
 // Amounts of a currency's unit.
@@ -23,8 +23,12 @@ const (
 	MaxMoney Money = math.MaxInt64
 )
 
-// moneyDigits is how many decimal places Money has.
-const moneyDigits = 12
+// moneyDigits is how many decimal places Money has; amounts with more digits
+// before them than maxMoneyDigits are not read.
+const (
+	moneyDigits    = 12
+	maxMoneyDigits = 40
+)
 
 // Add returns m + n, or what is nearest to it.
 func (m Money) Add(n Money) Money {
@@ -40,22 +44,7 @@ func (m Money) Add(n Money) Money {
 
 // Times returns m × quantity ÷ per, rounded half up, for amounts and quantities
 // that are not negative; per is at least 1. What does not fit is MaxMoney.
-func (m Money) Times(quantity, per int64) Money {
-	if m <= 0 || quantity <= 0 {
-		return 0
-	}
-	hi, lo := bits.Mul64(uint64(m), uint64(quantity))
-	lo, carry := bits.Add64(lo, uint64(per)/2, 0)
-	hi += carry
-	if hi >= uint64(per) {
-		return MaxMoney
-	}
-	q, _ := bits.Div64(hi, lo, uint64(per))
-	if q > math.MaxInt64 {
-		return MaxMoney
-	}
-	return Money(q)
-}
+func (m Money) Times(quantity, per int64) Money { return m.Of(quantity, per).Money() }
 
 // String returns the exact amount in the currency's unit, with no more decimal
 // places than it needs: "0.0000002".
@@ -65,9 +54,11 @@ func (m Money) String() string {
 	if m < 0 {
 		sign, n = "-", -n
 	}
-	text := fmt.Sprintf("%s%d.%012d", sign, n/uint64(Unit), n%uint64(Unit))
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".")
+	return sign + decimal(fmt.Sprintf("%d.%012d", n/uint64(Unit), n%uint64(Unit)))
 }
+
+// decimal returns a decimal fraction without what it does not need.
+func decimal(text string) string { return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") }
 
 // Millicents returns the amount for people: in millicents, rounded half away
 // from zero, without decimal places.
@@ -84,19 +75,29 @@ var errMoney = errors.New("not an amount: want digits with at most 12 decimal pl
 // ParseMoney reads an amount in the currency's unit, as String writes it. It
 // rounds nothing: what has too many decimal places or does not fit is an error.
 func ParseMoney(text string) (Money, error) {
-	digits, negative := strings.CutPrefix(text, "-")
-	whole, fraction, point := strings.Cut(digits, ".")
-	if whole == "" || point && fraction == "" || len(fraction) > moneyDigits || !isDigits(whole+fraction) {
-		return 0, fmt.Errorf("%.64q is %w", text, errMoney)
-	}
-	n, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", moneyDigits-len(fraction)), 10, 64)
+	digits, err := moneyDigitsOf(text)
 	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || Money(n) < -MaxMoney {
 		return 0, fmt.Errorf("%.64q does not fit: the most is %v", text, MaxMoney)
 	}
-	if negative {
-		n = -n
-	}
 	return Money(n), nil
+}
+
+// moneyDigitsOf returns an amount's digits in 10⁻¹² of the unit, with its sign.
+func moneyDigitsOf(text string) (string, error) {
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, fraction, point := strings.Cut(digits, ".")
+	if whole == "" || point && fraction == "" || len(fraction) > moneyDigits || len(whole) > maxMoneyDigits || !isDigits(whole+fraction) {
+		return "", fmt.Errorf("%.64q is %w", text, errMoney)
+	}
+	digits = whole + fraction + strings.Repeat("0", moneyDigits-len(fraction))
+	if negative {
+		digits = "-" + digits
+	}
+	return digits, nil
 }
 
 func isDigits(s string) bool {

@@ -26,16 +26,16 @@ type UsageRow struct {
 	Time  time.Time `json:"time"`
 	Names []string  `json:"names"` // of UsageQuery.By, in its order
 
-	Invocations int64            `json:"invocations"`
-	Errors      int64            `json:"errors"`
-	Cold        int64            `json:"cold"`
-	Duration    int64            `json:"duration"` // of all handlers, microseconds
-	PeakMB      int64            `json:"peakMB"`
-	In          int64            `json:"in"`  // bytes
-	Out         int64            `json:"out"` // bytes
-	Receipts    int64            `json:"receipts"`
-	Charged     millicent.Money  `json:"charged"`    // the sum of the receipts
-	Quantities  map[string]int64 `json:"quantities"` // by item of the price book
+	Invocations int64              `json:"invocations"`
+	Errors      int64              `json:"errors"`
+	Cold        int64              `json:"cold"`
+	Duration    int64              `json:"duration"` // of all handlers, microseconds
+	PeakMB      int64              `json:"peakMB"`
+	In          int64              `json:"in"`  // bytes
+	Out         int64              `json:"out"` // bytes
+	Receipts    int64              `json:"receipts"`
+	Charged     millicent.MoneySum `json:"charged"`    // the sum of the receipts
+	Quantities  map[string]int64   `json:"quantities"` // by item of the price book
 }
 
 // Usage returns what was used, by time and names.
@@ -65,72 +65,72 @@ func wireTime(t time.Time) string {
 
 // An InvoiceLine is an item of an invoice: Amount is Price × Quantity ÷ Per.
 type InvoiceLine struct {
-	Item     string          `json:"item"`
-	Quantity int64           `json:"quantity"`
-	Unit     string          `json:"unit"`
-	Price    millicent.Money `json:"price"`
-	Per      int64           `json:"per"`
-	PerUnit  string          `json:"perUnit"`
-	Amount   millicent.Money `json:"amount"`
+	Item     string             `json:"item"`
+	Quantity int64              `json:"quantity"`
+	Unit     string             `json:"unit"`
+	Price    millicent.Money    `json:"price"`
+	Per      int64              `json:"per"`
+	PerUnit  string             `json:"perUnit"`
+	Amount   millicent.MoneySum `json:"amount"`
 }
 
 // A Charge is what a receipt charges.
 type Charge struct {
-	Book     string          `json:"book"`
-	Currency string          `json:"currency"`
-	Lines    []InvoiceLine   `json:"lines"`
-	Total    millicent.Money `json:"total"`
+	Book     string             `json:"book"`
+	Currency string             `json:"currency"`
+	Lines    []InvoiceLine      `json:"lines"`
+	Total    millicent.MoneySum `json:"total"`
 }
 
 // An InvoiceCredit is what is not charged of an item.
 type InvoiceCredit struct {
-	Item     string          `json:"item"`
-	Reason   string          `json:"reason"` // free or volume
-	Quantity int64           `json:"quantity"`
-	Unit     string          `json:"unit"`
-	Amount   millicent.Money `json:"amount"`
+	Item     string             `json:"item"`
+	Reason   string             `json:"reason"` // free or volume
+	Quantity int64              `json:"quantity"`
+	Unit     string             `json:"unit"`
+	Amount   millicent.MoneySum `json:"amount"`
 }
 
 // An InvoiceSection is the part of an invoice that one price book rules.
 type InvoiceSection struct {
-	Book     string          `json:"book"`
-	Lines    []InvoiceLine   `json:"lines"`
-	Rounding millicent.Money `json:"rounding"`
-	Receipts int64           `json:"receipts"`
-	Charged  millicent.Money `json:"charged"`
-	Credits  []InvoiceCredit `json:"credits"`
+	Book     string             `json:"book"`
+	Lines    []InvoiceLine      `json:"lines"`
+	Rounding millicent.MoneySum `json:"rounding"`
+	Receipts int64              `json:"receipts"`
+	Charged  millicent.MoneySum `json:"charged"`
+	Credits  []InvoiceCredit    `json:"credits"`
 }
 
 // An Invoice is what a tenant owes for a month: Charged, which the receipts add
 // up to, less Credited.
 type Invoice struct {
-	ID        string           `json:"id"`
-	Tenant    string           `json:"tenant"`
-	Currency  string           `json:"currency"`
-	From      time.Time        `json:"from"`
-	To        time.Time        `json:"to"`
-	Final     bool             `json:"final"`
-	Repriced  bool             `json:"repriced"`
-	Sections  []InvoiceSection `json:"sections"`
-	Functions []InvoiceShare   `json:"functions"`
-	Charged   millicent.Money  `json:"charged"`
-	Credited  millicent.Money  `json:"credited"`
-	Total     millicent.Money  `json:"total"`
+	ID        string             `json:"id"`
+	Tenant    string             `json:"tenant"`
+	Currency  string             `json:"currency"`
+	From      time.Time          `json:"from"`
+	To        time.Time          `json:"to"`
+	Final     bool               `json:"final"`
+	Repriced  bool               `json:"repriced"`
+	Sections  []InvoiceSection   `json:"sections"`
+	Functions []InvoiceShare     `json:"functions"`
+	Charged   millicent.MoneySum `json:"charged"`
+	Credited  millicent.MoneySum `json:"credited"`
+	Total     millicent.MoneySum `json:"total"`
 }
 
 // An InvoiceShare is a function's part of what the receipts add up to.
 type InvoiceShare struct {
-	Name     string          `json:"name"`
-	Requests int64           `json:"requests"`
-	Errors   int64           `json:"errors"`
-	Amount   millicent.Money `json:"amount"`
+	Name     string             `json:"name"`
+	Requests int64              `json:"requests"`
+	Errors   int64              `json:"errors"`
+	Amount   millicent.MoneySum `json:"amount"`
 }
 
 // Repriced is what a month cost, and what it would have by another price book.
 type Repriced struct {
-	Billed     Invoice         `json:"billed"`
-	Repriced   Invoice         `json:"repriced"`
-	Difference millicent.Money `json:"difference"`
+	Billed     Invoice            `json:"billed"`
+	Repriced   Invoice            `json:"repriced"`
+	Difference millicent.MoneySum `json:"difference"`
 }
 
 // Invoice returns the invoice of the month that a time is in, of the caller's

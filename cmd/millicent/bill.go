@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -118,7 +119,7 @@ func (c *cli) printBill(month time.Time, by, currency string, rows, days []clien
 		if by == "day" {
 			return a.Time.Compare(b.Time)
 		}
-		return int(min(1, max(-1, b.Charged-a.Charged)))
+		return b.Charged.Compare(a.Charged)
 	})
 	head := []string{strings.ToUpper(by), "INVOCATIONS", "ERRORS", "GB-SECONDS", currency}
 	var table [][]string
@@ -202,7 +203,7 @@ func (c *cli) reprice(ctx context.Context, tenant string, month time.Time, book 
 		return nil // amounts of two currencies have no difference
 	}
 	sign := ""
-	if out.Difference > 0 {
+	if out.Difference.Sign() > 0 {
 		sign = "+"
 	}
 	_, err = fmt.Fprintf(c.out, "\ndifference  %s%s %s\n", sign, out.Difference, out.Billed.Currency)
@@ -210,12 +211,11 @@ func (c *cli) reprice(ctx context.Context, tenant string, month time.Time, book 
 }
 
 // millicents writes an amount with five decimal places: to the millicent.
-func millicents(m millicent.Money) string {
-	if m > 0 && m < millicent.Millicent/2 {
+func millicents(m millicent.MoneySum) string {
+	if m.Sign() > 0 && m.Compare((millicent.Millicent/2).Sum()) < 0 {
 		return "<0.00001"
 	}
-	rounded := m.Add(millicent.Millicent/2) / millicent.Millicent * millicent.Millicent
-	whole, fraction, _ := strings.Cut(rounded.String(), ".")
+	whole, fraction, _ := strings.Cut(m.Add((millicent.Millicent / 2).Sum()).String(), ".")
 	return whole + "." + (fraction + "00000")[:5]
 }
 
@@ -227,23 +227,23 @@ func gbSeconds(quantities map[string]int64) string {
 
 // spark draws what each day of a month cost, up to the last one with any.
 func spark(month time.Time, days []client.UsageRow) string {
-	var amounts []millicent.Money
-	var most millicent.Money
+	var amounts []float64
+	most := 0.0
 	for _, d := range days {
 		for len(amounts) < d.Time.Day() {
 			amounts = append(amounts, 0)
 		}
-		amounts[d.Time.Day()-1] = d.Charged
-		most = max(most, d.Charged)
+		amounts[d.Time.Day()-1] = d.Charged.Float()
+		most = max(most, d.Charged.Float())
 	}
 	levels := []rune("▁▂▃▄▅▆▇█")
 	var b strings.Builder
 	for _, m := range amounts {
 		switch {
-		case m <= 0 || most == 0:
+		case m <= 0:
 			b.WriteRune('·')
 		default:
-			b.WriteRune(levels[int(m.Times(int64(len(levels)-1), max(1, int64(most))))])
+			b.WriteRune(levels[int(math.Round(m/most*float64(len(levels)-1)))])
 		}
 	}
 	return b.String()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -104,7 +105,7 @@ func Start(cfg Config) (_ *Server, err error) {
 			s.removeData() // the other error is the one to tell
 		}
 	}()
-	if s.Addr, err = freeAddr(); err != nil {
+	if s.Addr, err = FreeAddr(); err != nil {
 		return nil, err
 	}
 	args := append([]string{binary, "up", "--data", s.Data, "--listen", s.Addr}, cfg.Args...)
@@ -133,12 +134,20 @@ func Start(cfg Config) (_ *Server, err error) {
 	return s, nil
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// FreeAddr returns a loopback address that nobody listens on. Its port is none
+// of those that Linux gives to outgoing connections: such a one could take it
+// before the server does, or while the server is down.
+func FreeAddr() (string, error) {
+	const first, outgoing = 10000, 32768 // the default net.ipv4.ip_local_port_range begins there
+	for {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+rand.IntN(outgoing-first)))
+		switch {
+		case err == nil:
+			return l.Addr().String(), l.Close()
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return "", err
+		}
 	}
-	return l.Addr().String(), l.Close()
 }
 
 func (s *Server) awaitReady() error {
@@ -194,7 +203,7 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Port is the API's port.
 func (s *Server) Port() string {
-	_, port, _ := net.SplitHostPort(s.Addr) // freeAddr made it
+	_, port, _ := net.SplitHostPort(s.Addr) // FreeAddr made it
 	return port
 }
 

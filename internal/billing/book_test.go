@@ -29,16 +29,16 @@ func TestDefaultPrice(t *testing.T) {
 		CPU: time.Second, Egress: 1 << 20,
 	})
 	want := []Line{
-		{Item: "request", Quantity: 1, Unit: "requests", Price: money(t, "0.0000002"), Per: 1, PerUnit: "request", Amount: money(t, "0.0000002")},
+		{Item: "request", Quantity: 1, Unit: "requests", Price: money(t, "0.0000002"), Per: 1, PerUnit: "request", Amount: money(t, "0.0000002").Sum()},
 		// 12,800 MB-ms are 0.0125 GB-seconds: 0.00000020833375, rounded half up.
-		{Item: "gb_second", Quantity: 12800, Unit: "MB-ms", Price: money(t, "0.0000166667"), Per: 1024000, PerUnit: "GB-second", Amount: money(t, "0.000000208334")},
-		{Item: "init_gb_second", Quantity: 6400, Unit: "MB-ms", Price: money(t, "0.0000166667"), Per: 1024000, PerUnit: "GB-second", Amount: money(t, "0.000000104167")},
-		{Item: "egress_gb", Quantity: 1 << 20, Unit: "bytes", Price: money(t, "0.09"), Per: 1 << 30, PerUnit: "GB", Amount: money(t, "0.000087890625")},
+		{Item: "gb_second", Quantity: 12800, Unit: "MB-ms", Price: money(t, "0.0000166667"), Per: 1024000, PerUnit: "GB-second", Amount: money(t, "0.000000208334").Sum()},
+		{Item: "init_gb_second", Quantity: 6400, Unit: "MB-ms", Price: money(t, "0.0000166667"), Per: 1024000, PerUnit: "GB-second", Amount: money(t, "0.000000104167").Sum()},
+		{Item: "egress_gb", Quantity: 1 << 20, Unit: "bytes", Price: money(t, "0.09"), Per: 1 << 30, PerUnit: "GB", Amount: money(t, "0.000087890625").Sum()},
 	}
 	if diff := cmp.Diff(want, c.Lines()); diff != "" {
 		t.Error(diff)
 	}
-	if got, want := c.Total, money(t, "0.000088403126"); got != want {
+	if got, want := c.Total, money(t, "0.000088403126").Sum(); got != want {
 		t.Errorf("total: got %v, want %v", got, want)
 	}
 }
@@ -55,7 +55,7 @@ func TestOtherKinds(t *testing.T) {
 		"of a later version":       {1000, "0"},                                 //
 		millicent.UsageInvocation:  {1000, Default().Prices[Requests].String()}, // has no quantity
 	} {
-		if got := b.Price(&millicent.UsageRecord{Kind: kind, Quantity: c.quantity}).Total; got != money(t, c.want) {
+		if got := b.Price(&millicent.UsageRecord{Kind: kind, Quantity: c.quantity}).Total; got != money(t, c.want).Sum() {
 			t.Errorf("%s: got %v, want %s", kind, got, c.want)
 		}
 	}
@@ -93,7 +93,7 @@ func TestMostIsTheMost(t *testing.T) {
 		b := randomBook(r)
 		v := &millicent.Version{MemoryMB: 128 + r.IntN(10113), Timeout: time.Duration(1+r.IntN(900)) * time.Second}
 		rec := randomRecord(r, v)
-		if got, most := b.Price(rec).Total, b.Most(v); got > most {
+		if got, most := b.Price(rec).Total.Money(), b.Most(v); got > most {
 			t.Fatalf("%+v of %+v costs %v, more than %v", rec, v, got, most)
 		}
 	}
@@ -109,7 +109,7 @@ func TestMostIsReached(t *testing.T) {
 			Kind: millicent.UsageInvocation, MemoryMB: v.MemoryMB,
 			Duration: v.Timeout, Init: MostInit, Billed: v.Timeout + MostInit, CPU: 1000 * time.Hour,
 		}
-		if got, most := b.Price(rec).Total, b.Most(v); got != most {
+		if got, most := b.Price(rec).Total.Money(), b.Most(v); got != most {
 			t.Fatalf("%+v: the longest costs %v, reserved is %v", v, got, most)
 		}
 	}
@@ -133,14 +133,14 @@ func TestSumsAndReceipts(t *testing.T) {
 			} else {
 				right.Add(c.Quantities)
 			}
-			receipts = receipts.Add(c.Total)
+			receipts = receipts.Add(c.Total.Money())
 			lines += millicent.Money(len(c.Lines()))
 		}
 		right.Add(left)
 		if forth != right {
 			t.Fatalf("added up in another order: got %v, want %v", right, forth)
 		}
-		together := b.Total(forth).Total
+		together := b.Total(forth).Total.Money()
 		if d := max(receipts-together, together-receipts); 2*d > lines+NumItems {
 			t.Fatalf("%d lines of receipts come to %v, together they are %v", lines, receipts, together)
 		}

@@ -6,27 +6,27 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
-// Amounts are what each item costs.
+// Amounts are prices of the items.
 type Amounts [NumItems]millicent.Money
 
 // A Charge is what usage costs at list prices.
 type Charge struct {
 	Quantities Quantities
 	Prices     Amounts // per unit, as in the book
-	Amounts    Amounts
-	Total      millicent.Money // of Amounts
+	Amounts    [NumItems]millicent.MoneySum
+	Total      millicent.MoneySum // of Amounts
 }
 
 // A Line is an item of a receipt or an invoice: Amount is Price × Quantity ÷
 // Per, rounded half up to 10⁻¹² of the currency's unit.
 type Line struct {
-	Item     string          `json:"item"`
-	Quantity int64           `json:"quantity"`
-	Unit     string          `json:"unit"` // of Quantity, such as MB-ms
-	Price    millicent.Money `json:"price"`
-	Per      int64           `json:"per"`     // how many Unit the price is for
-	PerUnit  string          `json:"perUnit"` // what so many are called, such as GB-second
-	Amount   millicent.Money `json:"amount"`
+	Item     string             `json:"item"`
+	Quantity int64              `json:"quantity"`
+	Unit     string             `json:"unit"` // of Quantity, such as MB-ms
+	Price    millicent.Money    `json:"price"`
+	Per      int64              `json:"per"`     // how many Unit the price is for
+	PerUnit  string             `json:"perUnit"` // what so many are called, such as GB-second
+	Amount   millicent.MoneySum `json:"amount"`
 }
 
 // Lines returns the items that were used and have a price, in a fixed order.
@@ -51,10 +51,10 @@ func (b *Book) Price(rec *millicent.UsageRecord) Charge { return b.Total(Measure
 
 // A Receipt is the charge of one record, as its receipt says it.
 type Receipt struct {
-	Book     string          `json:"book"`
-	Currency string          `json:"currency"`
-	Lines    []Line          `json:"lines"`
-	Total    millicent.Money `json:"total"`
+	Book     string             `json:"book"`
+	Currency string             `json:"currency"`
+	Lines    []Line             `json:"lines"`
+	Total    millicent.MoneySum `json:"total"`
 }
 
 // Receipt returns what the receipt of a record says.
@@ -67,7 +67,7 @@ func (b *Book) Receipt(rec *millicent.UsageRecord) *Receipt {
 func (b *Book) Total(q Quantities) Charge {
 	c := Charge{Quantities: q, Prices: b.Prices}
 	for i := range q {
-		c.Amounts[i] = b.Prices[i].Times(q[i], measures[i].per)
+		c.Amounts[i] = b.Prices[i].Of(q[i], measures[i].per)
 		c.Total = c.Total.Add(c.Amounts[i])
 	}
 	return c
@@ -90,5 +90,5 @@ func (b *Book) Most(v *millicent.Version) millicent.Money {
 	q[CPU] = mostCPU(timeout+init, memory)
 	q[Compute] = multiply(timeout, memory)
 	q[Init] = multiply(init, memory)
-	return b.Total(q).Total
+	return b.Total(q).Total.Money()
 }

@@ -64,7 +64,7 @@ func (inv *Invoice) FOCUS(w io.Writer, region string, uses []DailyUse) error {
 		}
 		_ = out.Write(fields)
 	}
-	var listed millicent.Money
+	var listed millicent.MoneySum
 	for _, u := range uses {
 		total := u.Book.Total(u.Quantities)
 		listed = listed.Add(total.Total)
@@ -76,10 +76,10 @@ func (inv *Invoice) FOCUS(w io.Writer, region string, uses []DailyUse) error {
 	}
 	for _, s := range inv.Sections {
 		for _, c := range s.Credits {
-			write(inv.amountRow("Credit", c.Title(), -c.Amount, region))
+			write(inv.amountRow("Credit", c.Title(), c.Amount.Neg(), region))
 		}
 	}
-	if rest := inv.Charged.Add(-listed); rest != 0 {
+	if rest := inv.Charged.Sub(listed); rest.Sign() != 0 {
 		write(inv.amountRow("Adjustment", Title(rounding), rest, region))
 	}
 	out.Flush()
@@ -87,7 +87,7 @@ func (inv *Invoice) FOCUS(w io.Writer, region string, uses []DailyUse) error {
 }
 
 // row returns what all rows have.
-func (inv *Invoice) row(amount millicent.Money, from, to time.Time, region string) focusRow {
+func (inv *Invoice) row(amount millicent.MoneySum, from, to time.Time, region string) focusRow {
 	return focusRow{
 		"BilledCost": amount.String(), "ContractedCost": amount.String(), "EffectiveCost": amount.String(), "ListCost": amount.String(),
 		"BillingAccountId": inv.Tenant, "BillingAccountType": "Account", "BillingCurrency": inv.Currency,
@@ -126,7 +126,7 @@ func (inv *Invoice) usageRow(u *DailyUse, i Item, total *Charge, region string) 
 }
 
 // amountRow returns a row of the whole month that has no quantity.
-func (inv *Invoice) amountRow(category, description string, amount millicent.Money, region string) focusRow {
+func (inv *Invoice) amountRow(category, description string, amount millicent.MoneySum, region string) focusRow {
 	row := inv.row(amount, inv.From, inv.To, region)
 	row["ChargeCategory"], row["ChargeDescription"], row["ChargeFrequency"] = category, description, "One-Time"
 	return row

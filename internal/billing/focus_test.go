@@ -286,10 +286,10 @@ func TestFOCUS(t *testing.T) {
 	if categories["Usage"] < 30 || categories["Credit"] < 4 || categories["Adjustment"] != 1 {
 		t.Errorf("got %v", categories)
 	}
-	if total := sumBySQL(t, head, rows, ""); total != inv.Total {
+	if total := sumBySQL(t, head, rows, ""); total.Sum() != inv.Total {
 		t.Errorf("SQL makes it %v, the invoice says %v", total, inv.Total)
 	}
-	if charged := sumBySQL(t, head, rows, "WHERE ChargeCategory <> 'Credit'"); charged != inv.Charged {
+	if charged := sumBySQL(t, head, rows, "WHERE ChargeCategory <> 'Credit'"); charged.Sum() != inv.Charged {
 		t.Errorf("SQL makes the receipts %v, the invoice says %v", charged, inv.Charged)
 	}
 }

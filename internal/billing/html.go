@@ -78,11 +78,11 @@ func (s *Section) table(p page, currency string) {
 	for _, l := range s.Lines {
 		row(Title(l.Item), Decimal(l.Quantity, l.Per, 6), l.Price.String()+" per "+l.PerUnit, l.Amount)
 	}
-	if s.Rounding != 0 {
+	if s.Rounding.Sign() != 0 {
 		row(Title(rounding), fmt.Sprint(s.Receipts, " receipts"), "", s.Rounding)
 	}
 	for _, c := range s.Credits {
-		row(c.Title(), "", "", -c.Amount)
+		row(c.Title(), "", "", c.Amount.Neg())
 	}
 	p.add("</tbody>\n</table></div>")
 }
@@ -94,8 +94,8 @@ func (inv *Invoice) totals(p page) {
 	}
 	p.add(`<div class="scroll"><table><tbody>`)
 	p.add(`<tr><td>%s</td><td class="n">%s</td></tr>`, list, inv.Charged)
-	if inv.Credited != 0 {
-		p.add(`<tr><td>Credits</td><td class="n">%s</td></tr>`, -inv.Credited)
+	if inv.Credited.Sign() != 0 {
+		p.add(`<tr><td>Credits</td><td class="n">%s</td></tr>`, inv.Credited.Neg())
 	}
 	p.add(`<tr class="total"><td>Total</td><td class="n">%s %s</td></tr>`, inv.Total, inv.Currency)
 	p.add("</tbody></table></div>")

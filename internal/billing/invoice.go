@@ -13,25 +13,25 @@ import (
 type Used struct {
 	Book       *Book
 	Receipts   int64
-	Charged    millicent.Money // that the receipts add up to
+	Charged    millicent.MoneySum // that the receipts add up to
 	Quantities Quantities
 }
 
 // A Share is a part of a bill: that of a function, for example.
 type Share struct {
-	Name     string          `json:"name"`
-	Requests int64           `json:"requests"`
-	Errors   int64           `json:"errors"`
-	Amount   millicent.Money `json:"amount"` // that the receipts add up to
+	Name     string             `json:"name"`
+	Requests int64              `json:"requests"`
+	Errors   int64              `json:"errors"`
+	Amount   millicent.MoneySum `json:"amount"` // that the receipts add up to
 }
 
 // A Credit is what is not charged of an item, or less than by the list.
 type Credit struct {
-	Item     string          `json:"item"`
-	Reason   string          `json:"reason"`   // free or volume
-	Quantity int64           `json:"quantity"` // in the item's unit
-	Unit     string          `json:"unit"`
-	Amount   millicent.Money `json:"amount"` // the invoice is less by it; negative for roundings only
+	Item     string             `json:"item"`
+	Reason   string             `json:"reason"`   // free or volume
+	Quantity int64              `json:"quantity"` // in the item's unit
+	Unit     string             `json:"unit"`
+	Amount   millicent.MoneySum `json:"amount"` // the invoice is less by it; negative for roundings only
 }
 
 // Title returns what the credit is called on an invoice.
@@ -53,12 +53,12 @@ const rounding = "rounding"
 
 // A Section is the part of an invoice that one price book rules.
 type Section struct {
-	Book     string          `json:"book"`
-	Lines    []Line          `json:"lines"`
-	Rounding millicent.Money `json:"rounding"` // Charged without Lines
-	Receipts int64           `json:"receipts"`
-	Charged  millicent.Money `json:"charged"` // that the receipts add up to; of another book than theirs: the sum of Lines
-	Credits  []Credit        `json:"credits"`
+	Book     string             `json:"book"`
+	Lines    []Line             `json:"lines"`
+	Rounding millicent.MoneySum `json:"rounding"` // Charged without Lines
+	Receipts int64              `json:"receipts"`
+	Charged  millicent.MoneySum `json:"charged"` // that the receipts add up to; of another book than theirs: the sum of Lines
+	Credits  []Credit           `json:"credits"`
 }
 
 // An Invoice is what a tenant owes for a calendar month (UTC). Charged is the
@@ -76,9 +76,9 @@ type Invoice struct {
 	Sections  []Section `json:"sections"`
 	Functions []Share   `json:"functions"`
 
-	Charged  millicent.Money `json:"charged"`
-	Credited millicent.Money `json:"credited"`
-	Total    millicent.Money `json:"total"`
+	Charged  millicent.MoneySum `json:"charged"`
+	Credited millicent.MoneySum `json:"credited"`
+	Total    millicent.MoneySum `json:"total"`
 }
 
 // A Period is what an invoice is about, and for whom.
@@ -113,7 +113,7 @@ func Bill(p Period, used []Used, functions []Share, books *Books) Invoice {
 	}
 	inv.Functions = slices.Clone(functions)
 	slices.SortFunc(inv.Functions, func(a, b Share) int {
-		return cmp.Or(cmp.Compare(b.Amount, a.Amount), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(b.Amount.Compare(a.Amount), cmp.Compare(a.Name, b.Name))
 	})
 	return inv
 }
@@ -142,7 +142,7 @@ func (inv *Invoice) add(s Section) {
 	for _, c := range s.Credits {
 		inv.Credited = inv.Credited.Add(c.Amount)
 	}
-	inv.Total = inv.Charged.Add(-inv.Credited)
+	inv.Total = inv.Charged.Sub(inv.Credited)
 }
 
 // section returns the part of an invoice that is ruled by a book, after some
@@ -150,10 +150,10 @@ func (inv *Invoice) add(s Section) {
 func section(u *Used, before Quantities) Section {
 	total := u.Book.Total(u.Quantities)
 	s := Section{
-		Book: u.Book.ID(), Lines: total.Lines(), Rounding: u.Charged.Add(-total.Total),
+		Book: u.Book.ID(), Lines: total.Lines(), Rounding: u.Charged.Sub(total.Total),
 		Receipts: u.Receipts, Charged: u.Charged, Credits: []Credit{},
 	}
-	var credited millicent.Money
+	var credited millicent.MoneySum
 	for i := range Item(NumItems) {
 		for _, c := range u.Book.credits(i, before[i], addUp(before[i], u.Quantities[i]), total.Amounts[i]) {
 			s.Credits = append(s.Credits, c)
@@ -161,7 +161,7 @@ func section(u *Used, before Quantities) Section {
 		}
 	}
 	// Roundings alone are neither paid nor paid out.
-	if left := total.Total.Add(-credited); s.Rounding != 0 && (left == 0 || left.Add(s.Rounding) < 0) {
+	if left := total.Total.Sub(credited); s.Rounding.Sign() != 0 && (left.Sign() == 0 || left.Add(s.Rounding).Sign() < 0) {
 		s.Credits = append(s.Credits, Credit{Item: rounding, Reason: CreditFree, Amount: s.Rounding})
 	}
 	return s
@@ -170,13 +170,15 @@ func section(u *Used, before Quantities) Section {
 // credits returns the credits for a month's usage of an item from one quantity
 // to another, whose price by the list is amount. Together they are at most
 // that.
-func (b *Book) credits(i Item, from, to int64, amount millicent.Money) []Credit {
+func (b *Book) credits(i Item, from, to int64, amount millicent.MoneySum) []Credit {
 	var list []Credit
 	grant := func(reason string, quantity int64, price millicent.Money) {
 		c := Credit{Item: i.String(), Reason: reason, Quantity: quantity, Unit: i.Unit()}
-		c.Amount = min(amount, price.Times(quantity, measures[i].per))
-		if c.Amount > 0 {
-			amount -= c.Amount
+		if c.Amount = price.Of(quantity, measures[i].per); c.Amount.Compare(amount) > 0 {
+			c.Amount = amount
+		}
+		if c.Amount.Sign() > 0 {
+			amount = amount.Sub(c.Amount)
 			list = append(list, c)
 		}
 	}

@@ -31,7 +31,7 @@ func TestInvoiceIsTheSumOfReceipts(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 1))
 	for range 300 {
 		var used []Used
-		var receipts millicent.Money
+		var receipts millicent.MoneySum
 		for n := range 1 + r.IntN(3) {
 			b := randomBook(r)
 			b.Version, b.From = n+1, november.Month.AddDate(0, 0, 7*n)
@@ -48,10 +48,10 @@ func TestInvoiceIsTheSumOfReceipts(t *testing.T) {
 			for range r.IntN(100) {
 				c := b.Price(randomRecord(r, v))
 				u.Receipts++
-				u.Charged += c.Total
+				u.Charged = u.Charged.Add(c.Total)
 				u.Quantities.Add(c.Quantities)
 			}
-			receipts += u.Charged
+			receipts = receipts.Add(u.Charged)
 			used = append(used, u)
 		}
 		base := randomBook(r)
@@ -59,23 +59,23 @@ func TestInvoiceIsTheSumOfReceipts(t *testing.T) {
 		if inv.Charged != receipts {
 			t.Fatalf("the invoice says %v, the receipts add up to %v", inv.Charged, receipts)
 		}
-		var lines, credits millicent.Money
+		var lines, credits millicent.MoneySum
 		for _, s := range inv.Sections {
-			lines += s.Rounding
+			lines = lines.Add(s.Rounding)
 			for _, l := range s.Lines {
-				lines += l.Amount
+				lines = lines.Add(l.Amount)
 			}
 			for _, c := range s.Credits {
-				if c.Amount <= 0 && c.Item != rounding {
+				if c.Amount.Sign() <= 0 && c.Item != rounding {
 					t.Fatalf("a credit of %v", c.Amount)
 				}
-				credits += c.Amount
+				credits = credits.Add(c.Amount)
 			}
 		}
-		if lines != receipts || inv.Total != receipts-credits || inv.Credited != credits {
+		if lines != receipts || inv.Total != receipts.Sub(credits) || inv.Credited != credits {
 			t.Fatalf("lines %v, credits %v of %+v", lines, credits, inv)
 		}
-		if inv.Total < 0 {
+		if inv.Total.Sign() < 0 {
 			t.Fatalf("a total of %v", inv.Total)
 		}
 	}
@@ -93,7 +93,7 @@ func TestCredits(t *testing.T) {
 	second.Free[Requests] = 200
 	second.Tiers[Requests] = []Tier{{300, 60}}
 	credit := func(reason string, quantity int64, amount millicent.Money) Credit {
-		return Credit{Item: "request", Reason: reason, Quantity: quantity, Unit: "requests", Amount: amount}
+		return Credit{Item: "request", Reason: reason, Quantity: quantity, Unit: "requests", Amount: amount.Sum()}
 	}
 	for _, c := range []struct {
 		first, second int64
@@ -120,8 +120,8 @@ func TestCredits(t *testing.T) {
 		for _, s := range inv.Sections {
 			got = append(got, s.Credits)
 		}
-		if diff := cmp.Diff(c.want, got); diff != "" || inv.Total != c.total {
-			t.Errorf("%d and %d: total %d, want %d\n%s", c.first, c.second, inv.Total, c.total, diff)
+		if diff := cmp.Diff(c.want, got); diff != "" || inv.Total != c.total.Sum() {
+			t.Errorf("%d and %d: total %v, want %v\n%s", c.first, c.second, inv.Total, c.total, diff)
 		}
 	}
 }
@@ -132,11 +132,11 @@ func TestAllFree(t *testing.T) {
 	u := Used{Book: b}
 	for range 1000 {
 		c := b.Price(&millicent.UsageRecord{Kind: millicent.UsageInvocation, MemoryMB: 128, Billed: 3 * time.Millisecond})
-		u.Receipts, u.Charged = u.Receipts+1, u.Charged+c.Total
+		u.Receipts, u.Charged = u.Receipts+1, u.Charged.Add(c.Total)
 		u.Quantities.Add(c.Quantities)
 	}
 	inv := Bill(november, []Used{u}, nil, mustBooks(t, b))
-	if inv.Sections[0].Rounding == 0 || inv.Total != 0 || inv.Charged != u.Charged {
+	if inv.Sections[0].Rounding.Sign() == 0 || inv.Total.Sign() != 0 || inv.Charged != u.Charged {
 		t.Errorf("got %+v", inv)
 	}
 }
@@ -147,10 +147,10 @@ func TestReprice(t *testing.T) {
 	q := Quantities{Requests: 7, Compute: 3 * gbSecond}
 	used := []Used{{Book: b, Receipts: 7, Charged: b.Total(q).Total, Quantities: q}, {Book: b, Receipts: 1, Quantities: Quantities{Compute: gbSecond}}}
 	inv := Reprice(november, used, other)
-	if inv.Total != 4*millicent.Cent || inv.Currency != "EUR" || !inv.Repriced || inv.Sections[0].Receipts != 8 {
+	if inv.Total != (4*millicent.Cent).Sum() || inv.Currency != "EUR" || !inv.Repriced || inv.Sections[0].Receipts != 8 {
 		t.Errorf("got %+v", inv)
 	}
-	if inv := Reprice(november, nil, other); inv.Total != 0 || len(inv.Sections) != 0 {
+	if inv := Reprice(november, nil, other); inv.Total.Sign() != 0 || len(inv.Sections) != 0 {
 		t.Errorf("of nothing: got %+v", inv)
 	}
 }

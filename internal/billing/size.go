@@ -12,32 +12,32 @@ import (
 // A Measured is what a function's invocations at one memory size used.
 type Measured struct {
 	MemoryMB   int
-	Duration   int64 // of handlers, microseconds
-	Squares    int64 // of each duration, milliseconds squared
-	PeakMB     int64 // the most memory that one of them held
+	Duration   int64   // of handlers, microseconds
+	Squares    float64 // of each duration, milliseconds squared
+	PeakMB     int64   // the most memory that one of them held
 	Quantities Quantities
 }
 
 // A SizeReport says what the same invocations of a function would cost at
 // other memory sizes, and on a server.
 type SizeReport struct {
-	Function    string          `json:"function"`
-	From        time.Time       `json:"from"`
-	To          time.Time       `json:"to"`
-	Currency    string          `json:"currency"`
-	Invocations int64           `json:"invocations"`
-	MemoryMB    int             `json:"memoryMB"` // that most of them had
-	PeakMB      int64           `json:"peakMB"`   // the most memory that one of them held
-	Cost        millicent.Money `json:"cost"`     // at list prices
-	Sizes       []Size          `json:"sizes"`
-	Best        int             `json:"best"` // MemoryMB of the size whose highest cost is the lowest
+	Function    string             `json:"function"`
+	From        time.Time          `json:"from"`
+	To          time.Time          `json:"to"`
+	Currency    string             `json:"currency"`
+	Invocations int64              `json:"invocations"`
+	MemoryMB    int                `json:"memoryMB"` // that most of them had
+	PeakMB      int64              `json:"peakMB"`   // the most memory that one of them held
+	Cost        millicent.MoneySum `json:"cost"`     // at list prices
+	Sizes       []Size             `json:"sizes"`
+	Best        int                `json:"best"` // MemoryMB of the size whose highest cost is the lowest
 
 	// What a server that is always on would have cost in the time, and how
 	// many it takes to hold one environment; without a name where the price
 	// book names none.
-	Server     string          `json:"server,omitempty"`
-	Servers    int64           `json:"servers,omitempty"`
-	ServerCost millicent.Money `json:"serverCost"`
+	Server     string             `json:"server,omitempty"`
+	Servers    int64              `json:"servers,omitempty"`
+	ServerCost millicent.MoneySum `json:"serverCost"`
 }
 
 // A Size is a memory size with what invocations take and cost there. Low and
@@ -45,13 +45,13 @@ type SizeReport struct {
 // standard errors of the mean; of others, that and the difference between code
 // that can use more than one core and code that cannot.
 type Size struct {
-	MemoryMB     int             `json:"memoryMB"`
-	Measured     int64           `json:"measured"`     // invocations that ran at this size; 0: estimated
-	Fits         bool            `json:"fits"`         // has the memory that was held
-	DurationLow  int64           `json:"durationLow"`  // microseconds, of a mean handler
-	DurationHigh int64           `json:"durationHigh"` //
-	CostLow      millicent.Money `json:"costLow"`      // of all the invocations
-	CostHigh     millicent.Money `json:"costHigh"`
+	MemoryMB     int                `json:"memoryMB"`
+	Measured     int64              `json:"measured"`     // invocations that ran at this size; 0: estimated
+	Fits         bool               `json:"fits"`         // has the memory that was held
+	DurationLow  int64              `json:"durationLow"`  // microseconds, of a mean handler
+	DurationHigh int64              `json:"durationHigh"` //
+	CostLow      millicent.MoneySum `json:"costLow"`      // of all the invocations
+	CostHigh     millicent.MoneySum `json:"costHigh"`
 }
 
 // offered are the sizes that a report has besides those that were measured.
@@ -98,7 +98,7 @@ func RightSize(function string, from, to time.Time, measured []Measured, b *Book
 	r.Best = best(r.Sizes)
 	if b.Server != nil && b.Server.MemoryMB > 0 {
 		r.Server, r.Servers = b.Server.Name, int64((r.MemoryMB+b.Server.MemoryMB-1)/b.Server.MemoryMB)
-		r.ServerCost = b.Server.PerMonth.Times(r.Servers*int64(to.Sub(from)/time.Second), int64(month/time.Second))
+		r.ServerCost = b.Server.PerMonth.Of(r.Servers*int64(to.Sub(from)/time.Second), int64(month/time.Second))
 	}
 	return r
 }
@@ -117,9 +117,9 @@ func sizes(measured []Measured) []int {
 // fits.
 func best(sizes []Size) int {
 	found := 0
-	cost := millicent.MaxMoney
+	var cost millicent.MoneySum
 	for _, s := range sizes {
-		if s.Fits && s.CostHigh < cost {
+		if s.Fits && (found == 0 || s.CostHigh.Compare(cost) < 0) {
 			found, cost = s.MemoryMB, s.CostHigh
 		}
 	}
@@ -143,7 +143,7 @@ func observe(m *Measured) observed {
 	// Init ran on a core at least, and its CPU is not the handler's.
 	o.cpu = max(0, o.cpu-o.init)
 	mean := o.duration / 1000
-	variance := max(0, float64(m.Squares)/n-mean*mean)
+	variance := max(0, m.Squares/n-mean*mean)
 	o.err = math.Sqrt(variance/n) * 1000
 	return o
 }
@@ -162,7 +162,7 @@ func (o *observed) at(memoryMB int) (low, high float64) {
 // cost returns what the report's invocations cost at a size, when they take a
 // duration and Init is as long as in those that most of them were like. The
 // billed time of each is half a millisecond more on average, by rounding up.
-func (r *SizeReport) cost(s *Size, like *Measured, init, duration float64, b *Book) millicent.Money {
+func (r *SizeReport) cost(s *Size, like *Measured, init, duration float64, b *Book) millicent.MoneySum {
 	n := float64(r.Invocations)
 	scale := n / float64(max(1, like.Quantities[Requests]))
 	var q Quantities

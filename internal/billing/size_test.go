@@ -9,7 +9,7 @@ import (
 
 // measuredAt is n invocations of so many milliseconds at a size.
 func measuredAt(memoryMB int, n, ms, cpuMs int64) Measured {
-	m := Measured{MemoryMB: memoryMB, Duration: n * ms * 1000, Squares: n * ms * ms, PeakMB: 90}
+	m := Measured{MemoryMB: memoryMB, Duration: n * ms * 1000, Squares: float64(n * ms * ms), PeakMB: 90}
 	m.Quantities[Requests] = n
 	m.Quantities[Compute] = n * ms * int64(memoryMB)
 	m.Quantities[CPU] = n * cpuMs * 1000
@@ -23,7 +23,7 @@ func report(t *testing.T, measured ...Measured) (SizeReport, map[int]Size) {
 	at := map[int]Size{}
 	for _, s := range r.Sizes {
 		at[s.MemoryMB] = s
-		if s.CostLow > s.CostHigh || s.DurationLow > s.DurationHigh {
+		if s.CostLow.Compare(s.CostHigh) > 0 || s.DurationLow > s.DurationHigh {
 			t.Errorf("%+v: low is above high", s)
 		}
 	}
@@ -85,7 +85,7 @@ func TestRightSizeMeasured(t *testing.T) {
 func TestServerBeside(t *testing.T) {
 	r, _ := report(t, measuredAt(128, 10, 10, 1))
 	// 30 days are 720 of the month's 730 hours.
-	if want := (30*millicent.Unit + 37*millicent.Cent).Times(720, 730); r.ServerCost != want || r.Servers != 1 || r.Server == "" {
+	if want := (30*millicent.Unit + 37*millicent.Cent).Of(720, 730); r.ServerCost != want || r.Servers != 1 || r.Server == "" {
 		t.Errorf("got %v of %d × %q, want %v", r.ServerCost, r.Servers, r.Server, want)
 	}
 	if r, _ := report(t, measuredAt(10240, 10, 10, 1)); r.Servers != 3 {

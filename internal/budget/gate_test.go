@@ -149,7 +149,7 @@ func BenchmarkReserve(b *testing.B) {
 		book := billing.Default()
 		g := NewGate(GateConfig{Most: book.Most, Price: func(rec *millicent.UsageRecord) millicent.Money {
 			c := book.Price(rec)
-			return c.Total
+			return c.Total.Money()
 		}, Now: time.Now, News: func(News) {}})
 		for i := range budgets {
 			from, _, _ := g.put(&budgets[i], counting)

@@ -115,20 +115,12 @@ func write(tx *sql.Tx, table string, cells map[cell]*Sums) error {
 		return cmp.Or(cmp.Compare(a.series, b.series), cmp.Compare(a.time, b.time))
 	})
 	for _, c := range order {
-		if _, err := statement.Exec(append([]any{c.series, c.time}, cells[c].numbers()...)...); err != nil {
+		numbers := cells[c].numbers()
+		if _, err := statement.Exec(append([]any{c.series, c.time}, numbers.values()...)...); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// numbers returns the fields of s, in the order of columns.
-func (s *Sums) numbers() []any {
-	values := s.values()
-	for i, v := range values {
-		values[i] = *v.(*int64)
-	}
-	return values
 }
 
 // prune removes sums by minute and hour that are old.

@@ -17,7 +17,7 @@ import (
 
 // fileFormat is the version of the file's tables. A file of another version is
 // made again.
-const fileFormat = "1"
+const fileFormat = "2"
 
 // maxConnections bounds the connections to the file, each of which may hold 16
 // MB of its pages in memory.
@@ -67,23 +67,28 @@ func schema() []string {
 			key TEXT NOT NULL, memory_mb INTEGER NOT NULL, tags TEXT NOT NULL, book TEXT NOT NULL) STRICT`,
 	}
 	for _, table := range tables {
-		statements = append(statements, "CREATE TABLE IF NOT EXISTS "+table+" (series INTEGER NOT NULL, time INTEGER NOT NULL, "+
-			strings.Join(columns, " INTEGER NOT NULL, ")+" INTEGER NOT NULL, PRIMARY KEY (series, time)) STRICT, WITHOUT ROWID")
+		columns := "series INTEGER NOT NULL, time INTEGER NOT NULL, "
+		for _, c := range fileColumns() {
+			kind := " INTEGER"
+			if c == squaresColumn {
+				kind = " REAL"
+			}
+			columns += c + kind + " NOT NULL, "
+		}
+		statements = append(statements, "CREATE TABLE IF NOT EXISTS "+table+" ("+columns+"PRIMARY KEY (series, time)) STRICT, WITHOUT ROWID")
 	}
 	return statements
 }
 
-// upsert returns the statement that adds sums to a row of a table. Sums beyond
-// an int64 stay at its most.
+// upsert returns the statement that adds sums to a row of a table.
 func upsert(table string) string {
-	set := make([]string, len(columns))
-	for i, c := range columns {
-		set[i] = fmt.Sprintf("%s = min(9223372036854775807, %s + excluded.%s)", c, c, c)
-		if c == peakColumn {
-			set[i] = fmt.Sprintf("%s = max(%s, excluded.%s)", c, c, c)
-		}
+	var set []string
+	for _, c := range sumColumns {
+		set = append(set, fmt.Sprintf("%[1]s = (%[1]s + excluded.%[1]s) & %[2]d", c, 1<<lowBits-1),
+			fmt.Sprintf("%[1]s%[2]s = %[1]s%[2]s + excluded.%[1]s%[2]s + ((%[1]s + excluded.%[1]s) >> %[3]d)", c, highSuffix, lowBits))
 	}
-	return "INSERT INTO " + table + " VALUES (?, ?" + strings.Repeat(", ?", len(columns)) + ") ON CONFLICT (series, time) DO UPDATE SET " +
+	set = append(set, fmt.Sprintf("%[1]s = %[1]s + excluded.%[1]s", squaresColumn), fmt.Sprintf("%[1]s = max(%[1]s, excluded.%[1]s)", peakColumn))
+	return "INSERT INTO " + table + " VALUES (?, ?" + strings.Repeat(", ?", len(fileColumns())) + ") ON CONFLICT (series, time) DO UPDATE SET " +
 		strings.Join(set, ", ")
 }
 

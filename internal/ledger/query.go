@@ -243,10 +243,11 @@ func (l *Ledger) sum(ctx context.Context, parts []part, apart bool, pick string,
 	for rows.Next() {
 		var t int64
 		var group int
-		var s Sums
-		if err := rows.Scan(append([]any{&t, &group}, s.values()...)...); err != nil {
+		var n numbers
+		if err := rows.Scan(append([]any{&t, &group}, n.values()...)...); err != nil {
 			return fmt.Errorf("read the usage: %w", err)
 		}
+		s := n.sum()
 		if err := each(t, group, &s); err != nil {
 			return err
 		}
@@ -257,8 +258,8 @@ func (l *Ledger) sum(ctx context.Context, parts []part, apart bool, pick string,
 // sumStatement returns the statement that adds up the rows of parts: one for
 // all of them, so that no others are written in between.
 func sumStatement(parts []part, apart bool) string {
-	sums := make([]string, len(columns))
-	for i, c := range columns {
+	sums := fileColumns()
+	for i, c := range sums {
 		sums[i] = "sum(" + c + ")"
 		if c == peakColumn {
 			sums[i] = "max(" + c + ")"

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -8,16 +9,17 @@ import (
 )
 
 // Sums are what records add up to. Two of them added are those of all records
-// of both.
+// of both. What is charged has no bound; other sums stay at the most that an
+// int64 holds: for a server with a TB of memory in use that is 280 years.
 type Sums struct {
-	Records  int64           // receipts
-	Charged  millicent.Money // that the receipts add up to, at list prices
-	Errors   int64           // invocations that did not succeed
-	Cold     int64           // invocations that started their environment
-	Duration int64           // of handlers, in microseconds
-	Squares  int64           // of each duration, in milliseconds squared, rounded down
-	In, Out  int64           // bytes of events and of answers
-	PeakMB   int64           // the most memory that one of them held
+	Records  int64              // receipts
+	Charged  millicent.MoneySum // that the receipts add up to, at list prices
+	Errors   int64              // invocations that did not succeed
+	Cold     int64              // invocations that started their environment
+	Duration int64              // of handlers, in microseconds
+	Squares  float64            // of each duration, in milliseconds squared; not exact above 2⁵³
+	In, Out  int64              // bytes of events and of answers
+	PeakMB   int64              // the most memory that one of them held
 
 	Quantities billing.Quantities
 }
@@ -35,44 +37,98 @@ func sumsOf(rec *millicent.UsageRecord, charge *billing.Charge) Sums {
 		s.Cold = 1
 	}
 	ms := rec.Duration.Milliseconds()
-	s.Duration, s.Squares = rec.Duration.Microseconds(), ms*ms
+	s.Duration, s.Squares = rec.Duration.Microseconds(), float64(ms)*float64(ms)
 	s.In, s.Out, s.PeakMB = rec.In, rec.Out, int64(rec.PeakMemoryMB)
 	return s
 }
 
 // Add adds o to s.
 func (s *Sums) Add(o *Sums) {
-	s.Records += o.Records
 	s.Charged = s.Charged.Add(o.Charged)
-	s.Errors += o.Errors
-	s.Cold += o.Cold
-	s.Duration += o.Duration
+	others := o.counts()
+	for i, n := range s.counts() {
+		if *n > math.MaxInt64-*others[i] {
+			*n = math.MaxInt64
+			continue
+		}
+		*n += *others[i]
+	}
 	s.Squares += o.Squares
-	s.In += o.In
-	s.Out += o.Out
 	s.PeakMB = max(s.PeakMB, o.PeakMB)
-	s.Quantities.Add(o.Quantities)
+}
+
+// counts returns pointers to the fields of s that are sums of integers, but for
+// the money, in the order of sumColumns.
+func (s *Sums) counts() [len(sumColumns) - 1]*int64 {
+	to := [len(sumColumns) - 1]*int64{&s.Records, &s.Errors, &s.Cold, &s.Duration, &s.In, &s.Out}
+	for i := range s.Quantities {
+		to[len(to)-len(s.Quantities)+i] = &s.Quantities[i]
+	}
+	return to
 }
 
 // Invocations returns how many of the records are of invocations.
 func (s *Sums) Invocations() int64 { return s.Quantities[billing.Requests] }
 
-// columns are the columns of sums, in the order of values. peak_mb is a
-// maximum, all others are sums.
-var columns = []string{
-	"records", "charged", "errors", "cold", "duration", "squares", "bytes_in", "bytes_out", "peak_mb",
+// sumColumns are the columns of sums, each of which has a second one for what
+// goes beyond its lowBits bits: SQLite's sums fail beyond 63 bits, and this way
+// 2²⁷ rows may be added up without that.
+var sumColumns = [...]string{
+	"charged", "records", "errors", "cold", "duration", "bytes_in", "bytes_out",
 	"requests", "compute", "init", "cpu", "egress", "provisioned", "storage", "queue_requests",
 }
 
-const peakColumn = "peak_mb"
+const (
+	lowBits    = 36
+	highSuffix = "_high"
 
-// values returns pointers to the fields of s, in the order of columns.
-func (s *Sums) values() []any {
-	to := []any{&s.Records, (*int64)(&s.Charged), &s.Errors, &s.Cold, &s.Duration, &s.Squares, &s.In, &s.Out, &s.PeakMB}
-	for i := range s.Quantities {
-		to = append(to, &s.Quantities[i])
+	squaresColumn = "squares" // a float
+	peakColumn    = "peak_mb" // a maximum
+)
+
+// numbers are sums as the file has them: of each of sumColumns both parts.
+type numbers struct {
+	sums    [2 * len(sumColumns)]int64 // low, high
+	squares float64
+	peak    int64
+}
+
+// numbers returns s as the file has it.
+func (s *Sums) numbers() (n numbers) {
+	n.sums[1], n.sums[0] = s.Charged.Split(lowBits)
+	for i, count := range s.counts() {
+		n.sums[2*i+2], n.sums[2*i+3] = *count&(1<<lowBits-1), *count>>lowBits
 	}
-	return to
+	n.squares, n.peak = s.Squares, s.PeakMB
+	return n
+}
+
+// sum is the inverse of Sums.numbers, also when numbers were added up.
+func (n *numbers) sum() (s Sums) {
+	s.Charged = millicent.JoinMoney(n.sums[1], n.sums[0], lowBits)
+	for i, count := range s.counts() {
+		*count = int64(millicent.JoinMoney(n.sums[2*i+3], n.sums[2*i+2], lowBits).Money()) // or the most
+	}
+	s.Squares, s.PeakMB = n.squares, n.peak
+	return s
+}
+
+// values returns pointers to all parts of n, in the order of fileColumns.
+func (n *numbers) values() []any {
+	to := make([]any, 0, len(n.sums)+2)
+	for i := range n.sums {
+		to = append(to, &n.sums[i])
+	}
+	return append(to, &n.squares, &n.peak)
+}
+
+// fileColumns returns the columns of the file's tables that have sums.
+func fileColumns() []string {
+	var list []string
+	for _, c := range sumColumns {
+		list = append(list, c, c+highSuffix)
+	}
+	return append(list, squaresColumn, peakColumn)
 }
 
 // A Step is how long the times are that sums are kept for.

@@ -45,7 +45,7 @@ true
 	if err := l.compiler.compile(t.Context(), job, dir); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile(<-kept.puts)
+	got, err := os.ReadFile(kept.made(t))
 	const want = "1\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n"
 	if err != nil || string(got) != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)

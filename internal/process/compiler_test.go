@@ -40,6 +40,16 @@ func (f *compiledFiles) Compiled(_ millicent.Package, slot, identity string) str
 	return f.files[slot+" "+identity]
 }
 
+// made returns the file of the next compilation, which has to succeed.
+func (f *compiledFiles) made(t *testing.T) string {
+	t.Helper()
+	file := <-f.puts
+	if !filepath.IsAbs(file) {
+		t.Fatal("compile:", file)
+	}
+	return file
+}
+
 func (f *compiledFiles) PutCompiled(_ millicent.Package, slot, identity string, content io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(content, 64<<20))
 	if err == nil && len(data) == 64<<20 {
@@ -196,7 +206,7 @@ func TestCompiledIsNoOtherWorld(t *testing.T) {
 					return startEnv(t, l, v)
 				}
 				plain := launch() // which also asks for the compilation
-				t.Log(<-kept.puts)
+				kept.made(t)
 				compiled := launch()
 				if plain.started.Compiled || !compiled.started.Compiled {
 					t.Fatalf("compiled: %t, then %t", plain.started.Compiled, compiled.started.Compiled)
@@ -226,7 +236,7 @@ func TestCompiledIsUsed(t *testing.T) {
 			t.Parallel()
 			l, v, kept := compiling(t, runtime, map[string]string{file.name: source(file.text, file.comment)}, nil)
 			l.CompileAhead(v)
-			<-kept.puts
+			kept.made(t)
 			changed := source(strings.Replace(file.text, "old", "new", 1), file.comment)
 			dir, err := l.cfg.Code(t.Context(), v)
 			if err = errors.Join(err, os.WriteFile(filepath.Join(dir, file.name), []byte(changed), 0o644)); err != nil {
@@ -267,13 +277,13 @@ func TestCompiledOfNoUse(t *testing.T) {
 				t.Parallel()
 				l, v, kept := compiling(t, runtime, map[string]string{file.name: source(file.text, file.comment)}, nil)
 				l.CompileAhead(v)
-				made := <-kept.puts
+				made := kept.made(t)
 				data, err := os.ReadFile(made)
 				if err = errors.Join(err, os.WriteFile(made, damage(bytes.Clone(data)), 0o644)); err != nil {
 					t.Fatal(err)
 				}
 				startEnv(t, l, v).answers("{}", `"right"`)
-				<-kept.puts
+				kept.made(t)
 				e := startEnv(t, l, v)
 				e.answers("{}", `"right"`)
 				if !e.started.Compiled {

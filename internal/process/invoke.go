@@ -10,19 +10,13 @@ import (
 )
 
 const (
-	// settleGrace is how long Invoke waits, once the runtime has reported an
-	// error, for it to ask for the next event or to end: a runtime that ends
-	// with an error is reported with the invocation that it ended in. After a
-	// success nobody waits: what the runtime still does, it may until its
-	// deadline, and the next Invoke waits for it.
-	settleGrace = 20 * time.Millisecond
-
 	// drainGap is the time without invocations after which the output of a
 	// runtime that is idle is looked at.
 	drainGap = 2 * time.Millisecond
 
 	// exitGrace is how long a process may take to end after a sign of its
-	// end was seen elsewhere.
+	// end was seen elsewhere. A runtime with 128 MB has 7 ms of a core in
+	// every 100 ms: less would be over while it waits for its turn.
 	exitGrace = time.Second
 )
 
@@ -314,13 +308,22 @@ func (e *environment) conclude(end ending) *failure {
 		e.discard()
 		return f
 	}
-	if f != nil && e.wait(context.Background(), e.run, time.Now().Add(settleGrace), e.run.session.idle) == signExit {
+	if f != nil && e.settles() == signExit {
 		f = e.exitFailure(e.run)
 		e.discard()
 		return f
 	}
 	e.run.drain()
 	return f
+}
+
+// settles waits for what a runtime does next that has reported an error: it
+// asks for the next event, or it ends, and then it is reported with the
+// invocation that it ended in. After a success nobody waits: what the runtime
+// still does, it may until its deadline, and the next Invoke waits for it.
+func (e *environment) settles() sign {
+	s := e.run.session
+	return e.wait(context.Background(), e.run, time.Now().Add(exitGrace), func() bool { return s.state == stateReady })
 }
 
 // result is what the caller gets: an answer stands, whatever the runtime did

@@ -186,11 +186,21 @@ func fakeVersion(function string, memoryMB int) *millicent.Version {
 }
 
 // start returns a Scheduler upon l, closed at the end of the test with a check
-// that nothing is left.
+// that nothing is left. What cfg leaves open is that of a machine with two
+// cores and enough memory, whatever the tests run on.
 func start(t testing.TB, l *fakeLauncher, cfg Config) *Scheduler {
 	t.Helper()
 	cfg.Launcher = func(string) (millicent.Launcher, error) { return l, nil }
+	if cfg.MaxLaunches == 0 {
+		cfg.MaxLaunches = 4
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = func() Memory { return Memory{Total: 64 << 30, Available: 60 << 30} }
+	}
 	s := New(cfg)
+	s.mu.Lock()
+	s.cores = 2
+	s.mu.Unlock()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

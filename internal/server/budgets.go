@@ -66,7 +66,7 @@ func (s *server) price(rec *millicent.UsageRecord) millicent.Money {
 		book = s.books.At(rec.Start)
 	}
 	c := book.Price(rec)
-	return c.Total
+	return c.Total.Money()
 }
 
 // spent returns what a part of a tenant has cost, of all that was recorded
@@ -86,11 +86,11 @@ func (s *server) spent(ctx context.Context, tenant string, scope millicent.Budge
 		Tenant: tenant, Function: scope.Function, Alias: scope.Alias, Tag: scope.Tag, TagValue: scope.Value, Key: scope.Key,
 		WithOther: true, From: from, To: to,
 	})
-	var sum millicent.Money
+	var sum millicent.MoneySum
 	for _, row := range rows {
 		sum = sum.Add(row.Charged)
 	}
-	return sum, err
+	return sum.Money(), err
 }
 
 // A discreet invoker does not tell strangers of budgets.

@@ -96,7 +96,7 @@ func (s *server) usageTotals() []telemetry.Usage {
 	}
 	totals := make([]telemetry.Usage, 0, len(rows))
 	for _, row := range rows {
-		u := telemetry.Usage{Tenant: row.Names[0], Receipts: row.Records, Charged: int64(row.Charged), Quantities: map[string]int64{}}
+		u := telemetry.Usage{Tenant: row.Names[0], Receipts: row.Records, Charged: row.Charged.Float(), Quantities: map[string]int64{}}
 		for i, n := range row.Quantities {
 			u.Quantities[billing.Item(i).String()] = n
 		}

@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Usage struct {
 	Tenant     string
 	Receipts   int64
-	Charged    int64            // that the receipts add up to, 10⁻¹² of the currency's unit
+	Charged    float64          // that the receipts add up to, 10⁻¹² of the currency's unit
 	Quantities map[string]int64 // by item of the price book, in the item's unit
 }
 
@@ -40,7 +40,7 @@ func (c usageCollector) Describe(descs chan<- *prometheus.Desc) {
 func (c usageCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, u := range c() {
 		metrics <- prometheus.MustNewConstMetric(receiptsDesc, prometheus.CounterValue, float64(u.Receipts), u.Tenant)
-		metrics <- prometheus.MustNewConstMetric(chargedDesc, prometheus.CounterValue, float64(u.Charged), u.Tenant)
+		metrics <- prometheus.MustNewConstMetric(chargedDesc, prometheus.CounterValue, u.Charged, u.Tenant)
 		for item, n := range u.Quantities {
 			metrics <- prometheus.MustNewConstMetric(quantityDesc, prometheus.CounterValue, float64(n), u.Tenant, item)
 		}

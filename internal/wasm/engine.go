@@ -2,8 +2,10 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -27,11 +29,15 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil for none
 	pagemap *os.File
+	codes   codes
+	ending  chan struct{} // closed by End
+	end     func()
 }
 
 // NewEngine returns an Engine. Close it.
 func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, codes: codes{all: map[[sha256.Size]byte]*codeUse{}}, ending: make(chan struct{})}
+	e.end = sync.OnceFunc(func() { close(e.ending) })
 	var err error
 	if e.pagemap, err = os.Open("/proc/self/pagemap"); err != nil {
 		return nil, fmt.Errorf("find out what requests change: %w", err)
@@ -78,6 +84,10 @@ func i32s(n int) []api.ValueType {
 	}
 	return types
 }
+
+// End stops all guests that run, now and from now on: they fail as those do
+// whose caller has gone. It is idempotent.
+func (e *Engine) End() { e.end() }
 
 // Close frees everything. No instance may run.
 func (e *Engine) Close(ctx context.Context) error {

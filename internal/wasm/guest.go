@@ -88,9 +88,17 @@ func (g *guest) check() {
 		panic(&Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true})
 	}
 	if err := g.Err(); err != nil {
-		panic(&Failure{Type: "Runtime.Cancelled", Message: err.Error()})
+		panic(&Failure{Type: typeCancelled, Message: err.Error()})
+	}
+	select {
+	case <-g.instance.program.engine.ending:
+		panic(&Failure{Type: typeCancelled, Message: "the platform ends"})
+	default:
 	}
 }
+
+// typeCancelled is the failure of a guest whose caller has gone.
+const typeCancelled = "Runtime.Cancelled"
 
 // maxMessage is how much of what a guest says of its failure is kept.
 const maxMessage = 64 << 10

@@ -25,7 +25,7 @@ type Request struct {
 	Event    []byte
 	Environ  []string // NAME=value, besides the program's; commands see it
 	Deadline time.Time
-	Log      Log // must not be nil
+	Log      Log // nil for none
 }
 
 // An Answer is what came of a request.
@@ -58,6 +58,7 @@ type Instance struct {
 	fuel    api.MutableGlobal
 	run     guest // of the request that runs
 	served  int   // requests
+	ran     bool  // one of them, since the last reset
 	broken  bool
 
 	alloc, handle, command, restored api.Function
@@ -95,9 +96,9 @@ func (i *Instance) Close() {
 func (i *Instance) Broken() bool { return i.broken }
 
 // initialise runs what comes before the first request.
-func (i *Instance) initialise(ctx context.Context) error {
+func (i *Instance) initialise(ctx context.Context, log Log) error {
 	p := i.program
-	req := &Request{Deadline: time.Now().Add(p.cfg.InitTime), Log: p.cfg.Log}
+	req := &Request{Deadline: time.Now().Add(p.cfg.InitTime), Log: log}
 	for _, step := range []struct {
 		name string
 		run  bool
@@ -115,13 +116,21 @@ func (i *Instance) initialise(ctx context.Context) error {
 // Serve runs a request, and takes the instance back to its image. It never
 // fails: what goes wrong is the answer's failure.
 func (i *Instance) Serve(ctx context.Context, req *Request) *Answer {
+	a := i.Run(ctx, req)
+	i.Reset()
+	return a
+}
+
+// Run is Serve without the last part, which has to come before the next
+// request.
+func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	answer := &Answer{}
 	i.run.begin(i, req)
 	answer.Payload, answer.Failure = i.serve(ctx, req)
 	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
 	i.run.end()
 	i.served++
-	i.reset(answer.Failure != nil)
+	i.ran, i.broken = true, answer.Failure != nil
 	return answer
 }
 
@@ -212,10 +221,15 @@ func failure(err error) *Failure {
 	return &Failure{Type: "Runtime.Trap", Message: err.Error()}
 }
 
-// reset takes the instance back to its image, unless it is broken by then.
-func (i *Instance) reset(failed bool) {
+// Reset takes the instance back to its image after a request, unless it is
+// broken by then.
+func (i *Instance) Reset() {
 	p := i.program
-	if failed || p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
+	if !i.ran || i.broken {
+		return
+	}
+	i.ran = false
+	if p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
 		i.broken = true
 		return
 	}

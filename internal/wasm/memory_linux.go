@@ -34,6 +34,7 @@ type image struct {
 	file    *os.File // sealed
 	view    []byte   // the whole of it, to read
 	globals []uint64
+	filled  int // bytes of pages that are not zeros
 }
 
 // newImage returns an image of a memory. Pages of zeros take no room.
@@ -59,6 +60,7 @@ func (i *image) fill(memory []byte) error {
 			if _, err := i.file.WriteAt(part, int64(at)); err != nil {
 				return err
 			}
+			i.filled += page
 		}
 	}
 	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
@@ -289,3 +291,19 @@ func (s *scanner) read(space []byte) (regions []region, whole bool) {
 	}
 	return regions, true
 }
+
+// mapFile returns a file's content, which takes no memory but the kernel's
+// cache. The file must stay as it is until unmap.
+func mapFile(name string, size int) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() != int64(size) || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is not what it was", name), err)
+	}
+	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+}
+
+func unmap(b []byte) error { return unix.Munmap(b) }

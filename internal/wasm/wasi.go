@@ -27,6 +27,7 @@ const (
 	errExist    errno = 20
 	errFault    errno = 21
 	errInvalid  errno = 28
+	errIO       errno = 29
 	errIsDir    errno = 31
 	errTooMany  errno = 33 // EMFILE
 	errTooLong  errno = 37 // ENAMETOOLONG
@@ -310,6 +311,8 @@ func (g *guest) sleep(d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-g.Done():
+		timer.Stop()
+	case <-g.instance.program.engine.ending:
 		timer.Stop()
 	}
 	g.enter()

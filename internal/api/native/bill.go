@@ -13,9 +13,9 @@ import (
 
 // Repriced is what a month cost, and what it would have by another price book.
 type Repriced struct {
-	Billed     billing.Invoice `json:"billed"`
-	Repriced   billing.Invoice `json:"repriced"`
-	Difference millicent.Money `json:"difference"` // of the totals, repriced less billed
+	Billed     billing.Invoice    `json:"billed"`
+	Repriced   billing.Invoice    `json:"repriced"`
+	Difference millicent.MoneySum `json:"difference"` // of the totals, repriced less billed
 }
 
 // Book is a price book on the wire.
@@ -99,7 +99,7 @@ func (h *Handler) writeRepriced(w http.ResponseWriter, r *http.Request, book *bi
 	}
 	period := billing.Period{Tenant: inv.Tenant, Month: inv.From, Issued: inv.Issued}
 	out := Repriced{Billed: inv, Repriced: billing.Reprice(period, used, book)}
-	out.Difference = out.Repriced.Total.Add(-inv.Total)
+	out.Difference = out.Repriced.Total.Sub(inv.Total)
 	return writeJSON(w, http.StatusOK, out)
 }
 

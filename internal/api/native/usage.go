@@ -22,16 +22,16 @@ type UsageRow struct {
 	Time  *time.Time `json:"time,omitempty"`  // when the step began
 	Names []string   `json:"names,omitempty"` // by what it was asked apart
 
-	Invocations int64            `json:"invocations"`
-	Errors      int64            `json:"errors"`
-	Cold        int64            `json:"cold"`
-	Duration    int64            `json:"duration"` // of all handlers, microseconds
-	PeakMB      int64            `json:"peakMB"`
-	In          int64            `json:"in"`
-	Out         int64            `json:"out"`
-	Receipts    int64            `json:"receipts"`
-	Charged     millicent.Money  `json:"charged"`    // at list prices: the sum of the receipts
-	Quantities  map[string]int64 `json:"quantities"` // by item, in the item's unit
+	Invocations int64              `json:"invocations"`
+	Errors      int64              `json:"errors"`
+	Cold        int64              `json:"cold"`
+	Duration    int64              `json:"duration"` // of all handlers, microseconds
+	PeakMB      int64              `json:"peakMB"`
+	In          int64              `json:"in"`
+	Out         int64              `json:"out"`
+	Receipts    int64              `json:"receipts"`
+	Charged     millicent.MoneySum `json:"charged"`    // at list prices: the sum of the receipts
+	Quantities  map[string]int64   `json:"quantities"` // by item, in the item's unit
 }
 
 func usageRow(r *ledger.Row) UsageRow {

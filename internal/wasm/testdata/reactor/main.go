@@ -75,6 +75,13 @@ func do(e event) any {
 		return seeded
 	case "random":
 		return rand.Uint64()
+	case "spin":
+		println("spinning")
+		for spun := 0; ; spun++ {
+			if spun < 0 {
+				return spun
+			}
+		}
 	case "panic":
 		panic(e.Value)
 	}
