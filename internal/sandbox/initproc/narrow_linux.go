@@ -33,6 +33,9 @@ var computing = []uintptr{
 // narrowed are the calls whose arguments decide.
 func narrowed() map[uintptr][]insn {
 	return map[uintptr][]insn{
+		// The C library, where a program has it, tries the new form first, whose
+		// arguments no filter can see.
+		unix.SYS_CLONE3:       {ret(refuse(unix.ENOSYS))},
 		unix.SYS_CLONE:        with(0, unix.CLONE_VM|unix.CLONE_THREAD|unix.CLONE_SIGHAND),
 		unix.SYS_MMAP:         without(3, unix.MAP_HUGETLB),
 		unix.SYS_MEMFD_CREATE: without(1, unix.MFD_HUGETLB),

@@ -25,7 +25,7 @@ func TestNarrowFilter(t *testing.T) {
 		{"a thread", unix.SYS_CLONE, []uint64{thread}, retAllow},
 		{"a process", unix.SYS_CLONE, []uint64{uint64(unix.SIGCHLD)}, perm},
 		{"a process that shares memory", unix.SYS_CLONE, []uint64{unix.CLONE_VM | unix.CLONE_VFORK | uint64(unix.SIGCHLD)}, perm},
-		{"clone3", unix.SYS_CLONE3, nil, perm},
+		{"clone3", unix.SYS_CLONE3, nil, retErrno | uint32(unix.ENOSYS)},
 		{"execve", unix.SYS_EXECVE, nil, perm},
 		{"execveat", unix.SYS_EXECVEAT, nil, perm},
 		{"socket", unix.SYS_SOCKET, []uint64{unix.AF_UNIX, unix.SOCK_STREAM}, perm},
