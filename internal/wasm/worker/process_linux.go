@@ -99,23 +99,31 @@ func listen(h *Host, r *os.File) {
 // kill ends the worker, without waiting for it. It is idempotent.
 func (p *process) kill() { p.once.Do(func() { close(p.killed) }) }
 
-// wait returns when the worker has ended, or is to be ended, and says how.
+// notice is how long the news of a worker's end may take, when its sockets have
+// told of it already.
+const notice = 50 * time.Millisecond
+
+// wait returns when the worker has ended, or is to be ended, and says why.
 func (p *process) wait() string {
 	select {
-	case <-p.killed:
-		return "the server ended it"
 	case <-p.program.Done():
 	case <-p.sandbox.Done():
-		return "its sandbox has ended"
+	case <-p.killed:
+		select {
+		case <-p.program.Done():
+		case <-time.After(notice):
+			return "the server ended it"
+		}
 	}
-	status := p.program.Status()
 	if stats, err := p.sandbox.Stats(); err == nil && stats.OOMKills > 0 {
 		return "it had no memory left"
 	}
-	if status.Signal != 0 {
+	switch status := p.program.Status(); {
+	case status.Signal != 0:
 		return status.Signal.String()
+	default:
+		return fmt.Sprintf("exit status %d", status.Code)
 	}
-	return fmt.Sprintf("exit status %d", status.Code)
 }
 
 // free ends what is left and frees it all.

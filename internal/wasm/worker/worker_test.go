@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -281,11 +282,12 @@ func TestKilled(t *testing.T) {
 			}
 		}
 	}()
+	worker := running(t, a)
 	waitFor(t, func() bool { // the guest spins
-		stats, err := a.current.process.sandbox.Stats()
+		stats, err := worker.sandbox.Stats()
 		return err == nil && stats.CPU > 100*time.Millisecond
 	})
-	if err := a.current.process.program.Signal(9); err != nil {
+	if err := worker.program.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, wasm.ErrHostGone) {
@@ -299,6 +301,17 @@ func TestKilled(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Errorf("another tenant: %v", err)
 	}
+}
+
+// running returns a host's worker.
+func running(t *testing.T, h *Host) *process {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.current == nil || h.current.process == nil {
+		t.Fatal("there is no worker")
+	}
+	return h.current.process
 }
 
 func waitFor(t *testing.T, what func() bool) {
