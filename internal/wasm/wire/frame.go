@@ -49,7 +49,7 @@ const (
 var limits = map[Kind]int{
 	Open: maxSpec, Prepare: maxSpec, File: maxSmall, Part: MaxPart, Done: 0, Refuse: maxSmall,
 	Request: maxPayload, Fetched: maxFetch,
-	Need: 0, Compiled: maxSmall, Log: MaxLog, Opened: maxSmall, Failed: 256 << 10, Answer: maxPayload, Fetch: maxFetch,
+	Need: 0, Compiled: maxSmall, Log: MaxLog, Opened: maxSmall, Failed: 2 << 20, Answer: maxPayload, Fetch: maxFetch,
 }
 
 // limit is that of limits, without the search for what comes all the time.

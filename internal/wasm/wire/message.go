@@ -104,17 +104,28 @@ func DecodeFailed(p []byte) error {
 	return told
 }
 
-// maxText is how much of a failure's texts is sent.
-const maxText = 100 << 10
+// Bounds of a failure: of its texts as much is sent, of a document all or none.
+const (
+	maxText     = 64 << 10
+	maxDocument = 1 << 20
+)
 
 func appendFailure(b []byte, v *wasm.Failure) []byte {
 	b = appendString(b, v.Type[:min(len(v.Type), maxText)])
 	b = appendString(b, v.Message[:min(len(v.Message), maxText)])
-	return appendBool(b, v.Timeout)
+	document := v.Document
+	if len(document) > maxDocument { // cut, it would be none
+		document = nil
+	}
+	return appendString(appendBool(b, v.Timeout), string(document))
 }
 
 func (f *fields) failure() *wasm.Failure {
-	return &wasm.Failure{Type: f.string(), Message: f.string(), Timeout: f.bool()}
+	v := &wasm.Failure{Type: f.string(), Message: f.string(), Timeout: f.bool()}
+	if document := f.bytes(); len(document) > 0 {
+		v.Document = append([]byte(nil), document...)
+	}
+	return v
 }
 
 // AppendRequest appends a request, but for its event, which is the rest, and

@@ -134,9 +134,9 @@ func TestMessages(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, &answer) {
 		t.Errorf("answer: got %+v, %v", got, err)
 	}
-	own := &wasm.Failure{Type: "T", Message: "M", Timeout: true}
+	own := &wasm.Failure{Type: "T", Message: "M", Timeout: true, Document: []byte("{}")}
 	var gotOwn *wasm.Failure
-	if err := DecodeFailed(AppendFailed(nil, own)); !errors.As(err, &gotOwn) || *gotOwn != *own {
+	if err := DecodeFailed(AppendFailed(nil, own)); !errors.As(err, &gotOwn) || !reflect.DeepEqual(gotOwn, own) {
 		t.Errorf("failure: got %v", err)
 	}
 	if err := DecodeFailed(AppendFailed(nil, io.ErrNoProgress)); errors.As(err, &gotOwn) || err.Error() != io.ErrNoProgress.Error() {
