@@ -43,29 +43,36 @@ const (
 
 // serve is the worker, until the server closes the control connection.
 func serve(memory string) error {
+	w, control, err := setUp(memory)
+	if err != nil {
+		return err
+	}
+	return w.listen(control)
+}
+
+// setUp makes what a worker needs, and gives up all that it does not need any
+// more.
+func setUp(memory string) (*server, *net.UnixConn, error) {
 	bytes, err := strconv.ParseInt(memory, 10, 64)
 	if err != nil {
-		return fmt.Errorf("memory limit: %w", err)
+		return nil, nil, fmt.Errorf("memory limit: %w", err)
 	}
 	debug.SetMemoryLimit(bytes / 2)
 	unix.CloseOnExec(controlFD)
 	control, err := connection(controlFD)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	local, err := wasm.NewLocal(wasm.LocalConfig{EngineConfig: wasm.EngineConfig{CacheDir: codeDir}, Keep: keepPrograms})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	code, err := newCode(codeDir, cacheMount)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}
-	if err := sandbox.Narrow(); err != nil {
-		return err
-	}
-	return w.listen(control)
+	return w, control, sandbox.Narrow()
 }
 
 // connection returns a socket that the server gave this process.

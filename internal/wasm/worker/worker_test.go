@@ -25,6 +25,7 @@ var sandboxes *sandbox.Host
 
 func TestMain(m *testing.M) {
 	sandbox.Main()
+	takenOver()
 	Main()
 	os.Exit(run(m))
 }
