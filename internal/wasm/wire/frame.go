@@ -85,6 +85,12 @@ type Conn struct {
 // NewConn returns a Conn of a stream.
 func NewConn(rw io.ReadWriter) *Conn { return &Conn{rw: rw} }
 
+// Detach has the body of the last frame stay valid for good.
+func (c *Conn) Detach() {
+	c.in = append([]byte(nil), c.in[c.at:c.end]...)
+	c.at, c.end = 0, len(c.in)
+}
+
 // Next returns the next frame. Its body is valid until the next call. At the
 // end of the stream the error is io.EOF between frames, else
 // io.ErrUnexpectedEOF.

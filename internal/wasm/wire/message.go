@@ -128,8 +128,8 @@ func (f *fields) failure() *wasm.Failure {
 	return v
 }
 
-// AppendRequest appends a request, but for its event, which is the rest, and
-// its log. Without a deadline it has none.
+// AppendRequest appends a request, but for its event, which is the rest, its
+// log and its way to the outside. Without a deadline it has none.
 func AppendRequest(b []byte, r *wasm.Request) []byte {
 	var deadline int64
 	if !r.Deadline.IsZero() {

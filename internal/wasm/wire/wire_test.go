@@ -79,7 +79,7 @@ func fill(v reflect.Value) {
 	for i := range v.NumField() {
 		f := v.Field(i)
 		name := v.Type().Field(i).Name
-		if name == "Dir" || name == "Log" {
+		if name == "Dir" || name == "Log" || name == "Fetch" {
 			continue
 		}
 		switch f.Interface().(type) {

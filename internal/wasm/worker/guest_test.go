@@ -14,6 +14,7 @@ const (
 	doLog   = 'l' // the event
 	doTrap  = 'x'
 	doStain = 'w' // a byte of its memory; trap if it has been
+	doFetch = 'f' // the rest of the event; answer with what came of it
 )
 
 // Opcodes of WebAssembly, as far as the guest has them.
@@ -40,6 +41,9 @@ const (
 	i32Shl      = 0x74
 	extend      = 0xad // i32 to i64, unsigned
 	nothing     = 0x40 // a block's type
+	i32Add      = 0x6a
+	i32Sub      = 0x6b
+	back        = 0x0f // return
 	typeI32     = 0x7f
 	typeI64     = 0x7e
 )
@@ -53,14 +57,17 @@ func guest() []byte {
 	body := func(code ...byte) []byte { return append(leb(len(code)), code...) }
 	return slices.Concat(
 		[]byte("\x00asm\x01\x00\x00\x00"),
-		section(1, 3,
+		section(1, 5,
 			0x60, 1, typeI32, 1, typeI32,
 			0x60, 2, typeI32, typeI32, 1, typeI64,
-			0x60, 4, typeI32, typeI32, typeI32, typeI32, 1, typeI32),
-		section(2, slices.Concat([]byte{1}, name("wasi_snapshot_preview1"), name("fd_write"), []byte{0, 2})...),
+			0x60, 4, typeI32, typeI32, typeI32, typeI32, 1, typeI32,
+			0x60, 2, typeI32, typeI32, 1, typeI32,
+			0x60, 1, typeI32, 0),
+		section(2, slices.Concat([]byte{3}, name("wasi_snapshot_preview1"), name("fd_write"), []byte{0, 2},
+			name("millicent"), name("fetch"), []byte{0, 3}, name("millicent"), name("fetched"), []byte{0, 4})...),
 		section(3, 2, 0, 1),
 		section(5, append([]byte{1, 0}, leb(128)...)...), // 8 MB to begin with
-		section(7, slices.Concat([]byte{3}, name("memory"), []byte{2, 0}, name("alloc"), []byte{0, 1}, name("handle"), []byte{0, 2})...),
+		section(7, slices.Concat([]byte{3}, name("memory"), []byte{2, 0}, name("alloc"), []byte{0, 3}, name("handle"), []byte{0, 4})...),
 		section(10, slices.Concat([]byte{2},
 			body(slices.Concat([]byte{0}, constant(4096), []byte{end})...),
 			body(handle()...))...),
@@ -88,6 +95,10 @@ func handle() []byte {
 		when(doStain,
 			constant(100), []byte{load8, 0, 0, ifThen, nothing, unreachable, end},
 			constant(100), constant(1), []byte{store8, 0, 0}),
+		when(doFetch,
+			[]byte{localGet, 0}, constant(1), []byte{i32Add, localGet, 1}, constant(1), []byte{i32Sub, call, 1, localSet, 3},
+			constant(4096), []byte{call, 2},
+			constant(4096), []byte{extend, i64Const, 32, i64Shl, localGet, 3, extend, i64Or, back}),
 		[]byte{localGet, 0, extend, i64Const, 32, i64Shl, localGet, 1, extend, i64Or, end},
 	)
 }

@@ -55,7 +55,7 @@ func (w *server) serve(ctx context.Context, id uint64, socket *net.UnixConn) {
 		return
 	}
 	defer release()
-	defer session.Close()
+	defer func() { _ = session.Close() }() // always succeeds
 	for s.serve(ctx, session) == nil {
 		session.Renew()
 	}
@@ -129,7 +129,7 @@ func (s *served) serve(ctx context.Context, session *wasm.LocalSession) error {
 	if err != nil {
 		return err
 	}
-	req := wasm.Request{Log: logger{s.conn}}
+	req := wasm.Request{Log: logger{s.conn}, Fetch: s.fetch}
 	if kind != wire.Request {
 		return wire.ErrFrame
 	}
@@ -142,6 +142,21 @@ func (s *served) serve(ctx context.Context, session *wasm.LocalSession) error {
 		return s.conn.Send(wire.AppendFailed(s.conn.Begin(wire.Failed), err), nil)
 	}
 	return s.conn.Send(wire.AppendAnswer(s.conn.Begin(wire.Answer), answer), answer.Payload)
+}
+
+// fetch has the server make a request for the guest. Where the connection is of
+// no use any more, so is what comes of this.
+func (s *served) fetch(_ context.Context, request []byte) []byte {
+	s.conn.Detach() // the event is a part of the last frame
+	if s.conn.Send(s.conn.Begin(wire.Fetch), request) != nil {
+		return nil
+	}
+	kind, body, err := s.conn.Next()
+	if err != nil || kind != wire.Fetched {
+		return nil
+	}
+	s.conn.Detach()
+	return body
 }
 
 // renew makes a context for requests to come, until one of them is cancelled.

@@ -184,7 +184,7 @@ func (s *session) Serve(ctx context.Context, req *wasm.Request) (*wasm.Answer, e
 	if err := s.conn.Send(wire.AppendRequest(s.conn.Begin(wire.Request), req), req.Event); err != nil {
 		return nil, fmt.Errorf("%w: %w", wasm.ErrNotServed, err) // an event that is not whole is not given to a guest
 	}
-	a, err := s.answer(req)
+	a, err := s.answer(ctx, req)
 	if err == nil {
 		s.bound(a, time.Since(began))
 		return a, nil
@@ -199,7 +199,7 @@ func (s *session) Serve(ctx context.Context, req *wasm.Request) (*wasm.Answer, e
 }
 
 // answer serves the worker until it has the answer.
-func (s *session) answer(req *wasm.Request) (*wasm.Answer, error) {
+func (s *session) answer(ctx context.Context, req *wasm.Request) (*wasm.Answer, error) {
 	for {
 		kind, body, err := s.conn.Next()
 		if err != nil {
@@ -212,12 +212,30 @@ func (s *session) answer(req *wasm.Request) (*wasm.Answer, error) {
 			if err := s.log(req.Log, body); err != nil {
 				return nil, err
 			}
+		case wire.Fetch:
+			if err := s.fetch(ctx, req, body); err != nil {
+				return nil, err
+			}
 		case wire.Failed: // to have an instance
 			return nil, fmt.Errorf("%w: %w", wasm.ErrNotServed, wire.DecodeFailed(body))
 		default:
 			return nil, wire.ErrFrame
 		}
 	}
+}
+
+// fetch makes a guest's request to the outside, until its deadline.
+func (s *session) fetch(ctx context.Context, req *wasm.Request, document []byte) error {
+	fetch := req.Fetch
+	if fetch == nil {
+		fetch = wasm.NoFetch
+	}
+	if !req.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, req.Deadline)
+		defer cancel()
+	}
+	return s.conn.Send(s.conn.Begin(wire.Fetched), fetch(ctx, document))
 }
 
 // bound takes of what a worker says of a request only what can be.

@@ -207,6 +207,33 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// A guest's requests to the outside are the server's to make; the event is what
+// it was afterwards, and the deadline holds.
+func TestFetch(t *testing.T) {
+	s := open(t, newHost(t, newPool(t, Config{}), "a"), newSpec(t))
+	req := request("fdocument")
+	req.Fetch = func(_ context.Context, document []byte) []byte { return append([]byte("came of "), document...) }
+	if a, err := s.Serve(t.Context(), req); err != nil || string(a.Payload) != "came of document" {
+		t.Errorf("got %v, %v", a, err)
+	}
+	large := strings.Repeat("x", 5<<20)
+	req = request("f" + large)
+	req.Fetch = func(_ context.Context, document []byte) []byte { return document }
+	if a, err := s.Serve(t.Context(), req); err != nil || string(a.Payload) != large {
+		t.Errorf("a large one: %v", err)
+	}
+	if a, err := s.Serve(t.Context(), request("fdocument")); err != nil || !strings.Contains(string(a.Payload), "off for this function") {
+		t.Errorf("without: %v, %v", a, err)
+	}
+	req = request("fdocument")
+	req.Deadline = time.Now().Add(50 * time.Millisecond)
+	req.Fetch = func(ctx context.Context, _ []byte) []byte { <-ctx.Done(); return nil }
+	if a, err := s.Serve(t.Context(), req); err != nil || a.Failure == nil || !a.Failure.Timeout {
+		t.Errorf("beyond the deadline: %v, %v", a, err)
+	}
+	echoes(t, s)
+}
+
 // Compiled code outlives the worker, and is another tenant's no more than
 // anything else of it.
 func TestCache(t *testing.T) {
