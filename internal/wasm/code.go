@@ -86,6 +86,11 @@ func (e *Engine) compile(ctx context.Context, file []byte) (*code, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.compileModule(ctx, m, abi)
+}
+
+// compileModule rewrites and compiles a module.
+func (e *Engine) compileModule(ctx context.Context, m *module.Module, abi ABI) (*code, error) {
 	rewritten, err := m.Rewrite(module.Options{MaxPages: maxPages})
 	if err != nil {
 		return nil, err

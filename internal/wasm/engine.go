@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -29,6 +30,7 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil for none
 	pagemap *os.File
+	scripts scripts
 	codes   codes
 	ending  chan struct{} // closed by End
 	end     func()
@@ -73,6 +75,13 @@ func (e *Engine) hosts(ctx context.Context) error {
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make WASI's functions: %w", err)
 	}
+	builder = e.runtime.NewHostModuleBuilder(scriptModule)
+	for name, f := range scriptFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f, i32s(f.params), i32s(f.results)).Export(name)
+	}
+	if _, err := builder.Instantiate(ctx); err != nil {
+		return fmt.Errorf("make the functions of the JavaScript engine: %w", err)
+	}
 	return nil
 }
 
@@ -91,7 +100,11 @@ func (e *Engine) End() { e.end() }
 
 // Close frees everything. No instance may run.
 func (e *Engine) Close(ctx context.Context) error {
-	err := e.runtime.Close(ctx)
+	var err error
+	if base := e.scripts.base; base != nil {
+		err = base.Close(ctx)
+	}
+	err = errors.Join(err, e.runtime.Close(ctx))
 	if e.cache != nil {
 		if cacheErr := e.cache.Close(ctx); err == nil {
 			err = cacheErr

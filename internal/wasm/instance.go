@@ -43,6 +43,10 @@ type Failure struct {
 	Type    string
 	Message string
 	Timeout bool // it ran into its deadline
+
+	// Document is what the caller gets, as JSON, where the function made one
+	// itself: nil otherwise.
+	Document []byte
 }
 
 // Error implements error.
@@ -59,9 +63,11 @@ type Instance struct {
 	run     guest // of the request that runs
 	served  int   // requests
 	ran     bool  // one of them, since the last reset
+	whole   bool  // the guest returned from what it was called for, though it failed
 	broken  bool
 
 	alloc, handle, command, restored api.Function
+	vm                               *vm // of JavaScript; made at its first use
 
 	stack [2]uint64
 }
@@ -81,6 +87,15 @@ func (i *Instance) find() {
 	if i.program.restored {
 		i.restored = i.mod.ExportedFunction(exportRestored)
 	}
+}
+
+// picture returns an image of what the instance is now.
+func (i *Instance) picture() (*image, error) {
+	globals := make([]uint64, len(i.globals))
+	for n, g := range i.globals {
+		globals[n] = g.Get()
+	}
+	return newImage(i.mem.space[:i.mem.size], globals)
 }
 
 // Close frees the instance. It is idempotent.
@@ -110,6 +125,11 @@ func (i *Instance) initialise(ctx context.Context, log Log) error {
 			return f
 		}
 	}
+	if p.script != nil {
+		if f := i.startScripts(ctx, req); f != nil {
+			return f
+		}
+	}
 	return nil
 }
 
@@ -130,7 +150,7 @@ func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
 	i.run.end()
 	i.served++
-	i.ran, i.broken = true, answer.Failure != nil
+	i.ran, i.broken = true, answer.Failure != nil && !i.whole
 	return answer
 }
 
@@ -142,6 +162,9 @@ func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
 		if f := i.call(ctx, i.restored); f != nil {
 			return nil, f
 		}
+	}
+	if i.program.script != nil {
+		return i.serveScript(ctx, req)
 	}
 	if i.command != nil {
 		i.run.stdin = req.Event

@@ -103,6 +103,8 @@ type memory struct {
 	image  *image // that it begins with; nil for zeros
 	shrink bool   // the next Reallocate is one to the image's size
 	most   int    // the largest size since the last restore
+
+	refused bool // it wanted to be larger than it may, since the last restore
 }
 
 var _ experimental.LinearMemory = (*memory)(nil)
@@ -140,6 +142,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return m.space[:len(m.image.view)]
 	}
 	if size > uint64(len(m.space)) {
+		m.refused = true
 		return nil
 	}
 	if n := int(size); n > m.size {
@@ -170,7 +173,7 @@ func (m *memory) restore(scan *scanner) bool {
 		}
 		m.size = n
 	}
-	m.most = n
+	m.most, m.refused = n, false
 	if n == 0 {
 		return true
 	}

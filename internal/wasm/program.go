@@ -25,6 +25,9 @@ const (
 	// written to what alloc returned, and the answer is what handle returns the
 	// place and length of.
 	Reactor ABI = "reactor"
+
+	// JavaScript is an ES module with a handler, on an engine of our own choice.
+	JavaScript ABI = "javascript"
 )
 
 // Exports of the ABIs.
@@ -75,6 +78,7 @@ type Program struct {
 	maxBytes int
 	image    *image        // nil where instances are initialised one by one
 	initTime time.Duration // how long initialisation took
+	script   *script       // of JavaScript
 }
 
 // Load reads, compiles and initialises a module. An error that is a *Failure
@@ -129,11 +133,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	if p.parsed.ChangesTables {
 		return nil
 	}
-	globals := make([]uint64, len(i.globals))
-	for n, g := range i.globals {
-		globals[n] = g.Get()
-	}
-	p.image, err = newImage(i.mem.space[:i.mem.size], globals)
+	p.image, err = i.picture()
 	return err
 }
 

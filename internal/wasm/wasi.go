@@ -264,7 +264,9 @@ func poll(c *syscall) errno {
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		wait = sooner(wait, due(in[at:at+subscriptionSize]))
 	}
-	c.sleep(wait)
+	if f := c.sleep(wait); f != nil {
+		panic(f)
+	}
 	ready := uint64(0)
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		s := in[at : at+subscriptionSize]
@@ -305,7 +307,7 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // sleep waits, not longer than the request may, off the thread.
-func (g *guest) sleep(d time.Duration) {
+func (g *guest) sleep(d time.Duration) *Failure {
 	g.leave()
 	timer := time.NewTimer(min(d, max(time.Until(g.req.Deadline), 0)))
 	select {
@@ -316,5 +318,5 @@ func (g *guest) sleep(d time.Duration) {
 		timer.Stop()
 	}
 	g.enter()
-	g.check()
+	return g.over()
 }
