@@ -121,9 +121,9 @@ func (e *environment) discard() {
 
 // An ending is how the wait for an invocation's outcome ended.
 type ending struct {
-	outcome *outcome // the runtime's answer
+	outcome *outcome           // the runtime's answer
 	failure *lifecycle.Failure // or what happened instead
-	err     error    // or why nobody waits any more
+	err     error              // or why nobody waits any more
 }
 
 // serve runs inv to its end and writes its log.

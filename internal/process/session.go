@@ -38,7 +38,7 @@ type session struct {
 	mu         sync.Mutex
 	state      runtimeState
 	turn       *turn                 // the latest, nil before the first
-	initFailed *lifecycle.Failure              // what the runtime reported of its Init
+	initFailed *lifecycle.Failure    // what the runtime reported of its Init
 	extensions map[string]*extension // by identifier; nil before the first
 	watches    []*watch
 	takers     []*runtimeConn // on which the runtime waits for its next event
