@@ -48,6 +48,7 @@ const (
 // functions and logs see.
 type Initialization string
 
+// What environments are started for.
 const (
 	OnDemand    Initialization = "on-demand"               // an invocation waits for it
 	Provisioned Initialization = "provisioned-concurrency" // nobody does
