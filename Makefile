@@ -5,6 +5,7 @@ GO      ?= go
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 HELPER  := internal/sandbox/helper/init
 CHARTS  := console/dist/uPlot.js
+SCRIPTS := internal/wasm/javascript
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help demo up test build examples-wasm lint fuzz bench clean
@@ -22,7 +23,7 @@ up: setup-demo build ## install, build, and leave the platform running in the fo
 test: setup-test build ## install, build, check the house rules, run every test with the race detector
 	@.ci/test
 
-build: $(HELPER) $(CHARTS) ## build bin/millicent
+build: $(HELPER) $(CHARTS) $(SCRIPTS)/dist/quickjs.wasm ## build bin/millicent
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/millicent ./cmd/millicent
 
 $(HELPER): $(wildcard internal/sandbox/init/*.go internal/sandbox/initproc/*.go internal/sandbox/rootfs/*.go) go.mod
@@ -42,6 +43,15 @@ $(CHARTS): console/package-lock.json
 		echo 'npm could not get uPlot: the console is built without charts'; \
 	else echo 'npm is not installed: the console is built without charts'; fi
 
+# The JavaScript engine, likewise: the runtime javascript says what is missing.
+$(SCRIPTS)/dist/quickjs.wasm: $(SCRIPTS)/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+		npm ci --prefix $(SCRIPTS) --silent --no-audit --no-fund --fetch-retries=1 && \
+		cp $(SCRIPTS)/node_modules/quickjs-wasi/LICENSE $(SCRIPTS)/dist/quickjs.LICENSE.txt && \
+		cp $(SCRIPTS)/node_modules/quickjs-wasi/quickjs.wasm $@ || \
+		echo 'npm could not get QuickJS: the runtime javascript is built without its engine'; \
+	else echo 'npm is not installed: the runtime javascript is built without its engine'; fi
+
 setup-%:
 	@.ci/setup $*
 
@@ -55,4 +65,4 @@ bench: setup-demo build ## measure bin/millicent beside its targets and a bare h
 	@PEER_RIE='$(PEER_RIE)' PEER_WORKERD='$(PEER_WORKERD)' PEER_WATCHDOG='$(PEER_WATCHDOG)' $(GO) run ./bench $(BENCH)
 
 clean: ## remove what was built
-	@rm -rf bin $(HELPER) console/dist/uPlot.* console/node_modules examples/*/node_modules
+	@rm -rf bin $(HELPER) console/dist/uPlot.* console/node_modules examples/*/node_modules $(SCRIPTS)/dist/quickjs.* $(SCRIPTS)/node_modules

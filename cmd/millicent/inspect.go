@@ -87,7 +87,7 @@ func (c *cli) describe(path string, file []byte) error {
 	}
 	isolation := "an instance that is reset after each request"
 	if !d.Resets {
-		isolation = "a new instance for each request: it changes tables"
+		isolation = "a new instance for each request: it changes tables, or globals that are no numbers"
 	}
 	_, err = fmt.Fprintf(c.out, "kind       %s\nsize       %s, %d functions\nmemory     %s at first, %s at most\nimports    %s\nhooks      %s\nisolation  %s\n",
 		d.ABI, size(int64(d.Bytes)), d.Functions, size(d.MinMemory), size(d.MaxMemory), none(d.Imports), none(d.Hooks), isolation)

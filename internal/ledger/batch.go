@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"maps"
 	"slices"
@@ -73,12 +74,17 @@ func (l *Ledger) flush(at position) error {
 			return err
 		}
 	}
+	placed, err := l.places.write(tx)
+	if err != nil {
+		return err
+	}
 	if _, err := tx.Exec("INSERT INTO facts VALUES ('position', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", at.String()); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	placed()
 	l.at, l.pending = at, batch{}
 	l.through.Store(at.seq)
 	return nil
@@ -123,8 +129,16 @@ func write(tx *sql.Tx, table string, cells map[cell]*Sums) error {
 	return nil
 }
 
-// prune removes sums by minute and hour that are old.
-func (l *Ledger) prune(now time.Time) error {
+// prune removes sums by minute and hour that are old, and the places of groups
+// that are gone.
+func (l *Ledger) prune(ctx context.Context, now time.Time) error {
+	first, err := l.cfg.First(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := l.db.Exec("DELETE FROM places WHERE last < ?", int64(first)); err != nil {
+		return err
+	}
 	for s := range keep {
 		if _, err := l.db.Exec("DELETE FROM "+tables[s]+" WHERE time < ?", kept(Step(s), now).Unix()); err != nil {
 			return err

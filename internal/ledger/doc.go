@@ -13,6 +13,8 @@
 // process ends. A file that is missing, damaged, of another format, or of
 // another stream is made again from the stream.
 //
+// The file also knows where records are: see [Ledger.Find].
+//
 // Bounds: a tenant has maxSeries series; what is beyond counts for the tenant,
 // under the function [Other]. Minutes are kept for 3 days, hours for 400; days
 // and months stay.

@@ -17,7 +17,7 @@ import (
 
 // fileFormat is the version of the file's tables. A file of another version is
 // made again.
-const fileFormat = "2"
+const fileFormat = "3"
 
 // maxConnections bounds the connections to the file, each of which may hold 16
 // MB of its pages in memory.
@@ -65,6 +65,7 @@ func schema() []string {
 		"INSERT OR IGNORE INTO facts VALUES ('format', '" + fileFormat + "')",
 		`CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, function TEXT NOT NULL, alias TEXT NOT NULL,
 			key TEXT NOT NULL, memory_mb INTEGER NOT NULL, tags TEXT NOT NULL, book TEXT NOT NULL) STRICT`,
+		"CREATE TABLE IF NOT EXISTS places (last INTEGER PRIMARY KEY, first INTEGER NOT NULL, hashes BLOB NOT NULL) STRICT",
 	}
 	for _, table := range tables {
 		columns := "series INTEGER NOT NULL, time INTEGER NOT NULL, "

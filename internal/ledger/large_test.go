@@ -26,7 +26,7 @@ func TestLargeSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &stream{}
-	l, err := Open(Config{Dir: t.TempDir(), Books: books, Source: s.each, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+	l, err := Open(Config{Dir: t.TempDir(), Books: books, Source: s.each, First: first, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

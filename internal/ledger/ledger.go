@@ -34,6 +34,7 @@ type Config struct {
 	Dir    string // of the file; it is made when it does not exist
 	Books  *billing.Books
 	Source Source
+	First  func(context.Context) (uint64, error) // number of the first group that the stream still has
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -48,6 +49,7 @@ type Ledger struct {
 	db    *sql.DB
 
 	through atomic.Uint64 // at.seq
+	places  places
 
 	turn    chan struct{} // has a value while the stream is read, which guards what follows; taken before files
 	at      position      // that the file knows
@@ -107,6 +109,11 @@ func (l *Ledger) resume() (err error) {
 		return err
 	}
 	l.through.Store(l.at.seq)
+	written, err := writtenPlaces(l.db)
+	if err != nil {
+		return err
+	}
+	l.places.reset(written)
 	return l.index.load(l.db)
 }
 
@@ -206,13 +213,14 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 		err = l.flush(last)
 	}
 	if err == nil && !Day.Floor(now).Equal(l.pruned) {
-		err = l.prune(now)
+		err = l.prune(ctx, now)
 	}
 	return err
 }
 
 // check sees once that the file is of this stream: its last group is in there,
-// with the same hash. A file of another is made again.
+// with the same hash. A file of another is made again. On the way it reads the
+// places that the file does not have.
 func (l *Ledger) check(ctx context.Context) error {
 	if l.checked || l.at.seq == 0 {
 		l.checked = true
@@ -220,8 +228,14 @@ func (l *Ledger) check(ctx context.Context) error {
 	}
 	found := false
 	done := errors.New("found")
-	err := l.cfg.Source(ctx, l.at.seq-1, func(g Group) error {
-		found = g.Seq == l.at.seq && g.Hash == l.at.hash
+	err := l.cfg.Source(ctx, min(l.at.seq-1, l.places.last), func(g Group) error {
+		if g.Seq < l.at.seq {
+			l.places.add(&g)
+			return nil
+		}
+		if found = g.Seq == l.at.seq && g.Hash == l.at.hash; found {
+			l.places.add(&g)
+		}
 		return done
 	})
 	switch {
@@ -248,6 +262,7 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 		l.pending.add(l.index.id(seriesOf(rec, book.ID())), rec.Start, &sums, from)
 		l.pending.add(l.index.id(series{tenant: rec.Tenant, function: total}), rec.Start, &sums, from)
 	}
+	l.places.add(g)
 	l.pending.records += len(g.Records)
 	return nil
 }

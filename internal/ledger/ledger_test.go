@@ -40,6 +40,8 @@ func (s *stream) each(_ context.Context, after uint64, each func(Group) error) e
 	return nil
 }
 
+func first(context.Context) (uint64, error) { return 1, nil }
+
 func testBooks(t testing.TB) *billing.Books {
 	t.Helper()
 	odd := &billing.Book{Name: "odd", Version: 3, Currency: "USD", From: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
@@ -56,7 +58,7 @@ func testBooks(t testing.TB) *billing.Books {
 func openLedger(t testing.TB, dir string, source Source) *Ledger {
 	t.Helper()
 	l, err := Open(Config{
-		Dir: dir, Books: testBooks(t), Source: source, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Books: testBooks(t), Source: source, First: first, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +306,7 @@ func TestOneCurrency(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := func(dir string) error {
-		l, err := Open(Config{Dir: dir, Books: euros, Source: s.each, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+		l, err := Open(Config{Dir: dir, Books: euros, Source: s.each, First: first, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			return err
 		}

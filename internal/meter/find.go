@@ -14,31 +14,64 @@ const (
 	// findChunk is how many groups are searched at a time.
 	findChunk = 512
 
-	// findGroups is how many are searched for an id of which nothing else is
-	// known: at 25 a second, the busiest there is, the last hour or more.
-	findGroups = 100_000
+	// findGroups is how many of the latest groups are searched at most: of
+	// those before them it is known where records are.
+	findGroups = 8192
 )
 
+// Places knows where records are.
+type Places interface {
+	// Find calls each with the groups that may have a tenant's record of an
+	// id, the latest first, until it returns false. It knows of all groups up
+	// to through.
+	Find(ctx context.Context, tenant, id string, each func(seq uint64) bool) (through uint64, err error)
+}
+
 // Receipt returns the receipt of a tenant's record with an id, of the latest
-// attempt. It searches the latest groups, some seconds at most; ReceiptIn needs
-// no search. An error has CodeNotFound where there is no such record.
-func (m *Meter) Receipt(ctx context.Context, tenant, id string) (*Receipt, error) {
+// attempt. The groups that places does not know of are searched. An error has
+// CodeNotFound where there is no such record, and CodeServerUnavailable where
+// too many groups would have to be searched.
+func (m *Meter) Receipt(ctx context.Context, places Places, tenant, id string) (*Receipt, error) {
+	if err := m.Durable(ctx); err != nil { // it may be of just now
+		return nil, err
+	}
+	var known *Receipt
+	var failed error
+	through, err := places.Find(ctx, tenant, id, func(seq uint64) bool {
+		known, failed = m.inGroup(ctx, seq, tenant, id)
+		return known == nil && failed == nil
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	found, err := m.search(ctx, through, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		found = known
+	}
+	if found == nil {
+		return nil, millicent.Errorf(millicent.CodeNotFound, "The ledger has no record of the request %.100s.", id)
+	}
+	return found, m.complete(ctx, found)
+}
+
+// search looks for a record in the groups after one, and returns its receipt
+// without links, or nil.
+func (m *Meter) search(ctx context.Context, after uint64, tenant, id string) (*Receipt, error) {
+	end := m.Head().Seq
+	if end > after && end-after > findGroups {
+		return nil, millicent.Errorf(millicent.CodeServerUnavailable, "The usage is being counted; receipts are given when that is done.")
+	}
 	pattern := []byte(id)
 	if u, ok := plainUUID(id); ok {
 		pattern = u[:]
 	}
-	if err := m.Durable(ctx); err != nil { // it may be of just now
-		return nil, err
-	}
-	first, err := m.log.First(ctx)
-	if err != nil {
-		return nil, err
-	}
-	begin, end := m.Head().Seq, m.Head().Seq
-	for begin+1 > first && end-begin < findGroups {
-		after := max(begin-min(begin, findChunk), first-1)
+	for begin := end; begin > after; {
+		from := max(begin-min(begin, findChunk), after)
 		var found *Receipt
-		err := m.log.Replay(ctx, after, func(seq uint64, message []byte) error {
+		err := m.log.Replay(ctx, from, func(seq uint64, message []byte) error {
 			if seq > begin {
 				return errFound
 			}
@@ -53,26 +86,26 @@ func (m *Meter) Receipt(ctx context.Context, tenant, id string) (*Receipt, error
 			return nil, err
 		}
 		if found != nil {
-			return found, m.complete(ctx, found)
+			return found, nil
 		}
-		begin = after
+		begin = from
 	}
-	return nil, millicent.Errorf(millicent.CodeNotFound, "The ledger has no record of the request %.100s, or it is too old to be searched for.", id)
+	return nil, nil
 }
 
 var errFound = errors.New("enough was read")
 
-// ReceiptIn is Receipt for a record that is known to be in a group.
-func (m *Meter) ReceiptIn(ctx context.Context, seq uint64, tenant, id string) (*Receipt, error) {
+// inGroup returns the receipt of a record in a group, without links; nil where
+// that has none or is gone.
+func (m *Meter) inGroup(ctx context.Context, seq uint64, tenant, id string) (*Receipt, error) {
 	message, err := m.log.Read(ctx, seq)
-	if err != nil && !errors.Is(err, packs.ErrNoPack) {
+	if errors.Is(err, packs.ErrNoPack) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	r := find(message, tenant, id)
-	if r == nil {
-		return nil, millicent.Errorf(millicent.CodeNotFound, "The group %d of the ledger has no record of the request %.100s.", seq, id)
-	}
-	return r, m.complete(ctx, r)
+	return find(message, tenant, id), nil
 }
 
 // find returns the receipt of a tenant's latest record with an id in a group,

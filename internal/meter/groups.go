@@ -61,6 +61,9 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 	}
 }
 
+// First returns the sequence of the first group that is left.
+func (m *Meter) First(ctx context.Context) (uint64, error) { return m.log.First(ctx) }
+
 // nextGroup calls f with the group after the one with a sequence, or the first one
 // that is left.
 func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []byte) error) error {

@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"context"
 	"encoding/json"
 	"math/rand/v2"
 	"testing"
@@ -9,6 +10,21 @@ import (
 
 	"github.com/millicent-run/millicent"
 )
+
+// known is a Places that knows some groups, and that nothing else has a record.
+type known struct {
+	through uint64
+	groups  []uint64
+}
+
+func (k known) Find(_ context.Context, _, _ string, each func(uint64) bool) (uint64, error) {
+	for _, seq := range k.groups {
+		if !each(seq) {
+			break
+		}
+	}
+	return k.through, nil
+}
 
 // Each record has a receipt, which proves it and nothing else.
 func TestReceipts(t *testing.T) {
@@ -28,7 +44,7 @@ func TestReceipts(t *testing.T) {
 	groups, records := read(t, m, n)
 	for _, i := range []int{0, 1, 2, 3, 100, 255, 256, n - 2, n - 1, rand.IntN(n)} {
 		want := records[i]
-		r, err := m.Receipt(t.Context(), want.Tenant, want.ID)
+		r, err := m.Receipt(t.Context(), known{}, want.Tenant, want.ID)
 		if err != nil {
 			t.Fatal(i, err)
 		}
@@ -48,13 +64,36 @@ func TestReceipts(t *testing.T) {
 			t.Errorf("group %d, %d links to it", group.Seq, len(back.Links))
 		}
 		forge(t, text)
-		again, err := m.ReceiptIn(t.Context(), group.Seq, want.Tenant, want.ID)
+		again, err := m.Receipt(t.Context(), known{groups[len(groups)-1].Seq, []uint64{1, group.Seq}}, want.Tenant, want.ID)
 		if diff := cmp.Diff(r, again); err != nil || diff != "" {
 			t.Error(diff, err)
 		}
-		if _, err := m.Receipt(t.Context(), "222222222222", want.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+		if _, err := m.Receipt(t.Context(), known{through: 7}, "222222222222", want.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
 			t.Errorf("another tenant got a receipt: %v", err)
 		}
+	}
+}
+
+// What is nowhere is searched for in few groups, and what can't be told is not
+// said to be nowhere.
+func TestReceiptOfNothing(t *testing.T) {
+	m, _ := startMeter(t)
+	rec := someRecord(1)
+	m.Record(rec)
+	if _, err := m.Receipt(t.Context(), known{through: 1}, rec.Tenant, rec.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+		t.Errorf("group 1 was searched, of which it is known that it is not there: %v", err)
+	}
+	m.mu.Lock()
+	m.head.Seq += findGroups
+	m.mu.Unlock()
+	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID); millicent.ErrorCode(err) != millicent.CodeServerUnavailable {
+		t.Errorf("with %d groups to be searched: %v", findGroups+1, err)
+	}
+	m.mu.Lock()
+	m.head.Seq -= findGroups
+	m.mu.Unlock()
+	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -16,17 +16,22 @@ import (
 // countWait is how long an answer about usage waits for the latest of it.
 const countWait = 2 * time.Second
 
+// countRest is the least time between two countings for answers: how many ask,
+// and how often, makes no more groups in the ledger than that.
+const countRest = 100 * time.Millisecond
+
 // openLedger opens the sums of usage, and keeps them up with the records.
 func (s *server) openLedger(context.Context) (err error) {
 	if s.meter == nil {
 		return nil
 	}
 	s.ledger, err = ledger.Open(ledger.Config{
-		Dir: filepath.Join(s.cfg.Data, "ledger"), Books: s.books, Source: s.recorded, Now: time.Now, Log: s.log,
+		Dir: filepath.Join(s.cfg.Data, "ledger"), Books: s.books, Source: s.recorded, First: s.meter.First, Now: time.Now, Log: s.log,
 	})
 	if err != nil {
 		return err
 	}
+	s.latest = rounds{do: s.count, rest: countRest, most: countWait}
 	s.built.push("sums of usage", func(context.Context) error { return s.ledger.Close() })
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -72,14 +77,18 @@ func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, 
 	}
 	wait, cancel := context.WithTimeout(ctx, countWait)
 	defer cancel()
-	err := u.s.meter.Durable(wait)
-	if err == nil {
-		err = u.s.ledger.CatchUp(wait)
-	}
-	if err != nil && ctx.Err() == nil {
+	if err := u.s.latest.wait(wait); err != nil && ctx.Err() == nil {
 		u.s.log.Warn("usage is told without the latest", "error", err)
 	}
 	return u.s.ledger.Series(ctx, q)
+}
+
+// count brings all that was recorded before the call into the sums.
+func (s *server) count(ctx context.Context) error {
+	if err := s.meter.Durable(ctx); err != nil {
+		return err
+	}
+	return s.ledger.CatchUp(ctx)
 }
 
 // usageTotals returns what each tenant has used in all, as far as it is

@@ -85,6 +85,7 @@ type server struct {
 	standing   usageLook    // other usage than invocations
 	books      *billing.Books
 	ledger     *ledger.Ledger // nil without a meter
+	latest     rounds         // counts for answers about usage
 	budgets    *budget.Service
 	sqs        *sqs.Service
 	mappings   *eventsource.Service

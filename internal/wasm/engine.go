@@ -2,8 +2,11 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -27,11 +30,16 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil for none
 	pagemap *os.File
+	scripts scripts
+	codes   codes
+	ending  chan struct{} // closed by End
+	end     func()
 }
 
 // NewEngine returns an Engine. Close it.
 func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
-	e := &Engine{cfg: cfg}
+	e := &Engine{cfg: cfg, codes: codes{all: map[[sha256.Size]byte]*codeUse{}}, ending: make(chan struct{})}
+	e.end = sync.OnceFunc(func() { close(e.ending) })
 	var err error
 	if e.pagemap, err = os.Open("/proc/self/pagemap"); err != nil {
 		return nil, fmt.Errorf("find out what requests change: %w", err)
@@ -67,6 +75,13 @@ func (e *Engine) hosts(ctx context.Context) error {
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make WASI's functions: %w", err)
 	}
+	builder = e.runtime.NewHostModuleBuilder(scriptModule)
+	for name, f := range scriptFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f, i32s(f.params), i32s(f.results)).Export(name)
+	}
+	if _, err := builder.Instantiate(ctx); err != nil {
+		return fmt.Errorf("make the functions of the JavaScript engine: %w", err)
+	}
 	return nil
 }
 
@@ -79,9 +94,17 @@ func i32s(n int) []api.ValueType {
 	return types
 }
 
+// End stops all guests that run, now and from now on: they fail as those do
+// whose caller has gone. It is idempotent.
+func (e *Engine) End() { e.end() }
+
 // Close frees everything. No instance may run.
 func (e *Engine) Close(ctx context.Context) error {
-	err := e.runtime.Close(ctx)
+	var err error
+	if base := e.scripts.base; base != nil {
+		err = base.Close(ctx)
+	}
+	err = errors.Join(err, e.runtime.Close(ctx))
 	if e.cache != nil {
 		if cacheErr := e.cache.Close(ctx); err == nil {
 			err = cacheErr

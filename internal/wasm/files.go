@@ -1,8 +1,10 @@
 package wasm
 
 import (
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -17,31 +19,31 @@ const (
 
 // A node is a file, or a directory with its entries.
 type node struct {
-	entries  map[string]*node // nil for a file
+	dir      bool
+	entries  map[string]*node
 	data     []byte
+	disk     *onDisk // where it is from, until it is looked at; nil for what is in memory
 	readOnly bool
 	modified time.Time
 }
 
-func (n *node) isDir() bool { return n.entries != nil }
+func (n *node) isDir() bool { return n.dir }
 
 // names returns those of a directory's entries, sorted.
-func (n *node) names() []string {
-	names := make([]string, 0, len(n.entries))
-	for name := range n.entries {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+func (n *node) names() []string { return slices.Sorted(maps.Keys(n.list())) }
 
 // Files are what guests may read: a package. They never change.
-type Files struct{ root *node }
+type Files struct {
+	root *node
+
+	mu     sync.Mutex
+	mapped [][]byte
+}
 
 // NewFiles returns Files of contents by slash-separated path, which the caller
 // has made sure lead nowhere else. The contents are shared.
 func NewFiles(contents map[string][]byte, modified time.Time) *Files {
-	dir := func() *node { return &node{entries: map[string]*node{}, readOnly: true, modified: modified} }
+	dir := func() *node { return &node{dir: true, entries: map[string]*node{}, readOnly: true, modified: modified} }
 	root := dir()
 	for name, data := range contents {
 		at := root
@@ -56,23 +58,23 @@ func NewFiles(contents map[string][]byte, modified time.Time) *Files {
 		}
 		at.entries[parts[len(parts)-1]] = &node{data: data, readOnly: true, modified: modified}
 	}
-	return &Files{root}
+	return &Files{root: root}
 }
 
 // tree returns the root of what a request sees: the package at /var/task, and
 // an empty /tmp.
 func (f *Files) tree() *node {
 	now := time.Now()
-	task := &node{entries: map[string]*node{}, readOnly: true, modified: now}
+	directory := func(entries map[string]*node) *node {
+		return &node{dir: true, entries: entries, readOnly: true, modified: now}
+	}
+	task := directory(nil)
 	if f != nil {
 		task = f.root
 	}
-	directory := func(entries map[string]*node) *node {
-		return &node{entries: entries, readOnly: true, modified: now}
-	}
 	return directory(map[string]*node{
 		"var": directory(map[string]*node{"task": task}),
-		"tmp": {entries: map[string]*node{}, modified: now},
+		"tmp": {dir: true, entries: map[string]*node{}, modified: now},
 	})
 }
 
@@ -178,7 +180,7 @@ func (t *fileTable) walk(from *file, path string) (found, errno) {
 			return found{}, errNotDir
 		}
 		at.dir, at.name = at.node, part
-		at.node = at.dir.entries[part]
+		at.node = at.dir.list()[part]
 	}
 	return at, success
 }

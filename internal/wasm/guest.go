@@ -74,7 +74,9 @@ func guestOf(ctx context.Context) *guest {
 // Others get the processor; a guest whose time is over ends here.
 func yield(ctx context.Context, _ api.Module, _ []uint64) {
 	g := guestOf(ctx)
-	g.check()
+	if f := g.over(); f != nil {
+		panic(f)
+	}
 	g.leave()
 	runtime.Gosched()
 	g.enter()
@@ -82,15 +84,25 @@ func yield(ctx context.Context, _ api.Module, _ []uint64) {
 	g.instance.fuel.Set(uint64(int64(g.instance.fuel.Get()) + quantum))
 }
 
-// check ends the guest if its time is over, or nobody waits for it any more.
-func (g *guest) check() {
+// over says why the guest must end: its time is over, or nobody waits for it
+// any more.
+func (g *guest) over() *Failure {
 	if !time.Now().Before(g.req.Deadline) {
-		panic(&Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true})
+		return &Failure{Type: "Sandbox.Timedout", Message: "Task timed out", Timeout: true}
 	}
 	if err := g.Err(); err != nil {
-		panic(&Failure{Type: "Runtime.Cancelled", Message: err.Error()})
+		return &Failure{Type: typeCancelled, Message: err.Error()}
 	}
+	select {
+	case <-g.instance.program.engine.ending:
+		return &Failure{Type: typeCancelled, Message: "the platform ends"}
+	default:
+	}
+	return nil
 }
+
+// typeCancelled is the failure of a guest whose caller has gone.
+const typeCancelled = "Runtime.Cancelled"
 
 // maxMessage is how much of what a guest says of its failure is kept.
 const maxMessage = 64 << 10

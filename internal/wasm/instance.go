@@ -25,7 +25,7 @@ type Request struct {
 	Event    []byte
 	Environ  []string // NAME=value, besides the program's; commands see it
 	Deadline time.Time
-	Log      Log // must not be nil
+	Log      Log // nil for none
 }
 
 // An Answer is what came of a request.
@@ -43,6 +43,10 @@ type Failure struct {
 	Type    string
 	Message string
 	Timeout bool // it ran into its deadline
+
+	// Document is what the caller gets, as JSON, where the function made one
+	// itself: nil otherwise.
+	Document []byte
 }
 
 // Error implements error.
@@ -58,9 +62,12 @@ type Instance struct {
 	fuel    api.MutableGlobal
 	run     guest // of the request that runs
 	served  int   // requests
+	ran     bool  // one of them, since the last reset
+	whole   bool  // the guest returned from what it was called for, though it failed
 	broken  bool
 
 	alloc, handle, command, restored api.Function
+	vm                               *vm // of JavaScript; made at its first use
 
 	stack [2]uint64
 }
@@ -82,6 +89,15 @@ func (i *Instance) find() {
 	}
 }
 
+// picture returns an image of what the instance is now.
+func (i *Instance) picture() (*image, error) {
+	globals := make([]uint64, len(i.globals))
+	for n, g := range i.globals {
+		globals[n] = g.Get()
+	}
+	return newImage(i.mem.space[:i.mem.size], globals)
+}
+
 // Close frees the instance. It is idempotent.
 func (i *Instance) Close() {
 	if i.mod != nil {
@@ -95,9 +111,9 @@ func (i *Instance) Close() {
 func (i *Instance) Broken() bool { return i.broken }
 
 // initialise runs what comes before the first request.
-func (i *Instance) initialise(ctx context.Context) error {
+func (i *Instance) initialise(ctx context.Context, log Log) error {
 	p := i.program
-	req := &Request{Deadline: time.Now().Add(p.cfg.InitTime), Log: p.cfg.Log}
+	req := &Request{Deadline: time.Now().Add(p.cfg.InitTime), Log: log}
 	for _, step := range []struct {
 		name string
 		run  bool
@@ -109,19 +125,32 @@ func (i *Instance) initialise(ctx context.Context) error {
 			return f
 		}
 	}
+	if p.script != nil {
+		if f := i.startScripts(ctx, req); f != nil {
+			return f
+		}
+	}
 	return nil
 }
 
 // Serve runs a request, and takes the instance back to its image. It never
 // fails: what goes wrong is the answer's failure.
 func (i *Instance) Serve(ctx context.Context, req *Request) *Answer {
+	a := i.Run(ctx, req)
+	i.Reset()
+	return a
+}
+
+// Run is Serve without the last part, which has to come before the next
+// request.
+func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	answer := &Answer{}
 	i.run.begin(i, req)
 	answer.Payload, answer.Failure = i.serve(ctx, req)
 	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
 	i.run.end()
 	i.served++
-	i.reset(answer.Failure != nil)
+	i.ran, i.broken = true, answer.Failure != nil && !i.whole
 	return answer
 }
 
@@ -133,6 +162,9 @@ func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
 		if f := i.call(ctx, i.restored); f != nil {
 			return nil, f
 		}
+	}
+	if i.program.script != nil {
+		return i.serveScript(ctx, req)
 	}
 	if i.command != nil {
 		i.run.stdin = req.Event
@@ -212,10 +244,15 @@ func failure(err error) *Failure {
 	return &Failure{Type: "Runtime.Trap", Message: err.Error()}
 }
 
-// reset takes the instance back to its image, unless it is broken by then.
-func (i *Instance) reset(failed bool) {
+// Reset takes the instance back to its image after a request, unless it is
+// broken by then.
+func (i *Instance) Reset() {
 	p := i.program
-	if failed || p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
+	if !i.ran || i.broken {
+		return
+	}
+	i.ran = false
+	if p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
 		i.broken = true
 		return
 	}

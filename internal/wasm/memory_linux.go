@@ -34,6 +34,7 @@ type image struct {
 	file    *os.File // sealed
 	view    []byte   // the whole of it, to read
 	globals []uint64
+	filled  int // bytes of pages that are not zeros
 }
 
 // newImage returns an image of a memory. Pages of zeros take no room.
@@ -59,6 +60,7 @@ func (i *image) fill(memory []byte) error {
 			if _, err := i.file.WriteAt(part, int64(at)); err != nil {
 				return err
 			}
+			i.filled += page
 		}
 	}
 	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
@@ -101,6 +103,8 @@ type memory struct {
 	image  *image // that it begins with; nil for zeros
 	shrink bool   // the next Reallocate is one to the image's size
 	most   int    // the largest size since the last restore
+
+	refused bool // it wanted to be larger than it may, since the last restore
 }
 
 var _ experimental.LinearMemory = (*memory)(nil)
@@ -138,6 +142,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return m.space[:len(m.image.view)]
 	}
 	if size > uint64(len(m.space)) {
+		m.refused = true
 		return nil
 	}
 	if n := int(size); n > m.size {
@@ -168,7 +173,7 @@ func (m *memory) restore(scan *scanner) bool {
 		}
 		m.size = n
 	}
-	m.most = n
+	m.most, m.refused = n, false
 	if n == 0 {
 		return true
 	}
@@ -289,3 +294,19 @@ func (s *scanner) read(space []byte) (regions []region, whole bool) {
 	}
 	return regions, true
 }
+
+// mapFile returns a file's content, which takes no memory but the kernel's
+// cache. The file must stay as it is until unmap.
+func mapFile(name string, size int) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Size() != int64(size) || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is not what it was", name), err)
+	}
+	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+}
+
+func unmap(b []byte) error { return unix.Munmap(b) }

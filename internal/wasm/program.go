@@ -25,6 +25,9 @@ const (
 	// written to what alloc returned, and the answer is what handle returns the
 	// place and length of.
 	Reactor ABI = "reactor"
+
+	// JavaScript is an ES module with a handler, on an engine of our own choice.
+	JavaScript ABI = "javascript"
 )
 
 // Exports of the ABIs.
@@ -68,17 +71,14 @@ type ProgramConfig struct {
 
 // A Program is a module that is ready to run. It is safe for concurrent use.
 type Program struct {
-	engine   *Engine
-	cfg      ProgramConfig
-	abi      ABI
-	parsed   *module.Module
-	names    []string // of the globals
-	start    bool
+	engine *Engine
+	cfg    ProgramConfig
+	*code
+	release  func(context.Context) error // the code
 	maxBytes int
-	compiled wazero.CompiledModule
-	image    *image // nil where instances are initialised one by one
-
-	initialize, warmup, restored bool
+	image    *image        // nil where instances are initialised one by one
+	initTime time.Duration // how long initialisation took
+	script   *script       // of JavaScript
 }
 
 // Load reads, compiles and initialises a module. An error that is a *Failure
@@ -87,23 +87,14 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 	if cfg.InitTime == 0 {
 		cfg.InitTime = 10 * time.Second
 	}
-	m, abi, err := readModule(file)
-	if err != nil {
+	p := &Program{engine: e, cfg: cfg}
+	var err error
+	if p.code, p.release, err = e.code(ctx, file); err != nil {
 		return nil, err
 	}
-	p := &Program{engine: e, cfg: cfg, parsed: m, abi: abi}
-	pages := min(cfg.MemoryMB*(1<<20)/wasmPage, 65_536)
-	code, err := m.Rewrite(module.Options{MaxPages: uint32(pages)})
-	if err != nil {
+	if p.maxBytes, err = p.limit(cfg.MemoryMB); err != nil {
+		_ = p.Close(ctx) // the error is told already
 		return nil, err
-	}
-	p.names, p.start = code.Globals, code.Start
-	p.maxBytes = min(pages, int(m.MaxPages)) * wasmPage
-	p.initialize = exports(m, exportInitialize, sigNone)
-	p.warmup = exports(m, exportWarmup, sigNone)
-	p.restored = exports(m, exportRestored, sigRestored)
-	if p.compiled, err = e.runtime.CompileModule(ctx, code.Code); err != nil {
-		return nil, fmt.Errorf("compile the module: %w", err)
 	}
 	if err := p.initialise(ctx); err != nil {
 		_ = p.Close(ctx) // the error is told already
@@ -132,7 +123,9 @@ func checkImports(m *module.Module) error {
 // initialise runs what the module does before its first request, and keeps
 // what that leaves as the image.
 func (p *Program) initialise(ctx context.Context) error {
-	i, err := p.first(ctx)
+	began := time.Now()
+	defer func() { p.initTime = time.Since(began) }()
+	i, err := p.first(ctx, p.cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -140,16 +133,12 @@ func (p *Program) initialise(ctx context.Context) error {
 	if p.parsed.ChangesTables {
 		return nil
 	}
-	globals := make([]uint64, len(i.globals))
-	for n, g := range i.globals {
-		globals[n] = g.Get()
-	}
-	p.image, err = newImage(i.mem.space[:i.mem.size], globals)
+	p.image, err = i.picture()
 	return err
 }
 
 // first returns an instance that was made without an image.
-func (p *Program) first(ctx context.Context) (*Instance, error) {
+func (p *Program) first(ctx context.Context, log Log) (*Instance, error) {
 	i, err := p.instantiate(ctx)
 	if err != nil {
 		return nil, err
@@ -160,7 +149,7 @@ func (p *Program) first(ctx context.Context) (*Instance, error) {
 			return nil, errors.New("the module's data does not fit its memory")
 		}
 	}
-	if err := i.initialise(ctx); err != nil {
+	if err := i.initialise(ctx, log); err != nil {
 		i.Close()
 		return nil, err
 	}
@@ -169,8 +158,14 @@ func (p *Program) first(ctx context.Context) (*Instance, error) {
 
 // Instance returns a new instance. Close it.
 func (p *Program) Instance(ctx context.Context) (*Instance, error) {
+	return p.another(ctx, p.cfg.Log)
+}
+
+// another is Instance with a log for the initialisation, where each instance
+// has its own.
+func (p *Program) another(ctx context.Context, log Log) (*Instance, error) {
 	if p.image == nil {
-		return p.first(ctx)
+		return p.first(ctx, log)
 	}
 	i, err := p.instantiate(ctx)
 	if err != nil {
@@ -205,14 +200,20 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 	return i, nil
 }
 
+// idle is about how many bytes an instance keeps that serves nothing: what it
+// wrote of its memory, and what the engine has of it.
+func (p *Program) idle() int64 {
+	if p.image == nil {
+		return int64(p.parsed.MinPages) * wasmPage
+	}
+	return int64(p.image.filled)
+}
+
 // Close frees the program. All its instances must be closed.
 func (p *Program) Close(ctx context.Context) error {
 	var err error
-	if p.compiled != nil {
-		err = p.compiled.Close(ctx)
-	}
 	if p.image != nil {
-		err = errors.Join(err, p.image.close())
+		err = p.image.close()
 	}
-	return err
+	return errors.Join(err, p.release(ctx))
 }

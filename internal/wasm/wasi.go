@@ -27,6 +27,7 @@ const (
 	errExist    errno = 20
 	errFault    errno = 21
 	errInvalid  errno = 28
+	errIO       errno = 29
 	errIsDir    errno = 31
 	errTooMany  errno = 33 // EMFILE
 	errTooLong  errno = 37 // ENAMETOOLONG
@@ -263,7 +264,9 @@ func poll(c *syscall) errno {
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		wait = sooner(wait, due(in[at:at+subscriptionSize]))
 	}
-	c.sleep(wait)
+	if f := c.sleep(wait); f != nil {
+		panic(f)
+	}
 	ready := uint64(0)
 	for at := uint64(0); at < uint64(len(in)); at += subscriptionSize {
 		s := in[at : at+subscriptionSize]
@@ -304,14 +307,16 @@ func sooner(a, b time.Duration) time.Duration {
 }
 
 // sleep waits, not longer than the request may, off the thread.
-func (g *guest) sleep(d time.Duration) {
+func (g *guest) sleep(d time.Duration) *Failure {
 	g.leave()
 	timer := time.NewTimer(min(d, max(time.Until(g.req.Deadline), 0)))
 	select {
 	case <-timer.C:
 	case <-g.Done():
 		timer.Stop()
+	case <-g.instance.program.engine.ending:
+		timer.Stop()
 	}
 	g.enter()
-	g.check()
+	return g.over()
 }

@@ -117,7 +117,7 @@ func (c *syscall) putStat(i int, f *file) errno {
 	if f.stream {
 		return success
 	}
-	binary.LittleEndian.PutUint64(b[32:], uint64(len(f.node.data)))
+	binary.LittleEndian.PutUint64(b[32:], uint64(f.node.size()))
 	for at := 40; at < 64; at += 8 {
 		binary.LittleEndian.PutUint64(b[at:], uint64(f.node.modified.UnixNano()))
 	}
@@ -222,8 +222,12 @@ func (c *syscall) readFrom(n *node, at int64) (int, errno) {
 	if n.isDir() {
 		return 0, errIsDir
 	}
+	data, e := n.content()
+	if e != success {
+		return 0, e
+	}
 	return c.each(func(b []byte) (int, errno) {
-		got := copy(b, n.data[min(at, int64(len(n.data))):])
+		got := copy(b, data[min(at, int64(len(data))):])
 		at += int64(got)
 		return got, success
 	})
@@ -236,7 +240,7 @@ func write(c *syscall, f *file) errno {
 	}
 	at := f.at
 	if f.append {
-		at = int64(len(f.node.data))
+		at = f.node.size()
 	}
 	n, e := c.writeTo(f.node, at)
 	f.at = at + int64(n)
@@ -296,7 +300,7 @@ func seek(c *syscall, f *file) errno {
 	case 1:
 		at += f.at
 	case 2:
-		at += int64(len(f.node.data))
+		at += f.node.size()
 	default:
 		return errInvalid
 	}
@@ -325,7 +329,7 @@ func readDir(c *syscall, f *file) errno {
 		binary.LittleEndian.PutUint64(head[:], i+1)
 		binary.LittleEndian.PutUint64(head[8:], i+1)
 		binary.LittleEndian.PutUint32(head[16:], uint32(len(name)))
-		head[20] = kindOf(&file{node: f.node.entries[name]})
+		head[20] = kindOf(&file{node: f.node.list()[name]})
 		written += copy(b[written:], head[:])
 		written += copy(b[written:], name)
 	}
@@ -365,7 +369,7 @@ func open(c *syscall, at found) errno {
 }
 
 func makeDirectory(c *syscall, at found) errno {
-	return c.files.make(at, &node{entries: map[string]*node{}})
+	return c.files.make(at, &node{dir: true, entries: map[string]*node{}})
 }
 
 func removeDirectory(c *syscall, at found) errno {
@@ -374,7 +378,7 @@ func removeDirectory(c *syscall, at found) errno {
 		return errNoEntry
 	case !at.node.isDir():
 		return errNotDir
-	case len(at.node.entries) > 0:
+	case len(at.node.list()) > 0:
 		return errNotEmpty
 	}
 	return c.files.remove(at)
@@ -411,7 +415,7 @@ func rename(c *syscall, from found) errno {
 		return errInvalid // into itself
 	case to.node != nil && to.node.isDir() != from.node.isDir():
 		return errNotDir
-	case to.node != nil && len(to.node.entries) > 0:
+	case to.node != nil && len(to.node.list()) > 0:
 		return errNotEmpty
 	case to.node != nil:
 		if e := c.files.remove(to); e != success {

@@ -3,46 +3,11 @@ package wasm
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-// built has the modules that tests build with the Go toolchain.
-var built sync.Map
-
-// build returns a program of testdata as a module.
-func build(t testing.TB, name string) []byte {
-	t.Helper()
-	once, _ := built.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
-		dir, err := os.MkdirTemp("", "millicent-wasm")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		out := filepath.Join(dir, "module.wasm")
-		args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", out}
-		if name == "reactor" {
-			args = append(args, "-buildmode=c-shared")
-		}
-		cmd := exec.Command("go", append(args, "./testdata/"+name)...)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%w: %s", err, said)
-		}
-		return os.ReadFile(out)
-	}))
-	module, err := once.(func() ([]byte, error))()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
-}
 
 // cacheDir is where the tests of a run keep compiled code.
 var cacheDir string

@@ -134,7 +134,7 @@ func monthOf(name string) (time.Time, error) {
 
 // used returns what a tenant used in a month, by price book and by function.
 func (h *Handler) used(ctx context.Context, tenant string, month time.Time) (used []billing.Used, functions []billing.Share, err error) {
-	rows, err := h.cfg.Usage.Series(ctx, ledger.Query{
+	rows, err := h.series(ctx, ledger.Query{
 		Tenant: tenant, From: month, To: month.AddDate(0, 1, 0), By: []ledger.Dimension{ledger.ByBook, ledger.ByFunction},
 	})
 	if err != nil {
@@ -175,7 +175,7 @@ func (h *Handler) focus(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	day := ledger.Day
-	rows, err := h.cfg.Usage.Series(r.Context(), ledger.Query{
+	rows, err := h.series(r.Context(), ledger.Query{
 		Tenant: inv.Tenant, From: inv.From, To: inv.To, Each: &day,
 		By: []ledger.Dimension{ledger.ByFunction, ledger.ByAlias, ledger.ByTags, ledger.ByBook},
 	})

@@ -12,9 +12,6 @@ import (
 	"github.com/millicent-run/millicent/internal/meter"
 )
 
-// maxLedgerReaders is how many requests at a time may read much of the ledger.
-const maxLedgerReaders = 2
-
 // maxAnchors bounds the heads that one verification is to meet.
 const maxAnchors = 100
 
@@ -33,17 +30,6 @@ func (h *Handler) ledger() (Ledger, error) {
 		return nil, millicent.Errorf(millicent.CodeNotFound, "This server records no usage: it runs with --metering=false.")
 	}
 	return h.cfg.Ledger, nil
-}
-
-// read takes the place of one who reads much of the ledger. Call done
-// afterwards.
-func (h *Handler) read() (done func(), err error) {
-	select {
-	case h.reading <- struct{}{}:
-		return func() { <-h.reading }, nil
-	default:
-		return nil, millicent.Throttled("Others read the ledger at the moment")
-	}
 }
 
 func (h *Handler) ledgerHead(w http.ResponseWriter, _ *http.Request) error {
@@ -74,7 +60,7 @@ func (h *Handler) verifyLedger(w http.ResponseWriter, r *http.Request) error {
 		}
 		anchors = append(anchors, a)
 	}
-	done, err := h.read()
+	done, err := h.read(r.Context())
 	if err != nil {
 		return err
 	}
@@ -99,12 +85,14 @@ func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
 	case tenant != id.Tenant && !id.Operator:
 		return millicent.Errorf(millicent.CodeAccessDenied, "Receipts of another account are given on the admin socket.")
 	}
-	done, err := h.read()
+	ctx, cancel := context.WithTimeout(r.Context(), receiptTime)
+	defer cancel()
+	done, err := h.read(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	receipt, err := l.Receipt(r.Context(), tenant, r.PathValue("id"))
+	receipt, err := l.Receipt(ctx, tenant, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -158,7 +146,7 @@ func (h *Handler) ledgerRecords(w http.ResponseWriter, r *http.Request) error {
 			return millicent.Errorf(millicent.CodeInvalid, "after is the number of a group")
 		}
 	}
-	done, err := h.read()
+	done, err := h.read(r.Context())
 	if err != nil {
 		return err
 	}

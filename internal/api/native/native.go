@@ -94,11 +94,15 @@ type Handler struct {
 	cfg     Config
 	mux     *http.ServeMux
 	reading chan struct{} // held by who reads much of the ledger
+	readers turns         // of these
+	queries turns         // of who asks about usage
 }
 
 // New returns a Handler.
 func New(cfg Config) *Handler {
-	h := &Handler{cfg: cfg, mux: http.NewServeMux(), reading: make(chan struct{}, maxLedgerReaders)}
+	h := &Handler{
+		cfg: cfg, mux: http.NewServeMux(), reading: make(chan struct{}, maxLedgerReaders), readers: turns{most: 1}, queries: turns{most: maxQueries},
+	}
 	h.routes()
 	return h
 }

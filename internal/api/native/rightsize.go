@@ -22,7 +22,7 @@ func (h *Handler) rightsize(w http.ResponseWriter, r *http.Request) error {
 	}
 	to := time.Now().UTC().Truncate(time.Second)
 	from := to.AddDate(0, 0, -sizedDays)
-	rows, err := h.cfg.Usage.Series(r.Context(), ledger.Query{
+	rows, err := h.series(r.Context(), ledger.Query{
 		Tenant: tenant, Function: v.Get("function"), From: from, To: to, By: []ledger.Dimension{ledger.ByFunction, ledger.ByMemory},
 	})
 	if err != nil {

@@ -56,7 +56,7 @@ func (h *Handler) usage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rows, err := h.cfg.Usage.Series(r.Context(), q)
+	rows, err := h.series(r.Context(), q)
 	if err != nil {
 		return err
 	}

@@ -95,8 +95,9 @@ type Module struct {
 	MinPages, MaxPages uint32 // of 64 KB; MaxPages is 65,536 where the module says nothing
 	HasMemory          bool
 
-	// ChangesTables says that the module can change tables or drop segments:
-	// an instance that has run cannot be taken back to an image.
+	// ChangesTables says that the module can change what no image holds:
+	// tables, segments, or globals that are vectors or references. An instance
+	// that has run cannot be taken back.
 	ChangesTables bool
 
 	types       []Signature
@@ -269,6 +270,7 @@ func (m *Module) global(r *reader) {
 	default:
 		r.failf("a global that is neither constant nor not")
 	}
+	m.ChangesTables = m.ChangesTables || g.mutable && (g.kind < F64 || g.kind > I32)
 	m.globals = append(m.globals, g)
 	// A constant expression may name functions, which get other indices; it is
 	// taken apart when it is rewritten.

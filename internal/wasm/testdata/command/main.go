@@ -50,6 +50,17 @@ func do(e event) (any, error) {
 		return os.Getenv(e.Path), nil
 	case "write":
 		return nil, os.WriteFile(e.Path, []byte(e.Value), 0o600)
+	case "files":
+		for i := range e.N {
+			f, err := os.OpenFile(fmt.Sprint("/tmp/", i), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := f.WriteString(e.Value); err != nil { // and it stays open
+				return nil, err
+			}
+		}
+		return e.N, nil
 	case "read":
 		b, err := os.ReadFile(e.Path)
 		return string(b), err

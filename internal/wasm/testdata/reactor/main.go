@@ -3,7 +3,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"unsafe"
 )
@@ -20,6 +22,7 @@ var (
 	seeded uint64
 	buffer []byte
 	answer []byte
+	opened []*os.File
 )
 
 //go:wasmexport alloc
@@ -75,10 +78,47 @@ func do(e event) any {
 		return seeded
 	case "random":
 		return rand.Uint64()
+	case "files":
+		for i := range e.N {
+			f, err := os.OpenFile(fmt.Sprint("/tmp/", i), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if err != nil {
+				return err.Error()
+			}
+			if _, err := f.WriteString(e.Value); err != nil {
+				return err.Error()
+			}
+			opened = append(opened, f)
+		}
+		return len(opened)
+	case "find":
+		return found(e.N, e.Value)
+	case "spin":
+		println("spinning")
+		for spun := 0; ; spun++ {
+			if spun < 0 {
+				return spun
+			}
+		}
 	case "panic":
 		panic(e.Value)
 	}
 	return e.Value
+}
+
+// found counts a text in a memory of so many bytes. Each of its bytes comes as
+// the next higher one, so that it is not there by the search.
+func found(size int, text string) (count int) {
+	memory := unsafe.Slice((*byte)(unsafe.Pointer(uintptr(8))), size-8)
+	for i := range memory[:len(memory)-len(text)] {
+		k := 0
+		for k < len(text) && memory[i+k] == text[k]-1 {
+			k++
+		}
+		if k == len(text) {
+			count++
+		}
+	}
+	return count
 }
 
 func main() {}

@@ -1,0 +1,184 @@
+// The JavaScript side of the runtime: loads a handler and serves requests.
+//
+//   main.js       what the host calls: load, begin, turn, crash
+//   host.js       the functions of the host
+//   errors.js     failures, as documents and as log entries
+//   console.js    console, with inspect.js for what is no text
+//   timers.js     timers, and the order in which callbacks run
+//   process.js    process, as far as there is one
+//   encoding.js   TextEncoder, TextDecoder
+//   url.js        URL, with urlparse.js and searchparams.js
+//   clone.js      structuredClone
+//   crypto.js     random numbers and UUIDs
+//
+// This has run when an image is made, and so has the function's own module:
+// what is found here at a request is what they left, and what the request
+// leaves is gone after it.
+
+import { begin as logFor, report } from './console.js';
+import { HandlerNotFound, ImportModuleError, MalformedHandlerName, NodeJsExit, UserCodeSyntaxError } from './errors.js';
+import { UnhandledPromiseRejection, toDocument } from './errors.js';
+import { failed } from './host.js';
+import { setEnvironment, trace } from './process.js';
+import { start, step } from './timers.js';
+import './clone.js';
+import './crypto.js';
+import './encoding.js';
+import './fetch.js';
+import './url.js';
+
+const NEVER_SETTLED = 'The handler has neither answered nor anything left to wait for. ' +
+  'This is most commonly caused by a Promise that was never settled.';
+
+const { parse, stringify } = JSON;
+const now = Date.now;
+
+let handler;
+let settings;
+let loading = true;
+let answer; // what is returned to the host, once it is there
+let drained; // what to do when there is nothing left to do
+
+// prepare tells the environment, before the function's module runs.
+export function prepare(environ) {
+  settings = setEnvironment(environ);
+  logFor(undefined, undefined);
+  start(uncaught);
+}
+
+// load waits for the function's module and finds the handler in it.
+export function load(namespace, name) {
+  drained = () => fail('Init Error', new NodeJsExit('The module waits for a Promise that is never settled.'));
+  namespace.then((app) => {
+    handler = find(app, name);
+    loading = false;
+    answer = '';
+  }).catch((error) => fail('Init Error', initError(error)));
+}
+
+function find(app, name) {
+  const base = name.slice(name.lastIndexOf('/') + 1);
+  const match = /^([^.]*)\.(.*)$/.exec(base);
+  if (match === null || name.includes('..')) throw new MalformedHandlerName('Bad handler');
+  const found = resolve(app, match[2]) ?? resolve(app.default, match[2]);
+  if (!found) throw new HandlerNotFound(`${name} is undefined or not exported`);
+  if (typeof found !== 'function') throw new HandlerNotFound(`${name} is not a function`);
+  return found;
+}
+
+function resolve(object, names) {
+  return names.split('.').reduce((value, name) => value?.[name], object) || undefined;
+}
+
+function initError(error) {
+  if (error instanceof SyntaxError) return new UserCodeSyntaxError(String(error));
+  if (error?.code === 'MODULE_NOT_FOUND') return new ImportModuleError(String(error));
+  return error;
+}
+
+// begin calls the handler. about is NAME=value, with a NUL in between.
+export function begin(event, about) {
+  const told = {};
+  for (const variable of about.split('\0')) {
+    const at = variable.indexOf('=');
+    told[variable.slice(0, at)] = variable.slice(at + 1);
+  }
+  answer = undefined;
+  drained = () => fail('Invoke Error', new NodeJsExit(NEVER_SETTLED));
+  start(uncaught);
+  logFor(told.AWS_LAMBDA_REQUEST_ID, told.AWS_LAMBDA_TENANT_ID);
+  trace(told._X_AMZN_TRACE_ID);
+  try {
+    const context = newContext(told);
+    if (handler.length >= 3) callClassic(parse(event), context);
+    else settle(handler(parse(event), context));
+  } catch (error) {
+    fail('Invoke Error', error);
+  }
+}
+
+function newContext(told) {
+  const deadline = +told.AWS_LAMBDA_DEADLINE_MS;
+  return {
+    functionVersion: settings.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: settings.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: settings.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: settings.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: settings.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: told.AWS_LAMBDA_CLIENT_CONTEXT ? parse(told.AWS_LAMBDA_CLIENT_CONTEXT) : undefined,
+    identity: undefined,
+    invokedFunctionArn: told.AWS_LAMBDA_FUNCTION_ARN,
+    awsRequestId: told.AWS_LAMBDA_REQUEST_ID,
+    tenantId: told.AWS_LAMBDA_TENANT_ID,
+    xRayTraceId: told._X_AMZN_TRACE_ID,
+    getRemainingTimeInMillis() { return deadline - now(); },
+  };
+}
+
+// settle answers with a value, or what a promise of one becomes.
+function settle(value) {
+  if (typeof value?.then !== 'function') succeed(value);
+  else value.then(succeed, (error) => fail('Invoke Error', error));
+}
+
+// callClassic calls a handler that takes a callback. What it calls back with is
+// the answer, by default when there is nothing left to do; a promise that it
+// returns counts as well, and any other value does not.
+function callClassic(event, context) {
+  let used = false;
+  context.callbackWaitsForEmptyEventLoop = true;
+  const returned = handler(event, context, (error, result) => {
+    if (used) return;
+    used = true;
+    if (error) fail('Invoke Error', error);
+    else if (context.callbackWaitsForEmptyEventLoop) drained = () => succeed(result);
+    else succeed(result);
+  });
+  if (typeof returned?.then === 'function') settle(returned);
+  else if (!used) drained = () => succeed(null);
+}
+
+function succeed(value) {
+  if (answer !== undefined) return;
+  let text;
+  try {
+    text = stringify(value) ?? 'null';
+  } catch {
+    fail('Invoke Error', new Error('Unable to stringify response body'));
+    return;
+  }
+  answer = text;
+}
+
+// fail ends what runs: with an error's document, which the log gets as well.
+function fail(what, error) {
+  if (answer !== undefined && !loading) return;
+  answer = '';
+  report(what, error);
+  const document = toDocument(error);
+  failed(document.errorType, document.errorMessage, stringify(document));
+}
+
+function uncaught(error) {
+  fail('Uncaught Exception', error);
+}
+
+// turn runs the next callback that is due. It returns the answer once it is
+// there, and otherwise for how many milliseconds there is nothing to do.
+// rejected says that a promise was rejected which nobody cares about.
+export function turn(rejected, reason) {
+  if (answer === undefined && rejected) {
+    const error = new UnhandledPromiseRejection(reason);
+    fail('Unhandled Promise Rejection', loading ? initError(reason) : error);
+  }
+  if (answer !== undefined) return answer;
+  const wait = step();
+  if (wait >= 0) return wait;
+  drained();
+  return 0;
+}
+
+// crash hears of an exception that came as far as the host.
+export function crash(error) {
+  fail(loading ? 'Init Error' : 'Uncaught Exception', loading ? initError(error) : error);
+}

@@ -1,0 +1,160 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millicent-run/millicent/internal/wasm/module"
+)
+
+// LocalConfig says how a Local works.
+type LocalConfig struct {
+	EngineConfig
+
+	// Keep is how long a program stays loaded that has no session; default a
+	// minute.
+	Keep time.Duration
+}
+
+// A Local is a Host that runs programs in its own process.
+type Local struct {
+	cfg    LocalConfig
+	engine *Engine
+	ctx    context.Context // of what is loaded; ends when Close is called
+	stop   context.CancelFunc
+	work   sync.WaitGroup // on programs
+
+	mu       sync.Mutex
+	closed   bool
+	programs map[programKey]*loaded
+	sessions map[*LocalSession]bool
+}
+
+// NewLocal returns a Local. Close it.
+func NewLocal(cfg LocalConfig) (*Local, error) {
+	if cfg.Keep == 0 {
+		cfg.Keep = time.Minute
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	engine, err := NewEngine(ctx, cfg.EngineConfig)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return &Local{
+		cfg: cfg, engine: engine, ctx: ctx, stop: stop,
+		programs: map[programKey]*loaded{}, sessions: map[*LocalSession]bool{},
+	}, nil
+}
+
+var errClosed = errors.New("the host of programs is closed")
+
+// Open implements Host. The Session is a *LocalSession.
+func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
+	p, first, err := l.take(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	i, err := p.program.another(ctx, spec.Log)
+	if err != nil {
+		l.release(p)
+		return nil, err
+	}
+	s := &LocalSession{local: l, loaded: p, instance: i}
+	s.opened = Opening{Loaded: !first, Compiled: !first || p.compiled, Idle: p.program.idle()}
+	if first {
+		s.opened.Load, s.opened.Init = p.load, p.init
+	}
+	l.mu.Lock()
+	l.sessions[s] = true
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return nil, errors.Join(errClosed, s.Close())
+	}
+	return s, nil
+}
+
+// Prepare implements Host.
+func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return errClosed
+	}
+	l.work.Add(1)
+	l.mu.Unlock()
+	defer l.work.Done()
+	if spec.Module == "" {
+		return l.engine.prepareScript(ctx, spec)
+	}
+	file, err := spec.module()
+	if err != nil {
+		return err
+	}
+	return l.engine.Prepare(ctx, file, spec.MemoryMB)
+}
+
+// Close implements Host. What runs is stopped, and waited for.
+func (l *Local) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.mu.Unlock()
+	l.stop()
+	l.engine.End()
+
+	l.work.Wait() // nothing is loaded any more
+	l.mu.Lock()
+	sessions := make([]*LocalSession, 0, len(l.sessions))
+	for s := range l.sessions {
+		sessions = append(sessions, s)
+	}
+	l.mu.Unlock()
+	var errs []error
+	for _, s := range sessions {
+		errs = append(errs, s.Close())
+	}
+	l.mu.Lock()
+	idle := l.programs
+	l.programs = nil
+	l.mu.Unlock()
+	for _, p := range idle {
+		if p.drop != nil {
+			p.drop.Stop()
+		}
+		errs = append(errs, p.close())
+	}
+	return errors.Join(append(errs, l.engine.Close(context.Background()))...)
+}
+
+// module reads a program's module.
+func (s *Spec) module() ([]byte, error) {
+	if name := path.Clean("/" + s.Module); name != "/"+s.Module || strings.ContainsRune(name, 0) {
+		return nil, fmt.Errorf("%.100q is no file of the package", s.Module)
+	}
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open a package: %w", err)
+	}
+	defer root.Close()
+	name := filepath.FromSlash(s.Module)
+	info, err := root.Stat(name)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the module: %w", err)
+	case !info.Mode().IsRegular() || info.Size() > module.MaxSize:
+		return nil, fmt.Errorf("read the module: %s is no file of at most %d bytes", s.Module, module.MaxSize)
+	}
+	return root.ReadFile(name)
+}

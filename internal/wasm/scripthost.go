@@ -1,0 +1,233 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/net/idna"
+
+	"github.com/millicent-run/millicent/internal/wasm/javascript"
+)
+
+// scriptModule is what the JavaScript engine imports its host's functions from.
+const scriptModule = "env"
+
+// A scriptFunction is one of these: how many parameters and results it has, all
+// of 32 bits, and what it does.
+type scriptFunction struct {
+	params, results int
+	do              func(v *vm, p []uint64) uint64
+}
+
+var scriptFunctions = map[string]scriptFunction{
+	"host_call":                {5, 1, callHost},
+	"host_interrupt":           {0, 1, func(*vm, []uint64) uint64 { return 0 }}, // the meter does this
+	"host_promise_rejection":   {3, 0, trackRejection},
+	"host_module_normalize":    {2, 1, nameModule},
+	"host_module_load":         {2, 1, loadModule},
+	"host_get_timezone_offset": {2, 1, func(*vm, []uint64) uint64 { return 0 }}, // UTC
+}
+
+// Call implements api.GoModuleFunction.
+func (f scriptFunction) Call(ctx context.Context, _ api.Module, stack []uint64) {
+	v := guestOf(ctx).instance.vm
+	if v.inside {
+		panic(&Failure{Type: "Runtime.Trap", Message: "the JavaScript engine called its host within a call of its own"})
+	}
+	v.inside = true
+	value := f.do(v, stack)
+	v.inside = false
+	if v.err != nil {
+		panic(v.err) // ends the guest; who called it finds the error again
+	}
+	if f.results > 0 {
+		stack[0] = value
+	}
+}
+
+// hostFunctions are what our modules have of the host, by name: their
+// parameters and what they return are values. host.js has them called with
+// parameters of the right kinds only.
+var hostFunctions = map[string]func(v *vm, p []uint64) uint64{
+	"log":    hostLog,
+	"fail":   hostFail,
+	"exit":   hostExit,
+	"random": hostRandom,
+	"encode": hostEncode,
+	"decode": hostDecode,
+	"locate": hostLocate,
+	"domain": hostDomain,
+}
+
+// callHost is what a function of the host becomes when JavaScript calls it:
+// name, its length, this, how many parameters, and where they are.
+func callHost(v *vm, p []uint64) uint64 {
+	do := hostFunctions[string(v.bytes(p[0], p[1]))]
+	list := v.bytes(p[4], 4*p[3])
+	if do == nil {
+		v.fail(fmt.Errorf("the JavaScript engine calls what the host does not have"))
+	}
+	if v.err != nil {
+		return 0
+	}
+	var values [8]uint64
+	n := min(len(list)/4, len(values))
+	for k := range n {
+		values[k] = uint64(binary.LittleEndian.Uint32(list[4*k:]))
+	}
+	return do(v, values[:n])
+}
+
+// log(text) writes an entry of the log.
+func hostLog(v *vm, p []uint64) uint64 {
+	if log := v.i.run.req.Log; log != nil {
+		_, _ = log.Write(v.text(p[0])) // a log that is not kept fails no function
+	}
+	return v.do(jsUndefined)
+}
+
+// fail(type, message, document) says that what runs has failed.
+func hostFail(v *vm, p []uint64) uint64 {
+	if v.i.run.failure == nil {
+		f := &Failure{Type: string(v.text(p[0])), Message: string(v.text(p[1])), Document: v.text(p[2])}
+		if len(f.Document) > maxAnswer {
+			f.Document = nil
+		}
+		f.Type, f.Message = f.Type[:min(len(f.Type), maxMessage)], f.Message[:min(len(f.Message), maxMessage)]
+		v.i.run.failure = f
+	}
+	return v.do(jsUndefined)
+}
+
+// exit(code) ends what runs at once.
+func hostExit(v *vm, p []uint64) uint64 {
+	f := &Failure{Type: "Runtime.ExitError", Message: "Runtime exited without providing a reason"}
+	if code := uint8(int64(v.number(p[0]))); code != 0 {
+		f.Message = fmt.Sprintf("Runtime exited with error: exit status %d", code)
+	}
+	v.fail(f)
+	return 0
+}
+
+// random(n) returns n random bytes.
+func hostRandom(v *vm, p []uint64) uint64 {
+	b := make([]byte, min(max(int64(v.number(p[0])), 0), 65_536))
+	_, _ = rand.Read(b) // never fails
+	return v.newBytes(b)
+}
+
+func (v *vm) newBytes(b []byte) uint64 {
+	place := v.copied(b)
+	value := v.do(jsNewBytes, place, uint64(len(b)))
+	v.do(jsFree, place)
+	return value
+}
+
+// encode(text) returns it as UTF-8.
+func hostEncode(v *vm, p []uint64) uint64 {
+	return v.newBytes(v.text(p[0]))
+}
+
+// decode(buffer, offset, length, fatal) returns UTF-8 as text. With fatal it
+// returns undefined for what is not valid.
+func hostDecode(v *vm, p []uint64) uint64 {
+	scratch := uint64(v.i.program.script.scratch)
+	place := v.do(jsBuffer, p[0], scratch)
+	all := v.bytes(place, v.word(scratch))
+	from, n := uint64(v.number(p[1])), uint64(v.number(p[2]))
+	if v.err != nil || from > uint64(len(all)) || n > uint64(len(all))-from {
+		return v.do(jsUndefined)
+	}
+	text := all[from : from+n]
+	if v.number(p[3]) != 0 && !utf8.Valid(text) {
+		return v.do(jsUndefined)
+	}
+	return v.newText(javascript.Decode(text))
+}
+
+// locate(stack) returns a stack with places of the function's own files.
+func hostLocate(v *vm, p []uint64) uint64 {
+	stack := string(v.text(p[0]))
+	if locate := v.i.program.script.locate; locate != nil {
+		stack = locate(stack)
+	}
+	return v.newText([]byte(stack))
+}
+
+// domain(name) returns a domain name in ASCII; empty if it is none.
+func hostDomain(v *vm, p []uint64) uint64 {
+	name, err := domains.ToASCII(string(v.text(p[0])))
+	if err != nil {
+		name = ""
+	}
+	return v.newText([]byte(name))
+}
+
+// domains is how the URL standard treats names: UTS 46, not transitional.
+var domains = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false), idna.CheckHyphens(false))
+
+// A rejection is a promise that was rejected, and nobody has cared so far.
+type rejection struct {
+	id              string // of the promise: its value
+	promise, reason uint64
+}
+
+// trackRejection(promise, reason, handled) hears of promises that are rejected,
+// or handled after all. The values are the host's to free.
+func trackRejection(v *vm, p []uint64) uint64 {
+	id := string(v.bytes(p[0], 8))
+	if uint32(p[2]) == 0 {
+		v.rejections = append(v.rejections, rejection{id, p[0], p[1]})
+		return 0
+	}
+	for n, r := range v.rejections {
+		if r.id == id {
+			v.do(jsFreeValue, r.promise)
+			v.do(jsFreeValue, r.reason)
+			v.rejections = append(v.rejections[:n], v.rejections[n+1:]...)
+			break
+		}
+	}
+	v.do(jsFreeValue, p[0])
+	v.do(jsFreeValue, p[1])
+	return 0
+}
+
+// ownModule is what the names of our own modules begin with.
+const ownModule = "millicent:"
+
+// nameModule(base, name) returns the name of a module that is imported: a copy
+// of it, which the engine frees. A function's modules have been made one; only
+// ours import others.
+func nameModule(v *vm, p []uint64) uint64 {
+	prefix := "package:" // there is nothing of that kind
+	if v.own {
+		prefix = ownModule
+	}
+	return v.copied([]byte(prefix + strings.TrimPrefix(v.name(p[1]), "./")))
+}
+
+// loadModule(name, length) returns the code of a module, which the engine
+// frees.
+func loadModule(v *vm, p []uint64) uint64 {
+	name, ours := strings.CutPrefix(v.name(p[0]), ownModule)
+	code, to := javascript.Prelude(name), v.bytes(p[1], 4)
+	if !ours || code == nil || to == nil {
+		return 0
+	}
+	binary.LittleEndian.PutUint32(to, uint32(len(code)))
+	return v.copied(code)
+}
+
+// name returns a text that ends with a zero.
+func (v *vm) name(place uint64) string {
+	all := v.bytes(place, min(4096, uint64(v.i.mem.size)-min(uint64(uint32(place)), uint64(v.i.mem.size))))
+	end := bytes.IndexByte(all, 0)
+	return string(all[:max(end, 0)])
+}
