@@ -126,10 +126,12 @@ func (p *loaded) read(l *Local, spec *Spec, log Log) error {
 		return err
 	}
 	p.compiled = l.engine.compiledBefore(file)
-	p.program, err = l.engine.Load(l.ctx, file, ProgramConfig{
+	if p.program, err = l.engine.Load(l.ctx, file, ProgramConfig{
 		MemoryMB: spec.MemoryMB, Environ: spec.Environ, InitTime: spec.InitTime, Log: log, Files: p.files,
-	})
-	return err
+	}); err != nil {
+		return asFailure(err)
+	}
+	return nil
 }
 
 // close frees the program.

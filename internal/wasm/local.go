@@ -96,7 +96,7 @@ func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
 	l.work.Add(1)
 	l.mu.Unlock()
 	defer l.work.Done()
-	return l.engine.Prepare(ctx, file, spec.MemoryMB)
+	return asFailure(l.engine.Prepare(ctx, file, spec.MemoryMB))
 }
 
 // Close implements Host. What runs is stopped, and waited for.
