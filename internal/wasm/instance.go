@@ -235,12 +235,12 @@ func (i *Instance) call(ctx context.Context, f api.Function) *Failure {
 
 // Types of failures that the engine finds.
 const (
-	typeExit = "Runtime.ExitError" // it exited, or did what the machine does not do
-	typeTrap = "Runtime.Trap"
+	TypeExit = "Runtime.ExitError" // it exited, or did what the machine does not do
+	TypeTrap = "Runtime.Trap"      // the message has the stack
 )
 
 // errExited is a guest that exited with code 0: commands end so.
-var errExited = &Failure{Type: typeExit, Message: "Runtime exited without providing a reason"}
+var errExited = &Failure{Type: TypeExit, Message: "Runtime exited without providing a reason"}
 
 // failure returns how a guest ended.
 func failure(err error) *Failure {
@@ -250,17 +250,17 @@ func failure(err error) *Failure {
 	case errors.As(err, &exit) && exit.ExitCode() == 0:
 		return errExited
 	case errors.As(err, &exit):
-		return &Failure{Type: typeExit, Message: fmt.Sprintf("Runtime exited with error: exit status %d", exit.ExitCode())}
+		return &Failure{Type: TypeExit, Message: fmt.Sprintf("Runtime exited with error: exit status %d", exit.ExitCode())}
 	case errors.As(err, &own):
 		return own
 	}
-	return &Failure{Type: typeTrap, Message: err.Error()}
+	return &Failure{Type: TypeTrap, Message: err.Error()}
 }
 
 // ended returns the failure that f is: one of a guest that got no more memory
 // is for want of it, whatever the guest did then.
 func (i *Instance) ended(f *Failure) *Failure {
-	if f != nil && i.mem.refused && (f.Type == typeExit || f.Type == typeTrap) {
+	if f != nil && i.mem.refused && (f.Type == TypeExit || f.Type == TypeTrap) {
 		return &Failure{Type: outOfMemory, Message: f.Message}
 	}
 	return f
