@@ -53,6 +53,8 @@ var imports = map[string][]string{
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
 	"internal/sandbox/rootfs":       {},
 	"internal/wasm/module":          {},
+	"internal/wasm/wire":            {"internal/wasm"},
+	"internal/wasm/worker":          {"internal/wasm", "internal/wasm/wire", "internal/sandbox", "internal/nowait"},
 	"internal/wasm/javascript":      {},
 	"internal/wasm":                 {"internal/wasm/module", "internal/wasm/javascript"},
 	"internal/wasm/launcher":        {".", "internal/lifecycle", "internal/wasm", "internal/wasm/module"},

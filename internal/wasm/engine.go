@@ -64,8 +64,8 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 func (e *Engine) hosts(ctx context.Context) error {
 	builder := e.runtime.NewHostModuleBuilder(module.HostModule)
 	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(yield), nil, nil).Export(module.Yield)
-	for name, f := range failFunctions {
-		builder.NewFunctionBuilder().WithGoModuleFunction(f, i32s(4), nil).Export(name)
+	for name, f := range ownFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f.do, i32s(f.params), i32s(f.results)).Export(name)
 	}
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make the host's functions: %w", err)

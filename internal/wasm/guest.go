@@ -31,6 +31,7 @@ type guest struct {
 	wasi
 	answer  []byte
 	failure *Failure // that the guest reported itself
+	fetched []byte   // what came of its last request to the outside
 }
 
 // begin makes g that of a request.
@@ -143,6 +144,16 @@ func textOf(mod api.Module, place, n uint64) string {
 	return string(b)
 }
 
-// failFunctions are what the platform's own module has for guests besides
-// yield: all take a type of failure, and a text.
-var failFunctions = map[string]api.GoModuleFunc{"fail": fail, "fail_document": failDocument}
+// An ownFunction is one that the platform's own module has for guests, besides
+// yield: what it does, and how many 32-bit numbers it takes and returns.
+type ownFunction struct {
+	do              api.GoModuleFunc
+	params, results int
+}
+
+var ownFunctions = map[string]ownFunction{
+	"fail":          {fail, 4, 0},
+	"fail_document": {failDocument, 4, 0},
+	importFetch:     {hostFetch, 2, 1},
+	importFetched:   {hostFetched, 1, 0},
+}
