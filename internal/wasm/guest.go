@@ -42,6 +42,7 @@ type guest struct {
 	wasi
 	answer  []byte
 	failure *Failure // that the guest reported itself
+	fetched []byte   // what came of its last request to the outside
 }
 
 // begin makes g that of a request.

@@ -25,7 +25,8 @@ type Request struct {
 	Event    []byte
 	Environ  []string // NAME=value, besides the program's; commands see it
 	Deadline time.Time
-	Log      Log // nil for none
+	Log      Log   // nil for none
+	Fetch    Fetch // nil for none
 }
 
 // An Answer is what came of a request.
