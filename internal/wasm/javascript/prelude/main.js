@@ -10,6 +10,7 @@
 //   url.js        URL, with urlparse.js and searchparams.js
 //   clone.js      structuredClone
 //   crypto.js     random numbers and UUIDs
+//   fetch.js      fetch, by the host
 //
 // This has run when an image is made, and so has the function's own module:
 // what is found here at a request is what they left, and what the request
