@@ -14,7 +14,7 @@ import (
 )
 
 // Every example is deployed as its README says, and called both ways. Those that
-// are WebAssembly modules are built first: see TestWasmInspect.
+// are WebAssembly modules are built first: see TestWasmExamples.
 func TestExamples(t *testing.T) {
 	s := up(t)
 	entries, err := os.ReadDir("../examples")
