@@ -16,6 +16,18 @@ import (
 // interrupt one.
 const quantum = 100_000
 
+// scriptQuantum is the same for the JavaScript engine: the loop that interprets
+// costs some hundreds for each of its turns, for what these may do.
+const scriptQuantum = 40 * quantum
+
+// quantum is how much fuel the program's guests burn at a time.
+func (p *Program) quantum() uint64 {
+	if p.script != nil {
+		return scriptQuantum
+	}
+	return quantum
+}
+
 // guest is what a call of the guest goes with: the host's functions find it as
 // their context. It stays on its thread while the guest runs, whose clock tells
 // what it used.
@@ -36,8 +48,9 @@ type guest struct {
 
 // begin makes g that of a request.
 func (g *guest) begin(i *Instance, req *Request) {
-	*g = guest{instance: i, req: req, granted: quantum}
-	i.fuel.Set(quantum)
+	q := i.program.quantum()
+	*g = guest{instance: i, req: req, granted: q}
+	i.fuel.Set(q)
 }
 
 // end forgets what the request had.
@@ -82,8 +95,9 @@ func yield(ctx context.Context, _ api.Module, _ []uint64) {
 	g.leave()
 	runtime.Gosched()
 	g.enter()
-	g.granted += quantum
-	g.instance.fuel.Set(uint64(int64(g.instance.fuel.Get()) + quantum))
+	q := g.instance.program.quantum()
+	g.granted += q
+	g.instance.fuel.Set(g.instance.fuel.Get() + q)
 }
 
 // over says why the guest must end: its time is over, or nobody waits for it
