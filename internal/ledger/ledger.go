@@ -21,6 +21,7 @@ const every = 250 * time.Millisecond
 // A Group is some records of the stream that became durable together.
 type Group struct {
 	Seq     uint64 // from 1, without gaps
+	First   uint64 // number of the first record
 	Hash    [32]byte
 	Records []millicent.UsageRecord
 }
@@ -175,6 +176,28 @@ func (l *Ledger) CatchUp(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return l.count(ctx)
+}
+
+// Latest counts all groups that the stream has by now, and returns the sums of
+// a query of just these, and the number of their last record: what is recorded
+// from the next one on is not in them.
+func (l *Ledger) Latest(ctx context.Context, q Query) (rows []Row, last uint64, err error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
+	if err := l.count(ctx); err != nil {
+		return nil, 0, err
+	}
+	rows, err = l.Series(ctx, q)
+	return rows, l.at.records, err
+}
+
+// count is CatchUp in one's turn.
+func (l *Ledger) count(ctx context.Context) error {
 	err := l.catchUp(ctx)
 	if err == nil {
 		return nil
@@ -200,7 +223,7 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 		if last.seq > 0 && g.Seq != last.seq+1 {
 			return fmt.Errorf("the stream has group %d after %d", g.Seq, last.seq)
 		}
-		last = position{g.Seq, g.Hash}
+		last = position{g.Seq, g.Hash, g.First + uint64(len(g.Records)) - 1}
 		if err := l.gather(&g, from); err != nil {
 			return err
 		}

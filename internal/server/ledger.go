@@ -51,7 +51,7 @@ func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Gr
 	}
 	end := errors.New("the last one")
 	err := s.meter.Groups(ctx, after, func(g meter.Group) error {
-		err := each(ledger.Group{Seq: g.Seq, Hash: g.Hash, Records: g.Records})
+		err := each(ledger.Group{Seq: g.Seq, First: g.First, Hash: g.Hash, Records: g.Records})
 		if err == nil && g.Seq >= last {
 			return end
 		}

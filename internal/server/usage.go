@@ -215,7 +215,7 @@ func (s *server) meterStanding(context.Context) error {
 // recordStanding records what was used without an invocation, and counts it
 // for the budgets, which know it from the ledger after the next start.
 func (s *server) recordStanding(rec millicent.UsageRecord) {
-	s.meter.Record(rec)
+	rec.Number = s.meter.Record(rec)
 	s.budgets.Count(&rec)
 }
 
