@@ -46,7 +46,8 @@ type Config struct {
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default: none
 
-	maxBytes int64 // at which the oldest go; default maxStream
+	kill     func(point string) error // where recovery ends, in tests
+	maxBytes int64                    // at which the oldest go; default maxStream
 }
 
 // A Meter writes the ledger. It is safe for concurrent use.
