@@ -223,7 +223,10 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 		if last.seq > 0 && g.Seq != last.seq+1 {
 			return fmt.Errorf("the stream has group %d after %d", g.Seq, last.seq)
 		}
-		last = position{g.Seq, g.Hash, g.First + uint64(len(g.Records)) - 1}
+		last.seq, last.hash = g.Seq, g.Hash
+		if n := len(g.Records); n > 0 { // none of one that is left out
+			last.records = g.First + uint64(n) - 1
+		}
 		if err := l.gather(&g, from); err != nil {
 			return err
 		}

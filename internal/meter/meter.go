@@ -76,6 +76,7 @@ type Meter struct {
 	turn    chan struct{} // closed when head moves on
 	trouble error         // why records can't be kept; nil when all is well
 	once    names         // of records that may come again
+	skipped []skipped     // replaced, never changed
 	closed  bool
 
 	refusal atomic.Pointer[millicent.Error] // what Ready answers

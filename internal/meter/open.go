@@ -62,6 +62,9 @@ func (m *Meter) recover(ctx context.Context, js jetstream.JetStream) (err error)
 	if m.head, err = m.findHead(ctx, noted); err != nil {
 		return err
 	}
+	if err := m.readSkipped(); err != nil {
+		return err
+	}
 	if m.noted, err = os.OpenFile(noted, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
@@ -90,8 +93,12 @@ func (m *Meter) findHead(ctx context.Context, path string) (Head, error) {
 	head := Head{Seq: m.log.Seq(), Records: noted.Records, Hash: noted.Hash}
 	if message != nil {
 		g, err := decodeGroup(message)
+		if err != nil && noted.Seq == head.Seq {
+			m.cfg.Log.Error("the last group of the ledger is damaged: `millicent ledger verify` says more", "group", head.Seq, "error", err)
+			return noted, nil
+		}
 		if err != nil {
-			return Head{}, fmt.Errorf("the last group: %w", err)
+			return Head{}, fmt.Errorf("the last group, %d: %w", head.Seq, err)
 		}
 		head.Records, head.Hash = g.next()-1, g.hash()
 	}

@@ -77,7 +77,11 @@ func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, 
 	}
 	wait, cancel := context.WithTimeout(ctx, countWait)
 	defer cancel()
-	if err := u.s.latest.wait(wait); err != nil && ctx.Err() == nil {
+	err := u.s.latest.wait(wait)
+	if errors.Is(err, meter.ErrDamaged) {
+		return nil, &millicent.Error{Code: millicent.CodeInternal, Message: "Usage is not counted: " + err.Error() + ".", Err: err}
+	}
+	if err != nil && ctx.Err() == nil {
 		u.s.log.Warn("usage is told without the latest", "error", err)
 	}
 	return u.s.ledger.Series(ctx, q)
