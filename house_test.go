@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"internal/durable":              {},
 	"internal/natsd":                {"internal/durable"},
 	"internal/egress":               {"."},
+	"internal/lifecycle":            {"."},
 	"internal/nowait":               {},
 	"internal/store":                {".", "internal/durable"},
 	"internal/packs":                {},
@@ -52,14 +53,17 @@ var imports = map[string][]string{
 	"internal/sandbox/initproc":     {"internal/sandbox/rootfs"},
 	"internal/sandbox/rootfs":       {},
 	"internal/wasm/module":          {},
+	"internal/wasm/wire":            {"internal/wasm"},
+	"internal/wasm/worker":          {"internal/wasm", "internal/wasm/wire", "internal/sandbox", "internal/nowait"},
 	"internal/wasm/javascript":      {},
 	"internal/wasm":                 {"internal/wasm/module", "internal/wasm/javascript"},
+	"internal/wasm/launcher":        {".", "internal/lifecycle", "internal/wasm", "internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":       {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
+	"internal/process":       {".", "internal/lifecycle", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
 	"internal/invoke":        {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":           {".", "internal/store", "internal/queue"},
 	"internal/api/sqs":       {".", "internal/sqs"},
@@ -86,6 +90,7 @@ var imports = map[string][]string{
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
+	"internal/wasm/launcher": {"internal/process/launchertest"},
 	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // A recorder is a sink that keeps what it gets. It may be told not to.
@@ -120,7 +121,7 @@ func TestLinkStreams(t *testing.T) {
 			turn.stream.close()
 			failure := ""
 			if out.failure != nil {
-				failure = out.failure.errorType
+				failure = out.failure.Type
 			}
 			if failure != tt.failure || turn.stream.size != tt.size {
 				t.Errorf("failed with %q, %d bytes; want %q, %d", failure, turn.stream.size, tt.failure, tt.size)
@@ -185,7 +186,7 @@ func TestRuntimeAPIStreams(t *testing.T) {
 			turn.stream.close()
 			failure := ""
 			if out.failure != nil {
-				failure = out.failure.errorType
+				failure = out.failure.Type
 			}
 			if res.StatusCode != tt.status || string(out.payload) != tt.payload || failure != tt.failure {
 				t.Errorf("%d, payload %q, failure %q", res.StatusCode, out.payload, failure)
@@ -248,7 +249,7 @@ func TestStuckStreams(t *testing.T) {
 			inv.Sink, sink.blocks = sink, true
 			closed := make(chan error)
 			go func() { <-sink.wrote; closed <- e.Close() }()
-			if _, err := e.Invoke(t.Context(), inv); !errors.Is(err, errClosed) {
+			if _, err := e.Invoke(t.Context(), inv); !errors.Is(err, lifecycle.ErrClosed) {
 				t.Errorf("got %v", err)
 			}
 			sink.end(t)

@@ -54,7 +54,7 @@ func (s *Sandbox) Entry() (_ *Entry, err error) {
 		return nil, fmt.Errorf("enter: run as an ordinary user: %w", syscall.EPERM)
 	}
 	e := &Entry{
-		UID: s.uid, Filter: s.host.filter, Limits: initproc.Limits(false), OOMScore: initproc.OOMScore,
+		UID: s.uid, Filter: s.host.filter, Limits: initproc.Limits(false, 0), OOMScore: initproc.OOMScore,
 	}
 	defer func() {
 		if err != nil {

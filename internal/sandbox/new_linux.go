@@ -40,7 +40,7 @@ var validHostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0
 
 // check refuses what cannot be meant.
 func (s Spec) check() error {
-	if s.Memory < 0 || s.CPU < 0 || s.Pids < 0 || s.Tmp <= 0 {
+	if s.Memory < 0 || s.CPU < 0 || s.Pids < 0 || s.Files < 0 || s.Tmp <= 0 {
 		return errors.New("a limit of the sandbox is negative, or /tmp has no size")
 	}
 	if s.Hostname != "" && !validHostname.MatchString(s.Hostname) {
@@ -97,10 +97,16 @@ func (h *Host) newSandbox(id string) *Sandbox {
 }
 
 // build makes what the sandbox is made of. The Host can be closed meanwhile:
-// then Close waits for it, and undoes it.
+// then Close waits for it, and undoes it. Where Close came first nothing is
+// made, for nobody would undo it.
 func (s *Sandbox) build(ctx context.Context, spec Spec) error {
 	s.state.Lock()
 	defer s.state.Unlock()
+	select {
+	case <-s.closing:
+		return os.ErrClosed
+	default:
+	}
 	var parts parts
 	defer parts.close()
 	if err := s.claim(&parts); err != nil {
@@ -262,6 +268,7 @@ func (s *Sandbox) setUp(ctx context.Context, spec Spec, p *parts) error {
 		Tasks:    len(p.tasks),
 		Redirect: spec.Redirect,
 		Filter:   s.host.filter,
+		Files:    spec.Files,
 		Ports:    spec.ports(),
 	}
 	if s.host.rootless {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/millicent-run/millicent/internal/sandbox/rootfs"
 )
 
 // Address is the platform's address inside every sandbox: the Runtime API,
@@ -22,17 +24,21 @@ type Config struct {
 }
 
 // A Mount shows a directory of the machine inside a sandbox: read-only,
-// nosuid, nodev.
+// nosuid, nodev. At Program it shows a file.
 type Mount struct {
 	Source string // absolute path on the machine
 	Target string // absolute path inside: /var/task, /var/runtime, /opt
 }
+
+// Program is where the mount of Host.Self is.
+const Program = rootfs.Program
 
 // Spec says what a sandbox is made of.
 type Spec struct {
 	Memory     int64   // bytes; zero means no limit
 	CPU        float64 // cores; zero means no limit
 	Pids       int     // processes and threads; zero means 1024
+	Files      int     // descriptors of each process; zero means 1024
 	Background bool    // see SetBackground
 	Tmp        int64   // size of /tmp in bytes, not charged to Memory
 	Hostname   string

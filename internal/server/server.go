@@ -30,6 +30,7 @@ import (
 	"github.com/millicent-run/millicent/internal/sqs"
 	"github.com/millicent-run/millicent/internal/store"
 	"github.com/millicent-run/millicent/internal/telemetry"
+	"github.com/millicent-run/millicent/internal/wasm/worker"
 )
 
 // drainTime is how long running invocations get to end when the server stops.
@@ -44,7 +45,10 @@ const heapSlack = 32 << 20
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
 // start never returns from Main.
-func Main() { sandbox.Main() }
+func Main() {
+	sandbox.Main()
+	worker.Main()
+}
 
 // Run runs a server until ctx ends, and returns once nothing of it is left:
 // no goroutine, process, mount or file descriptor. Running invocations get

@@ -64,7 +64,9 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 func (e *Engine) hosts(ctx context.Context) error {
 	builder := e.runtime.NewHostModuleBuilder(module.HostModule)
 	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(yield), nil, nil).Export(module.Yield)
-	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(fail), i32s(4), nil).Export("fail")
+	for name, f := range ownFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f.do, i32s(f.params), i32s(f.results)).Export(name)
+	}
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make the host's functions: %w", err)
 	}

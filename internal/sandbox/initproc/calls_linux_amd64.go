@@ -29,3 +29,6 @@ var archRefused = []uintptr{
 	unix.SYS_SYSFS, unix.SYS__SYSCTL, unix.SYS_CREATE_MODULE, unix.SYS_GET_KERNEL_SYMS,
 	unix.SYS_QUERY_MODULE,
 }
+
+// archComputing belong to computing.
+var archComputing = []uintptr{unix.SYS_ARCH_PRCTL, unix.SYS_NEWFSTATAT}

@@ -12,3 +12,6 @@ var archAllowed = []uintptr{unix.SYS_FSTATAT, unix.SYS_RENAMEAT}
 
 // archRefused belong to refused.
 var archRefused []uintptr
+
+// archComputing belong to computing.
+var archComputing = []uintptr{unix.SYS_FSTATAT}

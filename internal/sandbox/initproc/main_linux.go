@@ -165,7 +165,7 @@ func (s *server) isolate(p passed) error {
 	if err := buildRoot(cfg, p); err != nil {
 		return err
 	}
-	if err := setLimits(cfg.Rootless); err != nil {
+	if err := setLimits(cfg.Rootless, cfg.Files); err != nil {
 		return err
 	}
 	if !cfg.Rootless {

@@ -7,12 +7,12 @@ import (
 )
 
 // kept are the capabilities that pid 1 needs while it serves: to attach
-// mounts, to end processes, to change a new process's user, to empty the
-// spawner's bounding set, and to listen on ports below 1024. The network's
-// set-up needs another.
+// mounts, to end processes, to find the System V objects that they leave, to
+// change a new process's user, to empty the spawner's bounding set, and to
+// listen on ports below 1024. The network's set-up needs another.
 const (
-	kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
-		1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
+	kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_IPC_OWNER |
+		1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
 	setUpOnly = 1 << unix.CAP_NET_ADMIN
 )
 
@@ -29,12 +29,16 @@ const (
 // A Limit is one of setrlimit(2), soft and hard.
 type Limit struct{ Resource, Value int }
 
-// Limits are those of every process inside.
-func Limits(rootless bool) []Limit {
+// Limits are those of every process inside. files is how many descriptors each
+// may have; zero means the default.
+func Limits(rootless bool, files int) []Limit {
+	if files == 0 {
+		files = maxFiles
+	}
 	limits := []Limit{
 		{unix.RLIMIT_CORE, maxCore},
 		{unix.RLIMIT_STACK, maxStack},
-		{unix.RLIMIT_NOFILE, maxFiles},
+		{unix.RLIMIT_NOFILE, files},
 	}
 	if !rootless { // the count is per uid: the user's other processes would be counted
 		limits = append(limits, Limit{unix.RLIMIT_NPROC, maxProcesses})
@@ -43,8 +47,8 @@ func Limits(rootless bool) []Limit {
 }
 
 // setLimits sets what every process inside inherits.
-func setLimits(rootless bool) error {
-	for _, l := range Limits(rootless) {
+func setLimits(rootless bool, files int) error {
+	for _, l := range Limits(rootless, files) {
 		// syscall's, not unix's: it makes ForkExec leave the limit alone.
 		var old syscall.Rlimit
 		if err := syscall.Getrlimit(l.Resource, &old); err != nil {

@@ -151,37 +151,35 @@ type span struct {
 // calls is beyond every number that is listed.
 const calls = 512
 
-// spans lays the lists out over all numbers, in order, without gaps.
-func spans() []span {
-	codes := [][]insn{
-		{ret(refuse(unix.ENOSYS))}, // whatever is not listed
-		{ret(retAllow)},
-		{ret(refuse(unix.EPERM))},
+// A layout says what becomes of each call.
+type layout struct {
+	codes [][]insn
+	which [calls]uint8 // of codes
+}
+
+// newLayout returns one that ends every call with outcome.
+func newLayout(outcome uint32) *layout { return &layout{codes: [][]insn{{ret(outcome)}}} }
+
+// set has calls end with one instruction.
+func (l *layout) set(outcome insn, nrs ...uintptr) { l.code([]insn{outcome}, nrs...) }
+
+// code has a program decide on calls.
+func (l *layout) code(c []insn, nrs ...uintptr) {
+	l.codes = append(l.codes, c)
+	for _, nr := range nrs {
+		l.which[nr] = uint8(len(l.codes) - 1)
 	}
-	var which [calls]uint8 // of codes
-	for _, nr := range allowed {
-		which[nr] = 1
-	}
-	for _, nr := range archAllowed {
-		which[nr] = 1
-	}
-	for _, nr := range refused {
-		which[nr] = 2
-	}
-	for _, nr := range archRefused {
-		which[nr] = 2
-	}
-	for nr, c := range checked() {
-		which[nr] = uint8(len(codes))
-		codes = append(codes, c)
-	}
-	out := []span{{0, codes[which[0]]}}
+}
+
+// spans lays the calls out over all numbers, in order, without gaps.
+func (l *layout) spans() []span {
+	out := []span{{0, l.codes[l.which[0]]}}
 	for nr := uint32(1); nr < calls; nr++ {
-		if which[nr] != which[nr-1] {
-			out = append(out, span{nr, codes[which[nr]]})
+		if l.which[nr] != l.which[nr-1] {
+			out = append(out, span{nr, l.codes[l.which[nr]]})
 		}
 	}
-	return append(out, span{calls, codes[0]})
+	return append(out, span{calls, l.codes[0]})
 }
 
 // search returns a program that finds a number's span by halving.
@@ -203,8 +201,8 @@ func search(s []span) []insn {
 	return append(append(p, low...), high...)
 }
 
-// filter returns the whole program.
-func filter() []insn {
+// program returns the whole of one.
+func program(s []span) []insn {
 	p := []insn{
 		op(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offArch),
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: auditArch},
@@ -212,7 +210,20 @@ func filter() []insn {
 		op(unix.BPF_LD|unix.BPF_W|unix.BPF_ABS, offNumber),
 	}
 	p = append(p, archPrologue...)
-	return append(p, search(spans())...)
+	return append(p, search(s)...)
+}
+
+// filter returns that of sandboxes.
+func filter() []insn {
+	l := newLayout(refuse(unix.ENOSYS)) // whatever is not listed
+	l.set(ret(retAllow), allowed...)
+	l.set(ret(retAllow), archAllowed...)
+	l.set(ret(refuse(unix.EPERM)), refused...)
+	l.set(ret(refuse(unix.EPERM)), archRefused...)
+	for nr, c := range checked() {
+		l.code(c, nr)
+	}
+	return program(l.spans())
 }
 
 // Filter returns the filter as its program's bytes. The server makes it once,

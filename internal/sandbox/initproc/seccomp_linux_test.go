@@ -8,11 +8,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// outcome executes the filter as the kernel would.
+// outcome executes the filter of sandboxes as the kernel would.
 func outcome(t *testing.T, arch uint32, nr uintptr, args ...uint64) uint32 {
 	t.Helper()
+	return outcomeOf(t, filter(), arch, nr, args...)
+}
+
+// outcomeOf does so with any.
+func outcomeOf(t *testing.T, filter []insn, arch uint32, nr uintptr, args ...uint64) uint32 {
+	t.Helper()
 	var raw []bpf.RawInstruction
-	for _, i := range filter() {
+	for _, i := range filter {
 		raw = append(raw, bpf.RawInstruction{Op: i.Code, Jt: i.Jt, Jf: i.Jf, K: i.K})
 	}
 	prog, ok := bpf.Disassemble(raw)

@@ -15,7 +15,7 @@ const (
 
 // version is that of these messages: it changes with them, so that a server
 // never talks to a pid 1 built from other sources.
-const version = 7
+const version = 8
 
 // A Kind says what a Request asks, or what an Event tells.
 type Kind byte
@@ -70,6 +70,7 @@ type Config struct {
 	Tasks    int      // cgroup v1 "tasks" files for the spawner to enter
 	Redirect uint16   // see sandbox.Spec
 	Filter   []byte   // of system calls; see Filter
+	Files    int      // descriptors that a process may have; zero means the default
 	Ports    []Port   // whose sockets to pass with Ready, in this order
 }
 
@@ -115,6 +116,7 @@ func (c *Config) Marshal() []byte {
 	b.num(uint64(c.Tasks))
 	b.num(uint64(c.Redirect))
 	b.str(string(c.Filter))
+	b.num(uint64(c.Files))
 	b.num(uint64(len(c.Ports)))
 	for _, p := range c.Ports {
 		b.port(p)
@@ -142,6 +144,7 @@ func (c *Config) Unmarshal(p []byte) error {
 	c.Tasks = int(d.num(MaxFiles))
 	c.Redirect = uint16(d.num(1<<16 - 1))
 	c.Filter = []byte(d.str())
+	c.Files = int(d.num(1 << 20))
 	for range d.num(MaxPorts) {
 		c.Ports = append(c.Ports, d.port())
 	}

@@ -11,7 +11,7 @@ import (
 func TestWire(t *testing.T) {
 	cfg := Config{
 		UID: 1_900_000_001, GID: 4_294_967_295, Rootless: true, Hostname: "h", HasRoot: true, HasTmp: true,
-		TmpSize: 1 << 40, Targets: []string{"/var/task", "/opt"}, Sources: []string{"/a", "/b"}, Tasks: 5, Redirect: 65535, Filter: []byte{0, 255},
+		TmpSize: 1 << 40, Targets: []string{"/var/task", "/opt"}, Sources: []string{"/a", "/b"}, Tasks: 5, Redirect: 65535, Filter: []byte{0, 255}, Files: 65536,
 		Ports: []Port{{TCP, [4]byte{127, 0, 0, 1}, 80}, {UDP, [4]byte{}, 65535}},
 	}
 	var gotCfg Config

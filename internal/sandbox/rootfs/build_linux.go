@@ -38,7 +38,11 @@ var files = map[string]string{
 		"networks: files\nprotocols: files\nservices: files\n",
 	"etc/host.conf": "multi on\n",
 	"etc/shells":    "/bin/sh\n",
+	Program[1:]:     "",
 }
+
+// Program is an empty file, on which a program can be mounted.
+const Program = "/var/program"
 
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 

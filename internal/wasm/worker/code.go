@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/millicent-run/millicent/internal/wasm/wire"
+)
+
+// code is the engine's cache inside the worker: a directory that the engine
+// writes, with links to what the server keeps. What the engine adds is handed
+// over to the server, and found in the next worker.
+type code struct {
+	dir string // with the version of the engine
+
+	mu    sync.Mutex // held while files are handed over
+	given map[string]bool
+}
+
+// newCode links what the server keeps into dir, where an engine has been.
+func newCode(dir, kept string) (*code, error) {
+	versions, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
+	if err != nil || len(versions) != 1 {
+		return nil, errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
+	}
+	c := &code{dir: versions[0], given: map[string]bool{}}
+	from := filepath.Join(kept, filepath.Base(c.dir))
+	entries, err := os.ReadDir(from)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(c.dir, e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// handOver sends the files that are new. One that the engine has not finished
+// is another session's to hand over.
+func (c *code) handOver(conn *wire.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || filepath.Ext(e.Name()) != "" || c.given[e.Name()] {
+			continue
+		}
+		if err := c.send(conn, e.Name()); err != nil {
+			return err
+		}
+		c.given[e.Name()] = true
+	}
+	return nil
+}
+
+func (c *code) send(conn *wire.Conn, name string) error {
+	f, err := os.Open(filepath.Join(c.dir, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxCompiled {
+		return nil
+	}
+	head := wire.FileHead{Path: filepath.Base(c.dir) + "/" + name, Size: info.Size(), Modified: info.ModTime()}
+	if err := conn.Send(head.Append(conn.Begin(wire.Compiled)), nil); err != nil {
+		return errors.Join(errConn, err)
+	}
+	buf := make([]byte, wire.MaxPart)
+	for left := head.Size; left > 0; {
+		n, err := io.ReadFull(f, buf[:min(left, int64(len(buf)))])
+		if err != nil {
+			return errors.Join(errConn, err) // in the middle of a file
+		}
+		if err := conn.Send(conn.Begin(wire.Part), buf[:n]); err != nil {
+			return errors.Join(errConn, err)
+		}
+		left -= int64(n)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/millicent-run/millicent/internal/sandbox"
+	"github.com/millicent-run/millicent/internal/wasm"
+	"github.com/millicent-run/millicent/internal/wasm/wire"
+)
+
+// Name is the zeroth argument that makes a program with Main in it a worker.
+const Name = "millicent-wasm"
+
+// controlFD is the worker's end of the control connection.
+const controlFD = 3
+
+// Main is a worker when this program was started as one, and never returns
+// then; otherwise it returns at once. A program that has a Pool calls it first
+// thing in main (tests: in TestMain).
+func Main() {
+	if len(os.Args) != 2 || os.Args[0] != Name {
+		return
+	}
+	if err := serve(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Directories in the worker's /tmp.
+const (
+	codeDir    = "/tmp/code"
+	packageDir = "/tmp/packages"
+)
+
+// serve is the worker, until the server closes the control connection.
+func serve(memory string) error {
+	w, control, err := setUp(memory)
+	if err != nil {
+		return err
+	}
+	return w.listen(control)
+}
+
+// setUp makes what a worker needs, and gives up all that it does not need any
+// more.
+func setUp(memory string) (*server, *net.UnixConn, error) {
+	bytes, err := strconv.ParseInt(memory, 10, 64)
+	if err != nil {
+		return nil, nil, fmt.Errorf("memory limit: %w", err)
+	}
+	debug.SetMemoryLimit(bytes / 2)
+	unix.CloseOnExec(controlFD)
+	control, err := connection(controlFD)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := wasm.NewLocal(wasm.LocalConfig{EngineConfig: wasm.EngineConfig{CacheDir: codeDir}, Keep: keepPrograms})
+	if err != nil {
+		return nil, nil, err
+	}
+	code, err := newCode(codeDir, cacheMount)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}
+	return w, control, sandbox.Narrow()
+}
+
+// connection returns a socket that the server gave this process.
+func connection(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("the server's socket: %w", err)
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nil, fmt.Errorf("the server's socket is a %T", conn)
+	}
+	return u, nil
+}
+
+// listen takes control packets until the server closes the connection.
+func (w *server) listen(control *net.UnixConn) error {
+	buf := make([]byte, wire.ControlSize+1)
+	oob := make([]byte, unix.CmsgSpace(4))
+	for {
+		n, oobn, _, _, err := control.ReadMsgUnix(buf, oob)
+		if err != nil || n == 0 {
+			return nil //nolint:nilerr // the server has no use for this process any more
+		}
+		var c wire.Control
+		if err := c.Decode(buf[:n]); err != nil {
+			return err
+		}
+		if c.Cancel != 0 {
+			w.cancel(c.Session, c.Cancel)
+			continue
+		}
+		fd, err := passed(oob[:oobn])
+		if err != nil {
+			return err
+		}
+		socket, err := connection(fd)
+		if err != nil {
+			return err
+		}
+		go w.serve(context.Background(), c.Session, socket) // ends with the socket, or this process
+	}
+}
+
+// passed returns the descriptor that came with a packet.
+func passed(oob []byte) (int, error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil || len(messages) != 1 {
+		return 0, fmt.Errorf("a session without its socket: %w", wire.ErrFrame)
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil || len(fds) != 1 {
+		return 0, fmt.Errorf("a session without its socket: %w", wire.ErrFrame)
+	}
+	return fds[0], nil
+}
