@@ -101,8 +101,9 @@ type memory struct {
 	space  []byte // all of it
 	size   int    // of what is there
 	image  *image // that it begins with; nil for zeros
-	shrink bool   // the next Reallocate is one to the image's size
-	most   int    // the largest size since the last restore
+	budget *budget
+	shrink bool // the next Reallocate is one to the image's size
+	most   int  // the largest size since the last restore
 
 	refused bool // it wanted to be larger than it may, since the last restore
 }
@@ -111,8 +112,11 @@ var _ experimental.LinearMemory = (*memory)(nil)
 
 // newMemory reserves space for a memory of at most so many bytes. With an image
 // it begins as large as that.
-func newMemory(most int, from *image) (*memory, error) {
-	m := &memory{image: from}
+func newMemory(most int, from *image, of *budget) (*memory, error) {
+	m := &memory{image: from, budget: of}
+	if of.full() {
+		return nil, errors.New("reserve memory: the process that functions run in has none left")
+	}
 	var err error
 	m.space, err = unix.Mmap(-1, 0, max(most, wasmPage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
@@ -146,7 +150,12 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if n := int(size); n > m.size {
+		if !m.budget.take(n - m.size) {
+			m.refused = true
+			return nil
+		}
 		if unix.Mprotect(m.space[m.size:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
+			m.budget.give(n - m.size)
 			return nil // the machine has none left: the guest is told that it cannot grow
 		}
 		m.size, m.most = n, max(m.most, n)
@@ -157,9 +166,18 @@ func (m *memory) Reallocate(size uint64) []byte {
 // Free implements experimental.LinearMemory. It is idempotent.
 func (m *memory) Free() {
 	if m.space != nil {
+		m.budget.give(m.beyond())
 		_ = unix.Munmap(m.space) // fails for no mapping of our own
 		m.space = nil
 	}
+}
+
+// beyond is how many bytes there are beyond the image.
+func (m *memory) beyond() int {
+	if m.image == nil {
+		return m.size
+	}
+	return m.size - len(m.image.view)
 }
 
 // restore takes the memory back to its image, and reports whether that was
@@ -171,6 +189,7 @@ func (m *memory) restore(scan *scanner) bool {
 		if unix.Madvise(grown, unix.MADV_DONTNEED) != nil || unix.Mprotect(grown, unix.PROT_NONE) != nil {
 			return false
 		}
+		m.budget.give(m.size - n)
 		m.size = n
 	}
 	m.most, m.refused = n, false

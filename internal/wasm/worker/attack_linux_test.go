@@ -33,7 +33,7 @@ func takenOver() {
 		return
 	}
 	memory, err := strconv.Atoi(os.Args[1])
-	if err != nil || memory%1000 == someMemory%1000 {
+	if err != nil || memory <= someMemory || memory > someMemory+100 {
 		return
 	}
 	_, control, err := setUp(os.Args[1])

@@ -207,6 +207,45 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// Guests that want more memory than the worker may have fail, one by one, and
+// the worker serves on. Each alone may have what it asks for.
+func TestMemory(t *testing.T) {
+	h := newHost(t, newPool(t, Config{Memory: 256 << 20}), "a")
+	spec := newSpec(t)
+	spec.MemoryMB = 128
+	alone := open(t, h, spec)
+	if a := ask(t, alone, "grow"); a.Failure == nil || a.Peak != 128<<20 {
+		t.Errorf("alone: %v, %d bytes", a.Failure, a.Peak)
+	}
+	worker := running(t, h)
+	peak := 0
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range 6 {
+		s := open(t, h, spec)
+		wg.Go(func() {
+			for range 5 {
+				a, err := s.Serve(t.Context(), request("grow"))
+				if err != nil || a.Failure == nil || a.Failure.Timeout {
+					t.Errorf("got %v, %v", a, err)
+					return
+				}
+				mu.Lock()
+				peak = max(peak, a.Peak)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if peak <= 8<<20 {
+		t.Errorf("none got more than %d bytes", peak)
+	}
+	if running(t, h) != worker {
+		t.Error("the worker has ended")
+	}
+	echoes(t, alone)
+}
+
 // A guest's requests to the outside are the server's to make; the event is what
 // it was afterwards, and the deadline holds.
 func TestFetch(t *testing.T) {
