@@ -221,7 +221,7 @@ func TestMemory(t *testing.T) {
 	peak := 0
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	for range 6 {
+	for range 4 {
 		s := open(t, h, spec)
 		wg.Go(func() {
 			for range 5 {
