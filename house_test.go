@@ -37,6 +37,7 @@ var imports = map[string][]string{
 	"internal/durable":              {},
 	"internal/natsd":                {"internal/durable"},
 	"internal/egress":               {"."},
+	"internal/lifecycle":            {"."},
 	"internal/nowait":               {},
 	"internal/store":                {".", "internal/durable"},
 	"internal/packs":                {},
@@ -61,7 +62,7 @@ var imports = map[string][]string{
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":       {".", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
+	"internal/process":       {".", "internal/lifecycle", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
 	"internal/invoke":        {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":           {".", "internal/store", "internal/queue"},
 	"internal/api/sqs":       {".", "internal/sqs"},

@@ -42,10 +42,13 @@ func Open(ctx context.Context, js jetstream.JetStream, cfg Config) (*Meter, erro
 	return m, nil
 }
 
+// Stream is the name of the log of groups.
+const Stream = "usage"
+
 // openStream opens the log of groups.
 func openStream(ctx context.Context, js jetstream.JetStream) (*packs.Log, error) {
 	return packs.Open(ctx, js, packs.Config{
-		Name: "usage", Subject: "millicent.usage", Description: "millicent: the ledger of usage, in groups", MaxBytes: maxStream,
+		Name: Stream, Subject: "millicent.usage", Description: "millicent: the ledger of usage, in groups", MaxBytes: maxStream,
 	})
 }
 

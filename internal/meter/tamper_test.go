@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"encoding/binary"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/natsd"
 )
 
 // rounds of the tests that take long; MILLICENT_TAMPERS asks for others.
@@ -50,13 +52,11 @@ func TestTampered(t *testing.T) {
 		t.Fatalf("the whole: %+v, %v", r, err)
 	}
 	stop()
+	jumps(t, whole)
 	for range rounds(t, 8) {
 		dir := t.TempDir()
 		copyTree(t, whole, dir)
-		blocks, err := filepath.Glob(filepath.Join(dir, "state/jetstream/jetstream/*/streams/usage/msgs/*.blk"))
-		if err != nil || len(blocks) == 0 {
-			t.Fatal("no blocks", err)
-		}
+		blocks := blocksOf(t, dir)
 		block := blocks[rand.IntN(len(blocks))]
 		content, err := os.ReadFile(block)
 		if err != nil {
@@ -67,14 +67,61 @@ func TestTampered(t *testing.T) {
 		if err := os.WriteFile(block, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		js, stop := startJetStream(t, dir)
-		r, err := VerifyStopped(context.Background(), js, filepath.Join(dir, "usage"))
+		r, err := verifyState(t, dir)
 		if err != nil || r.OK || r.BadGroup == 0 || r.BadRecord == 0 {
 			t.Errorf("byte %d of %d: %+v, %v", at, len(content), r, err)
 		}
 		t.Logf("byte %d of %d: %s, record %d", at, len(content), r.Problem, r.BadRecord)
-		stop()
 	}
+}
+
+// blocksOf lists the files of a ledger.
+func blocksOf(t *testing.T, dir string) []string {
+	t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(natsd.Blocks(filepath.Join(dir, "state"), Stream), "*.blk"))
+	if err != nil || len(blocks) == 0 {
+		t.Fatal("no blocks", err)
+	}
+	return blocks
+}
+
+// jumps changes each bit of a group's sequence that makes it a far one: no
+// state server is asked to read that, which would not come to an end.
+func jumps(t *testing.T, whole string) {
+	content, err := os.ReadFile(blocksOf(t, whole)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	const group = 41 // after 40 groups of 3 records on average
+	at := 0
+	for range group - 1 {
+		at += int(binary.LittleEndian.Uint32(content[at:]) &^ (1 << 31))
+	}
+	dir := t.TempDir()
+	for bit := 21; bit < 62; bit++ {
+		content[at+4+bit/8] ^= 1 << (bit % 8)
+		if err := os.WriteFile(filepath.Join(dir, "1.blk"), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		content[at+4+bit/8] ^= 1 << (bit % 8)
+		if r, err := CheckFiles(dir); err != nil || r.OK || r.BadGroup != group || r.BadRecord != 40*3+1 {
+			t.Errorf("bit %d: %+v, %v", bit, r, err)
+		}
+	}
+	if r, err := CheckFiles(filepath.Dir(blocksOf(t, whole)[0])); err != nil || !r.OK {
+		t.Errorf("the whole: %+v, %v", r, err)
+	}
+}
+
+// verifyState verifies the ledger of a server that does not run.
+func verifyState(t *testing.T, dir string) (Report, error) {
+	t.Helper()
+	if r, err := CheckFiles(natsd.Blocks(filepath.Join(dir, "state"), Stream)); err != nil || !r.OK {
+		return r, err
+	}
+	js, stop := startJetStream(t, dir)
+	defer stop()
+	return VerifyStopped(context.Background(), js, filepath.Join(dir, "usage"))
 }
 
 // A chain that is made anew, as one who has the disk may, is as good as the one

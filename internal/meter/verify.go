@@ -123,6 +123,23 @@ func (m *Meter) Verify(ctx context.Context, anchors ...Anchor) (Report, error) {
 	return verify(ctx, m.log, append(anchors, m.Head()))
 }
 
+// CheckFiles looks for damage in the files of a ledger, in the directory dir,
+// that keeps a state server from reading them to the end: it comes before
+// VerifyStopped. The Report is OK where there is none; what there is in the
+// groups before it is not looked for.
+func CheckFiles(dir string) (Report, error) {
+	err := packs.FindJump(dir)
+	v, jump := &verifier{}, (*packs.Jump)(nil)
+	if errors.As(err, &jump) {
+		d := &damage{group: jump.After + 1, err: err}
+		if g, err := decodeGroup(jump.Pack); err == nil {
+			d.record = g.next()
+		}
+		err = d
+	}
+	return v.finish(err)
+}
+
 // VerifyStopped is Verify for the ledger of a server that does not run, of
 // which js is the state and dir the journal's directory.
 func VerifyStopped(ctx context.Context, js jetstream.JetStream, dir string, anchors ...Anchor) (Report, error) {

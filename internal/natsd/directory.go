@@ -28,6 +28,12 @@ type format struct {
 	Mode   string `json:"mode"`
 }
 
+// Blocks returns the directory of a stream's blocks, in the directory of a
+// server's state.
+func Blocks(dir, stream string) string {
+	return filepath.Join(dir, "jetstream", "jetstream", "$G", "streams", stream, "msgs")
+}
+
 // lockDir takes the directory's lock, which lasts until the file is closed or
 // the process ends. The lock belongs to the open file, so that a second server
 // in the same process is refused as well.

@@ -86,11 +86,18 @@ func TestEnds(t *testing.T) {
 		}
 	})
 	t.Run("part of it written", func(t *testing.T) {
-		_, w, _, wf := pipe(t)
-		wf.SetWriteDeadline(time.Now().Add(time.Millisecond))
+		r, w, _, wf := pipe(t)
+		late := make(chan error, 1)
+		go func() {
+			_, err := r.Read(make([]byte, 1)) // returns once a part is written
+			late <- errors.Join(err, wf.SetWriteDeadline(time.Unix(1, 0)))
+		}()
 		n, err := w.Write(make([]byte, most))
 		if n == 0 || n == most || !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("got %d, %v", n, err)
+		}
+		if err := <-late; err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("end of file", func(t *testing.T) {

@@ -1,29 +1,17 @@
 package process
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
-)
 
-// encode returns v as JSON without HTML escapes and without a final newline.
-// It serves types of this package, which always encode.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic(fmt.Sprintf("process: encode %T: %v", v, err))
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-}
+	"github.com/millicent-run/millicent/internal/lifecycle"
+)
 
 // answer writes an answer of the Runtime API, newline included.
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(encode(v), '\n')) // a runtime that hung up needs no answer
+	_, _ = w.Write(append(lifecycle.Encode(v), '\n')) // a runtime that hung up needs no answer
 }
 
 func answerAccepted(w http.ResponseWriter) {

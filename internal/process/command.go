@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/process/bootstrap"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
@@ -32,13 +33,13 @@ var entrypoints = []string{taskRoot + "/bootstrap", optDir + "/bootstrap"}
 
 // command returns what to run for a version whose package is unpacked in
 // dir; a failure when the package does not hold what its runtime needs.
-func command(v *millicent.Version, rt Runtime, dir string) ([]string, *failure) {
+func command(v *millicent.Version, rt Runtime, dir string) ([]string, *lifecycle.Failure) {
 	args := languageCommand(rt)
 	if args == nil {
 		// Layers are not mounted yet, so only the package can hold one. The
 		// wrapper is for language runtimes alone.
 		if _, err := os.Lstat(filepath.Join(dir, "bootstrap")); err != nil {
-			return nil, invalidEntrypoint(fmt.Sprintf("Couldn't find valid bootstrap(s): %v", entrypoints))
+			return nil, lifecycle.InvalidEntrypoint(fmt.Sprintf("Couldn't find valid bootstrap(s): %v", entrypoints))
 		}
 		return entrypoints[:1], nil
 	}
@@ -70,7 +71,7 @@ func linked(v *millicent.Version, rt Runtime) bool {
 // startFailure says what a program that could not be started means to the
 // function: a failure of its own, or nil when it is not its doing. A wrapper
 // fails as it would under the shell that starts it on Lambda.
-func startFailure(v *millicent.Version, args []string, err error) *failure {
+func startFailure(v *millicent.Version, args []string, err error) *lifecycle.Failure {
 	missing := errors.Is(err, fs.ErrNotExist)
 	if !missing && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.ENOEXEC) {
 		return nil
@@ -89,7 +90,7 @@ func startFailure(v *millicent.Version, args []string, err error) *failure {
 		if errors.Is(err, syscall.ENOEXEC) {
 			cause = syscall.ENOEXEC
 		}
-		return invalidEntrypoint("fork/exec " + args[0] + ": " + cause.Error())
+		return lifecycle.InvalidEntrypoint("fork/exec " + args[0] + ": " + cause.Error())
 	default:
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -36,7 +37,7 @@ type credentials struct{ id, secret, token string }
 
 // environ returns the environment variables of a runtime's process: defaults
 // that the version's own may override, and what is reserved.
-func environ(kind initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
+func environ(kind lifecycle.Initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
 	env := baseEnviron(rt)
 	maps.Copy(env, v.Environment)
 	for _, name := range reservedNames {
@@ -89,7 +90,7 @@ var reservedNames = []string{
 
 // reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:
 // bootstraps set it for each invocation.
-func reserved(kind initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
+func reserved(kind lifecycle.Initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
 	env := map[string]string{
 		"_HANDLER":                        v.Handler,
 		"_AWS_XRAY_DAEMON_ADDRESS":        sandbox.Address,
@@ -100,7 +101,7 @@ func reserved(kind initialization, v *millicent.Version, rt Runtime, region, str
 		"AWS_LAMBDA_FUNCTION_VERSION":     v.Number,
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(v.MemoryMB),
 		"AWS_LAMBDA_INITIALIZATION_TYPE":  string(kind),
-		"AWS_LAMBDA_LOG_GROUP_NAME":       logGroup(v),
+		"AWS_LAMBDA_LOG_GROUP_NAME":       lifecycle.LogGroup(v),
 		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
 		"AWS_LAMBDA_RUNTIME_API":          inside(portRuntimeAPI).String(),
 		"LAMBDA_TASK_ROOT":                taskRoot,
@@ -110,8 +111,8 @@ func reserved(kind initialization, v *millicent.Version, rt Runtime, region, str
 		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + rt.Name
 		env["_LAMBDA_TELEMETRY_LOG_FD"] = strconv.Itoa(logFD)
 	}
-	if v.LogFormat == logFormatJSON {
-		env["AWS_LAMBDA_LOG_FORMAT"] = logFormatJSON
+	if v.LogFormat == lifecycle.FormatJSON {
+		env["AWS_LAMBDA_LOG_FORMAT"] = lifecycle.FormatJSON
 		if v.LogLevel != "" {
 			env["AWS_LAMBDA_LOG_LEVEL"] = v.LogLevel
 		}
@@ -126,12 +127,4 @@ func reserved(kind initialization, v *millicent.Version, rt Runtime, region, str
 		}
 	}
 	return env
-}
-
-// logGroup returns the version's log group.
-func logGroup(v *millicent.Version) string {
-	if v.LogGroup != "" {
-		return v.LogGroup
-	}
-	return "/aws/lambda/" + v.Function
 }

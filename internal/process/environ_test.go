@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 func exampleVersion() *millicent.Version {
@@ -34,7 +35,7 @@ func environMap(t *testing.T, list []string) map[string]string {
 }
 
 func TestEnvironmentOfPythonIsLambdas(t *testing.T) {
-	list := environ(onDemand, exampleVersion(), Runtime{Name: "python3.11"}, "eu-central-1", "2026/01/02/[$LATEST]0123", exampleKey)
+	list := environ(lifecycle.OnDemand, exampleVersion(), Runtime{Name: "python3.11"}, "eu-central-1", "2026/01/02/[$LATEST]0123", exampleKey)
 	if !slices.IsSorted(list) {
 		t.Error("the variables are in no order")
 	}
@@ -81,7 +82,7 @@ func TestOwnVariablesOverrideDefaultsButNothingReserved(t *testing.T) {
 		"GREETING": "hi=there", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL": "http://elsewhere",
 		"AWS_REGION": "mars", "AWS_LAMBDA_RUNTIME_API": "10.0.0.1:1", "AWS_SESSION_TOKEN": "forged", "AWS_EXECUTION_ENV": "x",
 	}
-	env := environMap(t, environ(onDemand, v, Runtime{Name: "provided.al2023"}, "us-east-1", "s", credentials{id: "AKID", secret: "secret"}))
+	env := environMap(t, environ(lifecycle.OnDemand, v, Runtime{Name: "provided.al2023"}, "us-east-1", "s", credentials{id: "AKID", secret: "secret"}))
 	for name, want := range map[string]string{
 		"GREETING": "hi=there", "TZ": "Europe/Berlin", "AWS_ENDPOINT_URL": "http://elsewhere",
 		"AWS_REGION": "us-east-1", "AWS_LAMBDA_RUNTIME_API": "169.254.100.1:9001",
@@ -98,7 +99,7 @@ func TestOwnVariablesOverrideDefaultsButNothingReserved(t *testing.T) {
 }
 
 func TestNodePathNamesTheRequestedVersion(t *testing.T) {
-	env := environMap(t, environ(onDemand, exampleVersion(), Runtime{Name: "nodejs22.x", Version: "20.20.0"}, "r", "s", exampleKey))
+	env := environMap(t, environ(lifecycle.OnDemand, exampleVersion(), Runtime{Name: "nodejs22.x", Version: "20.20.0"}, "r", "s", exampleKey))
 	want := "/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task"
 	if got := env["NODE_PATH"]; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -108,12 +109,12 @@ func TestNodePathNamesTheRequestedVersion(t *testing.T) {
 func TestLogFormatReachesTheRuntimeOnlyAsJSON(t *testing.T) {
 	v := exampleVersion()
 	v.LogFormat, v.LogLevel = "JSON", "WARN"
-	env := environMap(t, environ(onDemand, v, Runtime{Name: "python3.11"}, "r", "s", exampleKey))
+	env := environMap(t, environ(lifecycle.OnDemand, v, Runtime{Name: "python3.11"}, "r", "s", exampleKey))
 	if env["AWS_LAMBDA_LOG_FORMAT"] != "JSON" || env["AWS_LAMBDA_LOG_LEVEL"] != "WARN" {
 		t.Errorf("got format %q, level %q", env["AWS_LAMBDA_LOG_FORMAT"], env["AWS_LAMBDA_LOG_LEVEL"])
 	}
 	v.LogFormat = "Text"
-	env = environMap(t, environ(onDemand, v, Runtime{Name: "python3.11"}, "r", "s", exampleKey))
+	env = environMap(t, environ(lifecycle.OnDemand, v, Runtime{Name: "python3.11"}, "r", "s", exampleKey))
 	if _, ok := env["AWS_LAMBDA_LOG_LEVEL"]; ok {
 		t.Error("the level is set for text")
 	}

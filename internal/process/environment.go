@@ -3,8 +3,6 @@ package process
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,17 +14,16 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
 const (
-	initLimit = 10 * time.Second // of the Init phase
-
 	// initCPU is what every runtime has at least until it is ready, in cores.
 	// The share that goes with 128 MB, 7 % of a core, would make a 40 ms
 	// interpreter start take over half a second and a large import miss the
 	// limit of the Init phase, which functions on Lambda meet because it lends
-	// them CPU then, too. The loan ends with initLimit, in whichever phase
+	// them CPU then, too. The loan ends with lifecycle.InitLimit, in whichever phase
 	// Init runs.
 	initCPU = 1.0
 
@@ -40,7 +37,7 @@ const (
 // An environment implements millicent.Environment.
 type environment struct {
 	version *millicent.Version
-	kind    initialization
+	kind    lifecycle.Initialization
 	runtime Runtime
 	region  string
 	dir     string   // of the unpacked package
@@ -51,7 +48,7 @@ type environment struct {
 	box     *sandbox.Sandbox
 	ports   *ports
 	uplink  *uplink
-	journal *journal
+	journal *lifecycle.Journal
 
 	ctx    context.Context // ends when Close is called
 	cancel context.CancelFunc
@@ -86,8 +83,8 @@ type environment struct {
 }
 
 // newEnvironment gives an environment its sandbox; nothing runs in it yet.
-func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
-	stream := streamName(v, time.Now())
+func (l *Launcher) newEnvironment(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version, rt Runtime, dir string) (*environment, error) {
+	stream := lifecycle.StreamName(v, time.Now())
 	var key credentials
 	if l.cfg.Credentials != nil {
 		key.id, key.secret, key.token = l.cfg.Credentials(v)
@@ -100,7 +97,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		dir:     dir,
 		environ: environ(kind, v, rt, l.cfg.Region, stream, key),
 		log:     l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
-		journal: newJournal(l.cfg.Logs, v, stream),
+		journal: lifecycle.NewJournal(l.cfg.Logs, v, stream),
 		slot:    make(chan struct{}, 1),
 		cold:    true,
 		started: millicent.StartFrom(ctx),
@@ -128,19 +125,12 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind initialization, v *m
 		p.ports.runtime = nil
 		_ = runListener{l}.Close() // nobody is to serve it; closed it is, whatever it says
 	}
-	e.uplink = newUplink(&l.cfg, v, p.ports, e.journal.warn, e.log)
+	e.uplink = newUplink(&l.cfg, v, p.ports, e.journal.Warn, e.log)
 	return e, nil
 }
 
 // cpuShare returns the cores that come with an amount of memory.
 func cpuShare(memoryMB int) float64 { return float64(memoryMB) / mbPerCore }
-
-// streamName returns a new log stream's name.
-func streamName(v *millicent.Version, now time.Time) string {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	return fmt.Sprintf("%s[%s]%s", now.UTC().Format("2006/01/02/"), v.Number, hex.EncodeToString(id[:]))
-}
 
 // Close implements millicent.Environment.
 func (e *environment) Close() error {
@@ -188,15 +178,15 @@ func (e *environment) terminate(r *run) {
 
 // launch runs the Init phase of a new environment. A failing Init is in the
 // log and leaves the environment without a run; an error is the platform's.
-func (e *environment) launch(ctx context.Context) (*failure, error) {
-	e.journal.event(initStart(e.kind, e.runtime, e.region, phaseInit, e.version))
+func (e *environment) launch(ctx context.Context) (*lifecycle.Failure, error) {
+	e.journal.Event(lifecycle.InitStart(e.kind, runtimeVersion(e.runtime), e.region, lifecycle.PhaseInit, e.version))
 	if e.runtime.Note != "" {
-		e.journal.warn(e.runtime.Note)
+		e.journal.Warn(e.runtime.Note)
 	}
 	began := time.Now()
-	f, err := e.initialise(ctx, phaseInit, began.Add(e.kind.limit()))
+	f, err := e.initialise(ctx, lifecycle.PhaseInit, began.Add(e.kind.Limit()))
 	if err == nil && f == nil {
-		e.init = min(time.Since(began), e.kind.limit())
+		e.init = min(time.Since(began), e.kind.Limit())
 	}
 	return f, err
 }
@@ -204,13 +194,13 @@ func (e *environment) launch(ctx context.Context) (*failure, error) {
 // initialise starts a run and waits until it is ready, has failed, or is late.
 // A failure leaves no run. An error means that there can be none here, or that
 // the wait was cancelled.
-func (e *environment) initialise(ctx context.Context, phase string, late time.Time) (*failure, error) {
+func (e *environment) initialise(ctx context.Context, phase string, late time.Time) (*lifecycle.Failure, error) {
 	began := time.Now()
 	if err := e.ended(ctx); err != nil {
 		return nil, err
 	}
-	if phase == phaseInvoke {
-		e.journal.event(initStart(e.kind, e.runtime, e.region, phase, e.version))
+	if phase == lifecycle.PhaseInvoke {
+		e.journal.Event(lifecycle.InitStart(e.kind, runtimeVersion(e.runtime), e.region, phase, e.version))
 		if err := e.box.SetCPU(max(initCPU, cpuShare(e.version.MemoryMB))); err != nil {
 			return nil, fmt.Errorf("lend CPU: %w", err)
 		}
@@ -231,8 +221,8 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 	}
 	took := time.Since(began)
 	rec := e.noteInit(phase, booted.Sub(began), time.Since(booted))
-	e.journal.event(initRuntimeDone(e.kind, phase, f))
-	e.journal.event(initReport(e.kind, phase, took, f, &rec))
+	e.journal.Event(lifecycle.InitRuntimeDone(e.kind, phase, f))
+	e.journal.Event(lifecycle.InitReport(e.kind, phase, took, f, &rec))
 	if f != nil {
 		return f, nil
 	}
@@ -244,7 +234,7 @@ func (e *environment) initialise(ctx context.Context, phase string, late time.Ti
 // returns the record of the start that this was a part of.
 func (e *environment) noteInit(phase string, boot, init time.Duration) millicent.StartRecord {
 	switch {
-	case phase == phaseInit:
+	case phase == lifecycle.PhaseInit:
 		e.started.Boot, e.started.Init = boot, init
 	case !e.cold:
 		e.again = &millicent.StartRecord{
@@ -257,9 +247,9 @@ func (e *environment) noteInit(phase string, boot, init time.Duration) millicent
 }
 
 // awaitReady waits for the end of a run's Init, and takes the lent CPU back.
-func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*failure, error) {
+func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*lifecycle.Failure, error) {
 	until := late
-	if loan := time.Now().Add(initLimit); loan.Before(late) {
+	if loan := time.Now().Add(lifecycle.InitLimit); loan.Before(late) {
 		until = loan
 	}
 	for {
@@ -279,7 +269,7 @@ func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*
 			return e.exitFailure(r), nil
 		case signLate:
 			if until.Equal(late) {
-				return timedOut(e.version.Timeout), nil
+				return lifecycle.TimedOut(e.version.Timeout), nil
 			}
 			until = late
 			if err := e.takeLoan(); err != nil {

@@ -3,7 +3,8 @@ package process
 import (
 	"encoding/binary"
 	"time"
-	"unicode/utf8"
+
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // The framed log channel, _LAMBDA_TELEMETRY_LOG_FD: each frame is a 4-byte
@@ -14,8 +15,6 @@ const (
 	frameHeader    = 16
 	frameMagic     = 0xa55a0000
 	frameMagicMask = 0xffff0000
-
-	maxRecord = 256 << 10 // bytes of one log record; longer messages are split
 )
 
 // A frameDecoder cuts the framed channel into log records. It holds at most
@@ -29,7 +28,7 @@ type frameDecoder struct {
 	left  uint32    // of the message, once in is true
 	in    bool      // within a message
 	at    time.Time // of the message
-	plain *lineDecoder
+	plain *lifecycle.Lines
 }
 
 // write decodes p. Zero time means that the frame did not say.
@@ -39,18 +38,18 @@ func (d *frameDecoder) write(p []byte) {
 			p = d.header(p)
 			continue
 		}
-		n := min(len(p), int(min(d.left, maxRecord)), maxRecord-len(d.buf))
+		n := min(len(p), int(min(d.left, lifecycle.MaxRecord)), lifecycle.MaxRecord-len(d.buf))
 		d.buf = append(d.buf, p[:n]...)
 		p, d.left = p[n:], d.left-uint32(n)
 		if d.left == 0 {
 			d.flushMessage()
 			d.in = false
-		} else if len(d.buf) == maxRecord {
+		} else if len(d.buf) == lifecycle.MaxRecord {
 			d.flushMessage()
 		}
 	}
 	if d.plain != nil {
-		d.plain.write(p)
+		d.plain.Write(p)
 	}
 }
 
@@ -63,8 +62,8 @@ func (d *frameDecoder) header(p []byte) []byte {
 		return p
 	}
 	if binary.BigEndian.Uint32(d.buf)&frameMagicMask != frameMagic {
-		d.plain = &lineDecoder{emit: func(m string) { d.emit(time.Time{}, m) }}
-		d.plain.write(d.buf)
+		d.plain = &lifecycle.Lines{Emit: func(m string) { d.emit(time.Time{}, m) }}
+		d.plain.Write(d.buf)
 		d.buf = nil
 		return p
 	}
@@ -78,7 +77,7 @@ func (d *frameDecoder) header(p []byte) []byte {
 func (d *frameDecoder) flushMessage() {
 	kept := d.buf
 	if d.left > 0 {
-		kept = kept[:runeBoundary(kept)]
+		kept = kept[:lifecycle.RuneBoundary(kept)]
 	}
 	d.emit(d.at, string(kept))
 	d.buf = append(d.buf[:0], d.buf[len(kept):]...)
@@ -87,55 +86,11 @@ func (d *frameDecoder) flushMessage() {
 // flush emits what is there of an unfinished message.
 func (d *frameDecoder) flush() {
 	if d.plain != nil {
-		d.plain.flush()
+		d.plain.Flush()
 		return
 	}
 	if d.in && len(d.buf) > 0 {
 		d.emit(d.at, string(d.buf))
 		d.buf = d.buf[:0]
 	}
-}
-
-// A lineDecoder cuts a stream into lines. It holds at most one record.
-type lineDecoder struct {
-	emit func(message string)
-	buf  []byte
-}
-
-func (d *lineDecoder) write(p []byte) {
-	for _, c := range p {
-		if c == '\n' {
-			d.emit(string(d.buf))
-			d.buf = d.buf[:0]
-			continue
-		}
-		d.buf = append(d.buf, c)
-		if len(d.buf) == maxRecord {
-			n := runeBoundary(d.buf)
-			d.emit(string(d.buf[:n]))
-			d.buf = append(d.buf[:0], d.buf[n:]...)
-		}
-	}
-}
-
-// flush emits a line that has no end yet.
-func (d *lineDecoder) flush() {
-	if len(d.buf) > 0 {
-		d.emit(string(d.buf))
-		d.buf = d.buf[:0]
-	}
-}
-
-// runeBoundary returns the length of p without a character that its end cuts
-// in two; len(p) when p does not end so.
-func runeBoundary(p []byte) int {
-	for n := len(p) - 1; n >= 0 && n >= len(p)-utf8.UTFMax; n-- {
-		if utf8.RuneStart(p[n]) {
-			if utf8.FullRune(p[n:]) {
-				return len(p)
-			}
-			return n
-		}
-	}
-	return len(p)
 }

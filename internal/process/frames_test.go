@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 func frame(kind uint32, at int64, message string) []byte {
@@ -48,14 +50,14 @@ func TestFramesBecomeOneRecordEachHoweverTheyArrive(t *testing.T) {
 }
 
 func TestLongFrameIsSplitAtCharacters(t *testing.T) {
-	message := strings.Repeat("é", maxRecord) // two bytes each, so twice the bound
+	message := strings.Repeat("é", lifecycle.MaxRecord) // two bytes each, so twice the bound
 	got, _ := decodeFrames(frame(0xa55a0003, 0, "x"+message), 1000)
 	if strings.Join(got, "") != "x"+message {
 		t.Error("the records do not add up to the message")
 	}
 	for _, m := range got {
-		if len(m) > maxRecord {
-			t.Errorf("got a record of %d bytes, want at most %d", len(m), maxRecord)
+		if len(m) > lifecycle.MaxRecord {
+			t.Errorf("got a record of %d bytes, want at most %d", len(m), lifecycle.MaxRecord)
 		}
 		if strings.ContainsRune(m, '\uFFFD') {
 			t.Error("a character was cut")
@@ -81,13 +83,13 @@ func TestUnfinishedFrameIsKept(t *testing.T) {
 
 func TestLinesAreSplitAndBounded(t *testing.T) {
 	var got []string
-	d := lineDecoder{emit: func(m string) { got = append(got, m) }}
-	d.write([]byte("a\n\nb"))
-	d.write([]byte("c\rd\n"))
-	d.write([]byte(strings.Repeat("x", maxRecord+1)))
-	d.flush()
-	d.flush()
-	want := []string{"a", "", "bc\rd", strings.Repeat("x", maxRecord), "x"}
+	d := lifecycle.Lines{Emit: func(m string) { got = append(got, m) }}
+	d.Write([]byte("a\n\nb"))
+	d.Write([]byte("c\rd\n"))
+	d.Write([]byte(strings.Repeat("x", lifecycle.MaxRecord+1)))
+	d.Flush()
+	d.Flush()
+	want := []string{"a", "", "bc\rd", strings.Repeat("x", lifecycle.MaxRecord), "x"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -109,7 +111,7 @@ func FuzzFrameDecoder(f *testing.F) {
 		total := 0
 		for _, m := range got {
 			total += len(m)
-			if len(m) > maxRecord {
+			if len(m) > lifecycle.MaxRecord {
 				t.Errorf("record of %d bytes", len(m))
 			}
 		}

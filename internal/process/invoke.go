@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -120,9 +121,9 @@ func (e *environment) discard() {
 
 // An ending is how the wait for an invocation's outcome ended.
 type ending struct {
-	outcome *outcome // the runtime's answer
-	failure *failure // or what happened instead
-	err     error    // or why nobody waits any more
+	outcome *outcome           // the runtime's answer
+	failure *lifecycle.Failure // or what happened instead
+	err     error              // or why nobody waits any more
 }
 
 // serve runs inv to its end and writes its log.
@@ -136,7 +137,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		usage.Init, usage.Restore, usage.RestoreBilled = e.init, e.restored, e.restoredBilled
 	}
 	e.again = nil
-	e.journal.begin(inv.ID, start(inv.ID, e.version.Number, inv.TraceID))
+	e.journal.Begin(inv.ID, lifecycle.Start(inv.ID, e.version.Number, inv.TraceID))
 	e.uplink.invoking(inv)
 
 	deadline := usage.Start.Add(e.version.Timeout)
@@ -146,20 +147,20 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	stop()
 	f := e.conclude(end)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
-		e.journal.end()
+		e.journal.End()
 		return nil, end.err
 	}
-	if f != nil && f.timeout {
+	if f != nil && f.Timeout {
 		usage.Duration = e.version.Timeout // nobody pays for the platform's stopping
 	}
 	e.measure(f, &usage)
 	e.cold = false
-	if f != nil && f.timeout {
+	if f != nil && f.Timeout {
 		e.after = millicent.StartAfterTimeout
 	}
 	if f != nil {
-		if line := failed(inv.ID, time.Now(), f); line != "" && !e.journal.json() {
-			e.journal.text(line)
+		if line := lifecycle.Failed(inv.ID, time.Now(), f); line != "" && !e.journal.JSON() {
+			e.journal.Text(line)
 		}
 	}
 	res := e.result(inv, end)
@@ -169,11 +170,11 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		usage.Streamed = out.size
 	}
 	res.Start = e.startOf(usage, firstByte)
-	e.journal.event(runtimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
-	last := report(inv.ID, usage, f)
-	last.delay = delayOf(inv, res)
-	e.journal.event(last)
-	res.LogTail, res.Usage = e.journal.end(), usage
+	e.journal.Event(lifecycle.RuntimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
+	last := lifecycle.Report(inv.ID, usage, f)
+	last.Delay = delayOf(inv, res)
+	e.journal.Event(last)
+	res.LogTail, res.Usage = e.journal.End(), usage
 	if end.err != nil {
 		return nil, end.err
 	}
@@ -222,7 +223,7 @@ func delayOf(inv *millicent.Invocation, res *millicent.Result) *millicent.Delay 
 func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time, out *stream) ending {
 	for again := true; ; again = false {
 		if e.run == nil {
-			f, err := e.initialise(ctx, phaseInvoke, deadline)
+			f, err := e.initialise(ctx, lifecycle.PhaseInvoke, deadline)
 			switch {
 			case err != nil && e.ended(ctx) != nil:
 				return ending{err: notDelivered(e.ended(ctx))}
@@ -239,10 +240,10 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 			return ending{failure: e.lost()}
 		}
 		e.run.deadline = deadline
-		e.journal.opened() // the runtime is at work already
+		e.journal.Opened() // the runtime is at work already
 		end, delivered := e.await(ctx, t)
 		switch {
-		case delivered || end.outcome != nil || end.failure != nil && end.failure.timeout:
+		case delivered || end.outcome != nil || end.failure != nil && end.failure.Timeout:
 			return end
 		case end.err != nil:
 			return ending{err: notDelivered(end.err)}
@@ -257,11 +258,11 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 }
 
 // lost is a runtime that was ready and does not take the event.
-func (e *environment) lost() *failure {
+func (e *environment) lost() *lifecycle.Failure {
 	if e.run.exitsWithin(exitGrace) {
 		return e.exitFailure(e.run)
 	}
-	return &failure{errorType: failureOfPlatform, message: "The runtime does not take the event", fatal: true}
+	return &lifecycle.Failure{Type: lifecycle.FailureOfPlatform, Message: "The runtime does not take the event", Fatal: true}
 }
 
 // await waits for what becomes of t.
@@ -276,14 +277,14 @@ func (e *environment) await(ctx context.Context, t *turn) (end ending, delivered
 		}
 		end.failure = e.exitFailure(r)
 	case signLate:
-		end.failure = timedOut(e.version.Timeout)
+		end.failure = lifecycle.TimedOut(e.version.Timeout)
 	case signCancelled:
 		end.err = e.ended(ctx)
 	}
 	out, delivered := r.session.abandon(t)
 	switch {
 	case out == nil:
-	case out.failure != nil && out.failure.errorType == errorTruncated && e.run.exitsWithin(exitGrace):
+	case out.failure != nil && out.failure.Type == errorTruncated && e.run.exitsWithin(exitGrace):
 		// The answer broke off because the process ended, which says more.
 		end = ending{failure: e.exitFailure(r)}
 	default:
@@ -294,17 +295,17 @@ func (e *environment) await(ctx context.Context, t *turn) (end ending, delivered
 
 // conclude ends the run where it cannot go on, puts all output into the log,
 // and returns the failure to report, nil if there was none.
-func (e *environment) conclude(end ending) *failure {
+func (e *environment) conclude(end ending) *lifecycle.Failure {
 	f := end.failure
 	if end.err != nil {
-		f = &failure{errorType: failureOfPlatform, message: "The invocation was cancelled", fatal: true}
+		f = &lifecycle.Failure{Type: lifecycle.FailureOfPlatform, Message: "The invocation was cancelled", Fatal: true}
 	}
 	if end.outcome == nil {
 		e.discard()
 		return f
 	}
 	f = end.outcome.failure
-	if f != nil && f.fatal {
+	if f != nil && f.Fatal {
 		e.discard()
 		return f
 	}
@@ -335,9 +336,9 @@ func (e *environment) result(inv *millicent.Invocation, end ending) *millicent.R
 		res.Payload, res.ContentType, told = end.outcome.payload, end.outcome.contentType, end.outcome.failure
 	}
 	if told != nil {
-		res.Payload = told.payload(inv.ID)
+		res.Payload = told.Payload(inv.ID)
 		res.FunctionError = "Unhandled"
-		res.ErrorType = told.reportedType()
+		res.ErrorType = told.ReportedType()
 	}
 	return res
 }

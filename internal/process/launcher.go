@@ -15,6 +15,7 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/process/bootstrap"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
@@ -149,7 +150,7 @@ func (l *Launcher) remove() error {
 
 // Launch implements millicent.Launcher.
 func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	e, _, err := l.start(ctx, onDemand, v)
+	e, _, err := l.start(ctx, lifecycle.OnDemand, v)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.
 
 // start starts an environment and returns it with how its Init failed, if it
 // did.
-func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.Version) (*environment, *failure, error) {
+func (l *Launcher) start(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version) (*environment, *lifecycle.Failure, error) {
 	rt, err := l.runtime(v)
 	if err != nil {
 		return nil, nil, err
@@ -167,31 +168,31 @@ func (l *Launcher) start(ctx context.Context, kind initialization, v *millicent.
 	if err != nil {
 		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
-	if kind == onDemand && snapshotable(v, rt) {
-		kind = snapStart
+	if kind == lifecycle.OnDemand && snapshotable(v, rt) {
+		kind = lifecycle.SnapStart
 	}
 	l.compile(ctx, rt)
-	if kind != provisioned {
+	if kind != lifecycle.Provisioned {
 		defer l.pool.begin()()
 	}
 	done := l.use(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
 		done()
-		return nil, nil, platformError("start environment", err)
+		return nil, nil, lifecycle.PlatformError("start environment", err)
 	}
 	e.freed = done
 	err = e.giveWay()
 	restored := false
-	if kind == snapStart && err == nil {
+	if kind == lifecycle.SnapStart && err == nil {
 		restored, err = l.restore(ctx, e)
 	}
-	var f *failure
+	var f *lifecycle.Failure
 	if !restored && err == nil {
 		f, err = e.launch(ctx)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(platformError("start environment", err), e.Close())
+		return nil, nil, errors.Join(lifecycle.PlatformError("start environment", err), e.Close())
 	}
 	return e, f, nil
 }
@@ -244,20 +245,6 @@ func (l *Launcher) use(digest string) (done func()) {
 func (l *Launcher) Expect(runtime string) {
 	if rt, ok := l.cfg.Runtimes.Lookup(runtime); ok {
 		l.pool.expect(kindOf(&millicent.Version{}, rt))
-	}
-}
-
-// platformError is what the caller learns of a failure that is not the
-// function's.
-func platformError(doing string, err error) error {
-	var told *millicent.Error
-	if errors.As(err, &told) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return &millicent.Error{
-		Code:    millicent.CodeInternal,
-		Message: "The platform could not start an execution environment.",
-		Err:     fmt.Errorf("%s: %w", doing, err),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/nowait"
 )
 
@@ -251,7 +252,7 @@ func (l *link) apply(kind byte, body []byte) error {
 		if _, ok := s.claimInit(); !ok {
 			return errViolation
 		}
-		s.settleInit(bounded(&failure{errorType: runtimeErrorType(kind), document: document}))
+		s.settleInit(bounded(&lifecycle.Failure{Type: runtimeErrorType(kind), Document: document}))
 		return nil
 	default:
 		return errViolation
@@ -270,23 +271,23 @@ func (l *link) answered(kind byte, body []byte) error {
 	}
 	state, out := stateResponse, &outcome{payload: payload, contentType: what}
 	if kind == linkError {
-		state, out = stateErrorResponse, &outcome{failure: &failure{errorType: functionErrorType(what), document: payload}}
+		state, out = stateErrorResponse, &outcome{failure: &lifecycle.Failure{Type: functionErrorType(what), Document: payload}}
 	}
 	t, _, _ := l.session.claim(id, state)
 	if t == nil {
 		return errViolation
 	}
 	if len(payload) > maxPayload {
-		out = &outcome{failure: responseTooLarge(maxPayload)}
+		out = &outcome{failure: lifecycle.ResponseTooLarge(maxPayload)}
 	}
 	l.session.settle(t, out)
 	return nil
 }
 
 // bounded returns f, or what becomes of a report that is too large.
-func bounded(f *failure) *failure {
-	if len(f.document) > maxPayload {
-		return responseTooLarge(maxPayload)
+func bounded(f *lifecycle.Failure) *lifecycle.Failure {
+	if len(f.Document) > maxPayload {
+		return lifecycle.ResponseTooLarge(maxPayload)
 	}
 	return f
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // A linkTest is a session with a link, and the runtime's ends of it.
@@ -101,12 +102,12 @@ func TestLinkOutcomes(t *testing.T) {
 		{"response", []message{{'R', text("id-1") + text("application/json") + "[1]"}}, "[1]", "", ""},
 		{"empty response", []message{{'R', text("id-1") + text("")}}, "", "", ""},
 		{"the largest", []message{{'R', text("id-1") + text("") + large}}, large, "", ""},
-		{"too large", []message{{'R', text("id-1") + text("") + large + "x"}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge(maxPayload).document)},
+		{"too large", []message{{'R', text("id-1") + text("") + large + "x"}}, "", "Function.ResponseSizeTooLarge", string(lifecycle.ResponseTooLarge(maxPayload).Document)},
 		{"error", []message{{'E', text("id-1") + text("Runtime.Oh") + `{"a":1}`}}, "", "Runtime.Oh", `{"a":1}`},
 		{"error of no form", []message{{'E', text("id-1") + text("ValueError") + `{}`}}, "", "Function.Unknown", `{}`},
 		{"parts", []message{{'S', text("id-1") + text("text/plain")}, {'C', "a"}, {'C', ""}, {'C', "b"}, {'T', text("")}}, "ab", "", ""},
 		{"parts that break off", []message{{'S', text("id-1") + text("")}, {'C', "a"}, {'T', text("Function.Oh") + "{}"}}, "", "Function.Oh", "{}"},
-		{"parts too large", []message{{'S', text("id-1") + text("")}, {'C', large}, {'C', "x"}, {'C', large}, {'T', text("")}}, "", "Function.ResponseSizeTooLarge", string(responseTooLarge(maxPayload).document)},
+		{"parts too large", []message{{'S', text("id-1") + text("")}, {'C', large}, {'C', "x"}, {'C', large}, {'T', text("")}}, "", "Function.ResponseSizeTooLarge", string(lifecycle.ResponseTooLarge(maxPayload).Document)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLinkTest(t)
@@ -127,7 +128,7 @@ func TestLinkOutcomes(t *testing.T) {
 			}
 			got := [3]string{string(out.payload), "", ""}
 			if f := out.failure; f != nil {
-				got[1], got[2] = f.errorType, string(f.document)
+				got[1], got[2] = f.Type, string(f.Document)
 			}
 			if want := [3]string{tt.payload, tt.failure, tt.document}; got != want {
 				t.Errorf("got %.200q, want %.200q", got, want)
@@ -143,7 +144,7 @@ func TestLinkInitError(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := l.session.initFailure()
-	if f == nil || f.errorType != "Runtime.ImportModuleError" || string(f.document) != `{"errorMessage":"no"}` || !f.fatal {
+	if f == nil || f.Type != "Runtime.ImportModuleError" || string(f.Document) != `{"errorMessage":"no"}` || !f.Fatal {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -258,7 +259,7 @@ func FuzzLink(f *testing.F) {
 				break
 			}
 		}
-		if out := turn.outcome; out != nil && (len(out.payload) > maxPayload || out.failure != nil && len(out.failure.document) > maxPayload) {
+		if out := turn.outcome; out != nil && (len(out.payload) > maxPayload || out.failure != nil && len(out.failure.Document) > maxPayload) {
 			t.Error("an outcome over the limit")
 		}
 	})

@@ -1,5 +1,7 @@
 package process
 
+import "github.com/millicent-run/millicent/internal/lifecycle"
+
 // linkParts is the response that comes in parts by a link.
 type linkParts struct {
 	of      *turn // nil while there is none
@@ -39,18 +41,18 @@ func (l *link) chunk(part []byte) error {
 	case p.tooMuch:
 	case p.of.stream != nil:
 		if _, err := p.of.stream.Write(part); err != nil {
-			l.refuseParts(responseTooLarge(maxStream))
+			l.refuseParts(lifecycle.ResponseTooLarge(maxStream))
 		}
 		l.in.reuse(part)
 	case len(p.held)+len(part) > maxPayload:
-		l.refuseParts(responseTooLarge(maxPayload))
+		l.refuseParts(lifecycle.ResponseTooLarge(maxPayload))
 	default:
 		p.held = append(p.held, part...)
 	}
 	return nil
 }
 
-func (l *link) refuseParts(f *failure) {
+func (l *link) refuseParts(f *lifecycle.Failure) {
 	l.parts.held, l.parts.tooMuch = nil, true
 	l.session.foretell(l.parts.of, &outcome{failure: f})
 }
@@ -63,7 +65,7 @@ func (l *link) finish(body []byte) error {
 	}
 	out := &outcome{payload: l.parts.held, contentType: l.parts.kind}
 	if kind != "" {
-		out = &outcome{failure: bounded(&failure{errorType: functionErrorType(kind), document: document})}
+		out = &outcome{failure: bounded(&lifecycle.Failure{Type: functionErrorType(kind), Document: document})}
 	}
 	if s := l.parts.of.stream; s != nil {
 		out = s.whole(out)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // measureInterval is how far apart measurements are, at least: they cost as much
@@ -14,7 +15,7 @@ const measureInterval = 10 * time.Millisecond
 // the environment: nothing of it comes from inside. Invocations that follow one
 // another closely share a measurement: the last one of them has the processor
 // time of all, so that their sum is exact.
-func (e *environment) measure(f *failure, usage *millicent.Usage) {
+func (e *environment) measure(f *lifecycle.Failure, usage *millicent.Usage) {
 	if now := time.Now(); f != nil || now.Sub(e.measured) >= measureInterval {
 		e.measured = now
 		// Errors are those of a sandbox that is gone, and its counters with it.
@@ -29,7 +30,7 @@ func (e *environment) measure(f *failure, usage *millicent.Usage) {
 		}
 	}
 	usage.PeakMemoryMB = e.peak
-	if f != nil && f.reported == errorOutOfMemory {
+	if f != nil && f.Reported == lifecycle.OutOfMemory {
 		usage.PeakMemoryMB = e.version.MemoryMB // the limit ended the runtime
 	}
 }

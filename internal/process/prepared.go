@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -186,10 +187,10 @@ func (p *prepared) close() error {
 // acquire returns a sandbox for v with its code in place: a prepared one, or
 // where there is none, or v cannot have it, one that is made now. It fills in
 // its part of rec.
-func (l *Launcher) acquire(ctx context.Context, kind initialization, v *millicent.Version, rt Runtime, code *packageCode, rec *millicent.StartRecord) (*prepared, error) {
+func (l *Launcher) acquire(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version, rt Runtime, code *packageCode, rec *millicent.StartRecord) (*prepared, error) {
 	began := time.Now()
 	take := l.takePrepared
-	if kind == provisioned {
+	if kind == lifecycle.Provisioned {
 		take = l.prepareAside
 	}
 	if p := take(ctx, v, rt); p != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/egress"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/process/launchertest"
 )
 
@@ -157,7 +158,7 @@ func TestStartCarriesWhatWasKnownOfIt(t *testing.T) {
 	logs := new(launchertest.Log)
 	l := machine.launcher(t, machine.code("probe"), logs, nil)
 	v := probeVersion()
-	v.LogFormat, v.SystemLogLevel = logFormatJSON, "DEBUG"
+	v.LogFormat, v.SystemLogLevel = lifecycle.FormatJSON, "DEBUG"
 	ctx := millicent.WithStart(t.Context(), millicent.StartRecord{Cause: millicent.StartScaleOut, Others: 3})
 	env, err := l.Launch(ctx, v)
 	if err != nil {

@@ -3,26 +3,14 @@ package process
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
-
-// provisionedInitLimit is of the Init phase of an environment that no
-// invocation waits for.
-const provisionedInitLimit = 15 * time.Minute
-
-// limit returns how long an Init phase may take.
-func (k initialization) limit() time.Duration {
-	if k == provisioned {
-		return provisionedInitLimit
-	}
-	return initLimit
-}
 
 // Provision implements millicent.Provisioner.
 func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
-	e, f, err := l.start(ctx, provisioned, v)
+	e, f, err := l.start(ctx, lifecycle.Provisioned, v)
 	if err != nil {
 		return nil, err
 	}
@@ -30,11 +18,11 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 		return nil, errors.Join(&millicent.Error{
 			Code:    millicent.CodeInitFailed,
 			Message: "The function could not be initialised.",
-			Err:     errors.New(f.reportedType()),
+			Err:     errors.New(f.ReportedType()),
 		}, e.Close())
 	}
 	if err := e.box.SetBackground(false); err != nil {
-		return nil, errors.Join(platformError("take CPU", err), e.Close())
+		return nil, errors.Join(lifecycle.PlatformError("take CPU", err), e.Close())
 	}
 	e.cold = false // whoever comes first has waited for nothing
 	return e, nil
@@ -42,7 +30,7 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 
 // giveWay leaves the CPU to others as long as no invocation waits for e.
 func (e *environment) giveWay() error {
-	if e.kind != provisioned {
+	if e.kind != lifecycle.Provisioned {
 		return nil
 	}
 	return e.box.SetBackground(true)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/process/launchertest"
 )
 
@@ -14,7 +15,7 @@ func provision(t *testing.T, how string) (*envTest, error) {
 	t.Parallel()
 	machine.need(t)
 	v := probeVersion()
-	v.LogFormat, v.SystemLogLevel = logFormatJSON, "DEBUG"
+	v.LogFormat, v.SystemLogLevel = lifecycle.FormatJSON, "DEBUG"
 	v.Environment = map[string]string{"PROBE_INIT": how}
 	logs := &launchertest.Log{}
 	env, err := machine.launcher(t, machine.code("probe"), logs, nil).Provision(t.Context(), v)
@@ -75,10 +76,10 @@ func TestFailedInitLeavesNoProvisionedEnvironment(t *testing.T) {
 }
 
 func TestInitIsLimitedByWhoWaitsForIt(t *testing.T) {
-	if got := onDemand.limit(); got != initLimit {
+	if got := lifecycle.OnDemand.Limit(); got != lifecycle.InitLimit {
 		t.Errorf("an invocation waits %v for Init", got)
 	}
-	if got := provisioned.limit(); got.Minutes() != 15 {
+	if got := lifecycle.Provisioned.Limit(); got.Minutes() != 15 {
 		t.Errorf("a provisioned environment has %v for Init", got)
 	}
 }

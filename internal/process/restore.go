@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // restoreLimit bounds a start from a snapshot, hooks and all.
@@ -20,7 +21,7 @@ const restoreLimit = 10 * time.Second
 // blame for.
 func (e *environment) launchRestored(ctx context.Context, st *stem, shot *snapshot) (ok bool, err error) {
 	began := time.Now()
-	e.journal.event(restoreStart(e.runtime, e.region, e.version))
+	e.journal.Event(lifecycle.RestoreStart(runtimeVersion(e.runtime), e.region, e.version))
 	r := e.runOf(st)
 	err = errors.Join(st.give(shot.file), st.closeSide())
 	if err == nil {
@@ -35,9 +36,9 @@ func (e *environment) launchRestored(ctx context.Context, st *stem, shot *snapsh
 	if f != nil || err != nil {
 		err = errors.Join(err, e.stop(r))
 	}
-	e.journal.event(restoreRuntimeDone(f))
+	e.journal.Event(lifecycle.RestoreRuntimeDone(f))
 	e.restored, e.restoredBilled = time.Since(began), min(ceilMillis(time.Since(copied)), restoreLimit)
-	e.journal.event(restoreReport(e.restored, f))
+	e.journal.Event(lifecycle.RestoreReport(e.restored, f))
 	switch {
 	case err != nil:
 		return true, err
@@ -54,11 +55,11 @@ func ceilMillis(d time.Duration) time.Duration {
 }
 
 // notRestored is what the caller learns when a function's hooks fail.
-func notRestored(f *failure) error {
-	if f.timeout {
+func notRestored(f *lifecycle.Failure) error {
+	if f.Timeout {
 		return millicent.Errorf("SnapStartTimeoutException", "Lambda couldn't restore the snapshot within the timeout limit.")
 	}
-	return millicent.Errorf("SnapStartException", "The runtime could not be restored from its snapshot: %s", f.said())
+	return millicent.Errorf("SnapStartException", "The runtime could not be restored from its snapshot: %s", f.Said())
 }
 
 // restore tells r's runtime, a stem, to take its snapshot, gives it its
@@ -128,48 +129,4 @@ func (st *stem) give(file *os.File) error {
 		sent = errors.Join(sent, err)
 	})
 	return errors.Join(err, sent)
-}
-
-// restoreStart says that an environment starts from a snapshot.
-func restoreStart(rt Runtime, region string, v *millicent.Version) platformEvent {
-	version, arn := runtimeVersion(rt, region)
-	return platformEvent{
-		kind: "platform.restoreStart", level: "INFO", text: "RESTORE_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn,
-		record: func() any {
-			return struct {
-				RuntimeVersion    string `json:"runtimeVersion"`
-				RuntimeVersionArn string `json:"runtimeVersionArn"`
-				FunctionName      string `json:"functionName"`
-				FunctionVersion   string `json:"functionVersion"`
-			}{version, arn, v.Function, v.Number}
-		},
-	}
-}
-
-func restoreRuntimeDone(f *failure) platformEvent {
-	return platformEvent{kind: "platform.restoreRuntimeDone", level: level(f, "DEBUG"), record: func() any {
-		return struct {
-			Status    string `json:"status"`
-			ErrorType string `json:"errorType,omitempty"`
-		}{status(f), reported(f)}
-	}}
-}
-
-// restoreReport says how long a start from a snapshot took.
-func restoreReport(took time.Duration, f *failure) platformEvent {
-	type metrics struct {
-		DurationMs float64 `json:"durationMs"`
-	}
-	e := platformEvent{kind: "platform.restoreReport", level: level(f, "INFO"), record: func() any {
-		return struct {
-			Status    string  `json:"status"`
-			ErrorType string  `json:"errorType,omitempty"`
-			Metrics   metrics `json:"metrics"`
-		}{status(f), reported(f), metrics{millis(took)}}
-	}}
-	e.text = fmt.Sprintf("RESTORE_REPORT Restore Duration: %.2f ms", millis(took))
-	if f != nil {
-		e.text += "\t" + statusFields(f)
-	}
-	return e
 }

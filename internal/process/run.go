@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -35,7 +36,7 @@ const drainEnd = 2 * time.Second
 // begin begins a run: of the stem that came with the sandbox, or of one that
 // can be forked now, the first time. A failure says that the package cannot be
 // run, an error that the platform could not.
-func (e *environment) begin(ctx context.Context) (*run, *failure, error) {
+func (e *environment) begin(ctx context.Context) (*run, *lifecycle.Failure, error) {
 	if st := e.firstStem(ctx); st != nil {
 		r, err := e.adopt(st)
 		if err == nil {
@@ -62,7 +63,7 @@ func (e *environment) firstStem(ctx context.Context) *stem {
 }
 
 // start begins a run with a process of its own.
-func (e *environment) start() (*run, *failure, error) {
+func (e *environment) start() (*run, *lifecycle.Failure, error) {
 	args, f := command(e.version, e.runtime, e.dir)
 	if f != nil {
 		return nil, f, nil
@@ -146,9 +147,9 @@ func lookable(rt Runtime, theirs *os.File) error {
 
 // serveOutput has a run's output written to the log.
 func (e *environment) serveOutput(r *run) {
-	lines := &lineDecoder{emit: e.journal.text}
-	r.output.serve(lines.write, lines.flush)
-	frames := &frameDecoder{emit: e.journal.line}
+	lines := &lifecycle.Lines{Emit: e.journal.Text}
+	r.output.serve(lines.Write, lines.Flush)
+	frames := &frameDecoder{emit: e.journal.Line}
 	r.frames.serve(frames.write, frames.flush)
 }
 
@@ -252,7 +253,7 @@ func (r *run) kill() {
 }
 
 // exitFailure returns the failure that the end of r's process is.
-func (e *environment) exitFailure(r *run) *failure {
+func (e *environment) exitFailure(r *run) *lifecycle.Failure {
 	stats, err := e.box.Stats()
 	oom := err == nil && stats.OOMKills > r.ooms
 	status := r.process.Status()

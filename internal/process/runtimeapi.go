@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // Bounds of what a runtime may send. The header limit lets pass the 1 MB of
@@ -128,7 +130,7 @@ func (s *session) respond(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.settle(t, &outcome{failure: responseTooLarge(maxPayload)})
+		s.settle(t, &outcome{failure: lifecycle.ResponseTooLarge(maxPayload)})
 		answerTooLarge(w, maxPayload)
 	case err != nil:
 		s.settle(t, &outcome{failure: truncatedResponse()})
@@ -140,15 +142,15 @@ func (s *session) respond(w http.ResponseWriter, r *http.Request) {
 }
 
 // trailerFailure is a response that broke off: its error came in trailers.
-func trailerFailure(kind, body string) *failure {
-	f := &failure{errorType: functionErrorType(kind)}
+func trailerFailure(kind, body string) *lifecycle.Failure {
+	f := &lifecycle.Failure{Type: functionErrorType(kind)}
 	if len(body) <= maxTrailer {
 		if doc, err := base64.StdEncoding.DecodeString(body); err == nil {
-			f.document = doc
+			f.Document = doc
 		}
 	}
-	if f.document == nil {
-		f.document = errorDocument(f.errorType, "The function's response broke off.")
+	if f.Document == nil {
+		f.Document = lifecycle.ErrorDocument(f.Type, "The function's response broke off.")
 	}
 	return f
 }
@@ -161,7 +163,7 @@ func (s *session) fail(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.settle(t, &outcome{failure: responseTooLarge(maxPayload)})
+		s.settle(t, &outcome{failure: lifecycle.ResponseTooLarge(maxPayload)})
 		answerTooLarge(w, maxPayload)
 		return
 	case err != nil:
@@ -173,7 +175,7 @@ func (s *session) fail(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") == "application/vnd.aws.lambda.error.cause+json" {
 		body = withoutCause(body)
 	}
-	s.settle(t, &outcome{failure: &failure{errorType: kind, document: body}})
+	s.settle(t, &outcome{failure: &lifecycle.Failure{Type: kind, Document: body}})
 	answerAccepted(w)
 }
 
@@ -182,17 +184,17 @@ func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
 		answerTransition(w, from, stateInitError)
 		return
 	}
-	f := &failure{errorType: runtimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
+	f := &lifecycle.Failure{Type: runtimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
-		f = responseTooLarge(maxPayload)
+		f = lifecycle.ResponseTooLarge(maxPayload)
 		answerTooLarge(w, maxPayload)
 	case err != nil:
 		f = truncatedResponse()
 		answerTruncated(w)
 	default:
-		f.document = body
+		f.Document = body
 		answerAccepted(w)
 	}
 	s.settleInit(f)
@@ -235,7 +237,7 @@ func withoutCause(body []byte) []byte {
 	if json.Unmarshal(body, &doc) != nil {
 		return body
 	}
-	return encode(doc)
+	return lifecycle.Encode(doc)
 }
 
 var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]{1,127}$`)

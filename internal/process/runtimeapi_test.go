@@ -215,7 +215,7 @@ func TestErrorDocumentIsKeptVerbatim(t *testing.T) {
 		const doc = `{ "errorMessage" : "so & so" }  `
 		want(t, a.fail("id-1", doc, "Lambda-Runtime-Function-Error-Type", tt.given), 202, accepted)
 		f := a.outcome(turn).failure
-		if f == nil || string(f.payload("id-1")) != doc || f.errorType != tt.want || f.fatal {
+		if f == nil || string(f.Payload("id-1")) != doc || f.Type != tt.want || f.Fatal {
 			t.Errorf("%q: got %+v, want type %q", tt.given, f, tt.want)
 		}
 	}
@@ -226,7 +226,7 @@ func TestErrorCauseIsTakenOutOfItsDocument(t *testing.T) {
 	turn := a.running("id-1")
 	a.fail("id-1", `{"errorMessage":"m","errorType":"T","stackTrace":["a"],"errorCause":{"exceptions":[]}}`,
 		"Content-Type", "application/vnd.aws.lambda.error.cause+json")
-	if got, want := string(a.outcome(turn).failure.document), `{"errorMessage":"m","errorType":"T","stackTrace":["a"]}`; got != want {
+	if got, want := string(a.outcome(turn).failure.Document), `{"errorMessage":"m","errorType":"T","stackTrace":["a"]}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -324,7 +324,7 @@ func TestInitErrorIsKept(t *testing.T) {
 	const doc = `{"errorMessage":"no module","errorType":"Runtime.ImportModuleError","requestId":"","stackTrace":[]}`
 	want(t, a.do("POST", "/2018-06-01/runtime/init/error", doc, "Lambda-Runtime-Function-Error-Type", "Runtime.ImportModuleError"), 202, accepted)
 	f := a.session.initFailure()
-	if f == nil || string(f.payload("id")) != doc || f.errorType != "Runtime.ImportModuleError" || !f.fatal {
+	if f == nil || string(f.Payload("id")) != doc || f.Type != "Runtime.ImportModuleError" || !f.Fatal {
 		t.Errorf("got %+v", f)
 	}
 }
@@ -340,7 +340,7 @@ func TestResponseOfTheLimitPassesAndOneByteMoreIsRefused(t *testing.T) {
 	want(t, a.respond("id-2", strings.Repeat("x", 6291557)), 413,
 		`{"errorMessage":"Exceeded maximum allowed payload size (6291556 bytes).","errorType":"RequestEntityTooLarge"}`)
 	const doc = `{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`
-	if f := a.outcome(turn).failure; f == nil || string(f.payload("")) != doc || f.fatal {
+	if f := a.outcome(turn).failure; f == nil || string(f.Payload("")) != doc || f.Fatal {
 		t.Errorf("got %+v", f)
 	}
 	a.running("id-3") // the runtime goes on
@@ -359,7 +359,7 @@ func TestResponseModeIsChecked(t *testing.T) {
 	turn := a.running("id-1")
 	want(t, a.respond("id-1", "{}", "Lambda-Runtime-Function-Response-Mode", "sideways"), 400,
 		`{"errorMessage":"Invalid function response mode","errorType":"InvalidFunctionResponseMode"}`)
-	if f := a.outcome(turn).failure; f == nil || f.errorType != "Runtime.InvalidResponseModeHeader" {
+	if f := a.outcome(turn).failure; f == nil || f.Type != "Runtime.InvalidResponseModeHeader" {
 		t.Errorf("got %+v", f)
 	}
 	turn = a.running("id-2")
@@ -392,7 +392,7 @@ func TestErrorInTrailersReplacesAStreamedResponse(t *testing.T) {
 	}
 	res.Body.Close()
 	f := a.outcome(turn).failure
-	if res.StatusCode != 202 || f == nil || f.errorType != "Function.Broken" || string(f.payload("")) != doc {
+	if res.StatusCode != 202 || f == nil || f.Type != "Function.Broken" || string(f.Payload("")) != doc {
 		t.Errorf("got %d, %+v", res.StatusCode, f)
 	}
 }
@@ -416,7 +416,7 @@ func TestTruncatedResponseIsRefused(t *testing.T) {
 	defer res.Body.Close()
 	body, _ := io.ReadAll(res.Body)
 	want(t, reply{res.StatusCode, string(body), nil}, 400, `{"errorMessage":"HTTP request detected as truncated","errorType":"TruncatedHTTPRequest"}`)
-	if f := a.outcome(turn).failure; f == nil || f.errorType != "Runtime.TruncatedResponse" || !f.fatal {
+	if f := a.outcome(turn).failure; f == nil || f.Type != "Runtime.TruncatedResponse" || !f.Fatal {
 		t.Errorf("got %+v", f)
 	}
 }

@@ -57,6 +57,13 @@ func splitRuntime(name string) (family, number string) {
 	return name, ""
 }
 
+// runtimeVersion names the interpreter that runs a runtime, in the form of
+// Lambda's runtime versions: python:3.11.2.
+func runtimeVersion(rt Runtime) string {
+	family, number := splitRuntime(rt.Name)
+	return family + ":" + cmp.Or(rt.Version, number)
+}
+
 // interpreterDirs are where interpreters are looked for, the machine's own
 // before the distribution's: a sandbox sees the machine's /usr and no more.
 var interpreterDirs = []string{"/usr/local/bin", "/usr/bin"}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // The states of a runtime, by the names that the protocol's answers use.
@@ -37,7 +38,7 @@ type session struct {
 	mu         sync.Mutex
 	state      runtimeState
 	turn       *turn                 // the latest, nil before the first
-	initFailed *failure              // what the runtime reported of its Init
+	initFailed *lifecycle.Failure    // what the runtime reported of its Init
 	extensions map[string]*extension // by identifier; nil before the first
 	watches    []*watch
 	takers     []*runtimeConn // on which the runtime waits for its next event
@@ -69,7 +70,7 @@ type turn struct {
 type outcome struct {
 	payload     []byte
 	contentType string
-	failure     *failure
+	failure     *lifecycle.Failure
 }
 
 func newSession(v *millicent.Version) *session {
@@ -231,8 +232,8 @@ func (s *session) claimInit() (from runtimeState, ok bool) {
 }
 
 // settleInit stores how Init failed.
-func (s *session) settleInit(f *failure) {
-	f.fatal = true
+func (s *session) settleInit(f *lifecycle.Failure) {
+	f.Fatal = true
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.initFailed = f
@@ -244,7 +245,7 @@ func (s *session) settleInit(f *failure) {
 func (s *session) initialised() bool { return s.idle() || s.initFailed != nil }
 
 // initFailure returns what the runtime posted to init/error, nil if nothing.
-func (s *session) initFailure() *failure {
+func (s *session) initFailure() *lifecycle.Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.initFailed

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -84,7 +85,7 @@ func (l *link) part(body []byte) error {
 	if _, ok := l.session.claimInit(); !ok {
 		return errViolation
 	}
-	l.session.settleInit(&failure{errorType: errorTooLarge, message: err.Error()})
+	l.session.settleInit(&lifecycle.Failure{Type: errorTooLarge, Message: err.Error()})
 	return nil
 }
 
@@ -122,7 +123,7 @@ func (l *Launcher) initialised(ctx context.Context, v *millicent.Version) (_ *sn
 // initialiseInto runs an environment of v until k has its snapshot.
 func (l *Launcher) initialiseInto(ctx context.Context, v *millicent.Version, rt Runtime, dir string, k *keeper) (err error) {
 	done := l.use(v.Package.SHA256)
-	e, err := l.newEnvironment(ctx, snapStart, v, rt, dir)
+	e, err := l.newEnvironment(ctx, lifecycle.SnapStart, v, rt, dir)
 	if err != nil {
 		done()
 		return err
@@ -130,12 +131,12 @@ func (l *Launcher) initialiseInto(ctx context.Context, v *millicent.Version, rt 
 	e.freed, e.keep = done, k
 	e.environ = append(e.environ, snapshotVariable+"=1")
 	defer func() { err = errors.Join(err, e.Close()) }()
-	f, err := e.initialise(ctx, phaseInit, time.Now().Add(max(snapshotInit, v.Timeout)))
+	f, err := e.initialise(ctx, lifecycle.PhaseInit, time.Now().Add(max(snapshotInit, v.Timeout)))
 	switch {
 	case err != nil:
 		return err
-	case f != nil && f.errorType == errorUnsupported:
-		return fmt.Errorf("%w: %s", errUnsupported, f.document)
+	case f != nil && f.Type == errorUnsupported:
+		return fmt.Errorf("%w: %s", errUnsupported, f.Document)
 	case f != nil:
 		return notInitialised(f)
 	case k.size == 0:
@@ -145,16 +146,16 @@ func (l *Launcher) initialiseInto(ctx context.Context, v *millicent.Version, rt 
 }
 
 // notInitialised is the state of a version that cannot be initialised.
-func notInitialised(f *failure) error {
-	e := &millicent.Error{Code: "FunctionError", Message: "Lambda was not able to initialize the function: " + f.said()}
+func notInitialised(f *lifecycle.Failure) error {
+	e := &millicent.Error{Code: "FunctionError", Message: "Lambda was not able to initialize the function: " + f.Said()}
 	switch {
-	case f.timeout:
+	case f.Timeout:
 		e.Code, e.Message = "FunctionError.InitTimeout", "Lambda was not able to initialize the function in time."
-	case f.reported == errorOutOfMemory:
+	case f.Reported == lifecycle.OutOfMemory:
 		e.Code = "FunctionError.InitResourceExhausted"
-	case f.errorType == "Runtime.ExitError":
+	case f.Type == "Runtime.ExitError":
 		e.Code = "FunctionError.RuntimeInitError"
-	case f.errorType == "Runtime.InvalidEntrypoint":
+	case f.Type == "Runtime.InvalidEntrypoint":
 		e.Code = "FunctionError.InvalidEntryPoint"
 	}
 	return e

@@ -341,7 +341,7 @@ func TestSnapshotIsBounded(t *testing.T) {
 	if err := l.apply(linkPart, []byte("x")); err != nil {
 		t.Errorf("one too many: %v", err)
 	}
-	if f := l.session.initFailure(); f == nil || f.errorType != errorTooLarge {
+	if f := l.session.initFailure(); f == nil || f.Type != errorTooLarge {
 		t.Errorf("got %+v", f)
 	}
 	if err := (&link{session: newSession(exampleVersion())}).apply(linkPart, nil); !errors.Is(err, errViolation) {

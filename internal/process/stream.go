@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 const (
@@ -102,7 +103,7 @@ func (s *session) respondInParts(w http.ResponseWriter, r *http.Request, t *turn
 	_, err := io.CopyBuffer(t.stream, r.Body, make([]byte, streamBuffer))
 	switch {
 	case errors.Is(err, errStreamTooLarge):
-		s.settle(t, &outcome{failure: responseTooLarge(maxStream)})
+		s.settle(t, &outcome{failure: lifecycle.ResponseTooLarge(maxStream)})
 		_, _ = io.CopyN(io.Discard, r.Body, maxDiscard) // its length decides nothing
 		answerTooLarge(w, maxStream)
 	case err != nil:

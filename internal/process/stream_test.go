@@ -120,7 +120,7 @@ func TestLinkStreams(t *testing.T) {
 			turn.stream.close()
 			failure := ""
 			if out.failure != nil {
-				failure = out.failure.errorType
+				failure = out.failure.Type
 			}
 			if failure != tt.failure || turn.stream.size != tt.size {
 				t.Errorf("failed with %q, %d bytes; want %q, %d", failure, turn.stream.size, tt.failure, tt.size)
@@ -185,7 +185,7 @@ func TestRuntimeAPIStreams(t *testing.T) {
 			turn.stream.close()
 			failure := ""
 			if out.failure != nil {
-				failure = out.failure.errorType
+				failure = out.failure.Type
 			}
 			if res.StatusCode != tt.status || string(out.payload) != tt.payload || failure != tt.failure {
 				t.Errorf("%d, payload %q, failure %q", res.StatusCode, out.payload, failure)

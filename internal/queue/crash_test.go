@@ -194,7 +194,7 @@ func TestCrash(t *testing.T) {
 	m := crashModel{there: make(map[string]bool), maybe: make(map[string]bool), going: make(map[string]bool), gone: make(map[string]bool)}
 	acknowledged := 0
 	for round := range rounds {
-		acknowledged += m.take(runAndKill(t, dir, time.Duration(10+rand.IntN(250))*time.Millisecond))
+		acknowledged += m.take(runAndKill(t, dir, 1+rand.IntN(300)))
 		m.check(t, dir)
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
@@ -210,9 +210,10 @@ func TestCrash(t *testing.T) {
 		rounds, acknowledged, len(m.gone), len(m.there), m.first-1)
 }
 
-// runAndKill runs the child, kills it some time after its first change, and
+// runAndKill runs the child, kills it a moment after the given line of what it
+// tells, and
 // returns what it told.
-func runAndKill(t *testing.T, dir string, after time.Duration) []event {
+func runAndKill(t *testing.T, dir string, after int) []event {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashChild$")
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
@@ -235,8 +236,9 @@ func runAndKill(t *testing.T, dir string, after time.Duration) []event {
 			continue
 		}
 		events = append(events, e)
-		if kill == nil {
-			kill = time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended by itself, which Wait tells
+		if after--; after <= 0 && kill == nil {
+			moment := time.Duration(rand.IntN(10)) * time.Millisecond
+			kill = time.AfterFunc(moment, func() { _ = cmd.Process.Kill() }) // it may have ended by itself, which Wait tells
 		}
 	}
 	err = cmd.Wait()

@@ -319,6 +319,19 @@ func TestHostClose(t *testing.T) {
 	}
 }
 
+// TestClosedBeforeItIsMade has the end of the Host come between a sandbox's
+// registration and its making.
+func TestClosedBeforeItIsMade(t *testing.T) {
+	h := openHost(t)
+	s := h.newSandbox("early")
+	if err := errors.Join(h.adopt(s), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.build(t.Context(), Spec{Tmp: mib}); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("made a closed sandbox: %v", err)
+	}
+}
+
 // open lists the sandboxes.
 func (h *Host) open() (l []*Sandbox) {
 	h.mu.Lock()

@@ -97,10 +97,16 @@ func (h *Host) newSandbox(id string) *Sandbox {
 }
 
 // build makes what the sandbox is made of. The Host can be closed meanwhile:
-// then Close waits for it, and undoes it.
+// then Close waits for it, and undoes it. Where Close came first nothing is
+// made, for nobody would undo it.
 func (s *Sandbox) build(ctx context.Context, spec Spec) error {
 	s.state.Lock()
 	defer s.state.Unlock()
+	select {
+	case <-s.closing:
+		return os.ErrClosed
+	default:
+	}
 	var parts parts
 	defer parts.close()
 	if err := s.claim(&parts); err != nil {

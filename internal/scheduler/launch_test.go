@@ -70,6 +70,7 @@ func TestEstimateThatTurnsOutWrong(t *testing.T) {
 		var all []*later
 		for range 3 {
 			all = append(all, acquireLater(t.Context(), s, v))
+			synctest.Wait() // they are in line in this order
 		}
 		for _, a := range all {
 			<-a.done

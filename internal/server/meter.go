@@ -70,6 +70,9 @@ func VerifyLedger(ctx context.Context, data string, anchors ...meter.Anchor) (re
 	if _, err := os.Stat(state); err != nil {
 		return meter.Report{}, fmt.Errorf("%s is not the data directory of a server: %w", data, err)
 	}
+	if r, err := meter.CheckFiles(natsd.Blocks(state, meter.Stream)); err != nil || !r.OK {
+		return r, err
+	}
 	nats, err := natsd.Start(state, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return meter.Report{}, err

@@ -220,7 +220,7 @@ func TestCrash(t *testing.T) {
 	m := make(model)
 	acknowledged := 0
 	for round := range rounds {
-		steps := runAndKill(t, dir, time.Duration(10+rand.IntN(150))*time.Millisecond)
+		steps := runAndKill(t, dir, 1+rand.IntN(20))
 		pending := make(map[string]step)
 		for _, s := range steps {
 			if !s.Done {
@@ -242,9 +242,10 @@ func TestCrash(t *testing.T) {
 	t.Logf("%d rounds, %d changes acknowledged", rounds, acknowledged)
 }
 
-// runAndKill runs the child, kills it some time after its first step, and
+// runAndKill runs the child, kills it a moment after the given line of what it
+// tells, and
 // returns the steps that it told of.
-func runAndKill(t *testing.T, dir string, after time.Duration) []step {
+func runAndKill(t *testing.T, dir string, after int) []step {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCrashChild$")
 	cmd.Env = append(os.Environ(), crashDir+"="+dir)
@@ -267,8 +268,9 @@ func runAndKill(t *testing.T, dir string, after time.Duration) []step {
 			continue
 		}
 		steps = append(steps, s)
-		if kill == nil {
-			kill = time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) // it may have ended by itself, which Wait tells
+		if after--; after <= 0 && kill == nil {
+			moment := time.Duration(rand.IntN(10)) * time.Millisecond
+			kill = time.AfterFunc(moment, func() { _ = cmd.Process.Kill() }) // it may have ended by itself, which Wait tells
 		}
 	}
 	err = cmd.Wait()

@@ -118,6 +118,16 @@ func (l *Local) load(p *loaded, spec *Spec, log Log) {
 
 // read loads what spec describes.
 func (p *loaded) read(l *Local, spec *Spec, log Log) error {
+	cfg := ProgramConfig{MemoryMB: spec.MemoryMB, Environ: spec.Environ, InitTime: spec.InitTime, Log: log}
+	if spec.Module == "" {
+		bundle, kept, err := l.engine.bundle(l.ctx, spec)
+		if err != nil {
+			return err
+		}
+		p.compiled = kept
+		p.program, err = l.engine.LoadScript(l.ctx, bundle, spec.Handler, cfg)
+		return err
+	}
 	file, err := spec.module()
 	if err != nil {
 		return err
@@ -126,9 +136,8 @@ func (p *loaded) read(l *Local, spec *Spec, log Log) error {
 		return err
 	}
 	p.compiled = l.engine.compiledBefore(file)
-	p.program, err = l.engine.Load(l.ctx, file, ProgramConfig{
-		MemoryMB: spec.MemoryMB, Environ: spec.Environ, InitTime: spec.InitTime, Log: log, Files: p.files,
-	})
+	cfg.Files = p.files
+	p.program, err = l.engine.Load(l.ctx, file, cfg)
 	return err
 }
 

@@ -84,10 +84,6 @@ func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
 
 // Prepare implements Host.
 func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
-	file, err := spec.module()
-	if err != nil {
-		return err
-	}
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
@@ -96,6 +92,13 @@ func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
 	l.work.Add(1)
 	l.mu.Unlock()
 	defer l.work.Done()
+	if spec.Module == "" {
+		return l.engine.prepareScript(ctx, spec)
+	}
+	file, err := spec.module()
+	if err != nil {
+		return err
+	}
 	return l.engine.Prepare(ctx, file, spec.MemoryMB)
 }
 
@@ -137,9 +140,6 @@ func (l *Local) Close() error {
 
 // module reads a program's module.
 func (s *Spec) module() ([]byte, error) {
-	if s.Module == "" {
-		return nil, errors.New("the package has no WebAssembly module, and no engine for its language is here")
-	}
 	if name := path.Clean("/" + s.Module); name != "/"+s.Module || strings.ContainsRune(name, 0) {
 		return nil, fmt.Errorf("%.100q is no file of the package", s.Module)
 	}

@@ -185,7 +185,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		"path escapes":            func(s *Spec) { s.Module = "out" },
 		"is no file of at most":   func(s *Spec) { s.Module = "data" },
 		"not a WebAssembly":       func(s *Spec) { s.Module = "data/a.txt" },
-		"no engine for its":       func(s *Spec) { s.Module = "" },
+		"Runtime.MalformedHandle": func(s *Spec) { s.Module = "" }, // JavaScript
 		"are what it may have":    func(s *Spec) { s.MemoryMB = 1 },
 		"Task timed out":          func(s *Spec) { s.InitTime = 1 },
 		"no such file or directo": func(s *Spec) { s.Dir += "/nowhere" },

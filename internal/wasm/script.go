@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -119,6 +120,51 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 
 // shared releases what belongs to all programs.
 func shared(context.Context) error { return nil }
+
+// bundle returns a function's code, and whether it was kept from before. A
+// *Failure is the function's own.
+func (e *Engine) bundle(ctx context.Context, spec *Spec) (*javascript.Bundle, bool, error) {
+	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
+	var own *javascript.Error
+	if errors.As(err, &own) {
+		return nil, false, ownFailure(own, spec.Log)
+	}
+	return b, kept, err
+}
+
+// ownFailure is a failure of a function's code before any of it ran. The log
+// gets it as from one that did.
+func ownFailure(e *javascript.Error, log Log) *Failure {
+	document := struct {
+		ErrorType    string   `json:"errorType"`
+		ErrorMessage string   `json:"errorMessage"`
+		Trace        []string `json:"trace"`
+	}{e.Type, e.Message, []string{e.Type + ": " + e.Message}}
+	if e.Place != "" {
+		document.Trace = append(document.Trace, "    at "+e.Place)
+	}
+	text, err := json.Marshal(document)
+	if err != nil {
+		panic(fmt.Sprintf("wasm: write a failure: %v", err)) // strings
+	}
+	if log != nil {
+		_, _ = fmt.Fprintf(log, "%s\tundefined\tERROR\tInit Error \t%s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
+	}
+	return &Failure{Type: e.Type, Message: e.Message, Document: text}
+}
+
+// prepareScript is Host.Prepare for JavaScript.
+func (e *Engine) prepareScript(ctx context.Context, spec *Spec) error {
+	if _, _, err := e.bundle(ctx, spec); err != nil {
+		return err
+	}
+	base, err := e.javascript(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = base.limit(spec.MemoryMB)
+	return err
+}
 
 // startScripts runs our own modules in a new instance of the engine.
 func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -313,5 +315,50 @@ func TestScriptsSeeTheirInvocation(t *testing.T) {
 		if want != "" {
 			loadScript(t, e, code, ProgramConfig{}).answers(`{}`, want)
 		}
+	}
+}
+
+// TestLocalRunsJavaScript deploys TypeScript to a host as a package.
+func TestLocalRunsJavaScript(t *testing.T) {
+	l, spec := newLocal(t, "reactor", LocalConfig{})
+	spec.Module, spec.Handler, spec.Digest, spec.Dir = "", "src/index.handler", "typescript", t.TempDir()
+	for file, content := range map[string]string{
+		"src/index.ts":                "import { greet } from './greet.js';\nimport { shout } from 'shout';\ninterface E { name: string }\nexport const handler = async (e: E): Promise<string> => shout(greet(e.name));\n",
+		"src/greet.ts":                "type Name = string;\n\nexport function greet(name: Name): string {\n  if (name === '') throw new RangeError('nobody');\n  return `hello ${name} from ${process.env.COLOUR}`;\n}\n",
+		"node_modules/shout/index.js": "exports.shout = (text) => text.toUpperCase();\n",
+		"broken.ts":                   "export const handler = () => {\n  const a: = 1;\n};\n",
+	} {
+		file = filepath.Join(spec.Dir, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Prepare(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	s := begin(t, l, spec)
+	if o := s.Opened(); o.Loaded || !o.Compiled || o.Idle <= 0 {
+		t.Errorf("it opened with %+v", o)
+	}
+	gives(t, s, `{"name":"you"}`, `"HELLO YOU FROM BLUE"`)
+	a, err := s.Serve(t.Context(), &Request{Event: []byte(`{"name":""}`), Deadline: time.Now().Add(soon)})
+	if err != nil || a.Failure == nil {
+		t.Fatalf("got %v, %v", a, err)
+	}
+	if want := regexp.MustCompile(`^\{"errorType":"RangeError","errorMessage":"nobody","trace":\["RangeError: nobody","    at greet \(/var/task/src/greet.ts:4:\d+\)","    at .*\(/var/task/src/index.ts:4:\d+\)"\]\}$`); !want.Match(a.Failure.Document) {
+		t.Errorf("got %s", a.Failure.Document)
+	}
+	gives(t, s, `{"name":"you"}`, `"HELLO YOU FROM BLUE"`)
+
+	broken := *spec
+	broken.Handler, broken.Log = "broken.handler", &bytes.Buffer{}
+	for _, err := range []error{l.Prepare(t.Context(), &broken), func() error { _, err := l.Open(t.Context(), &broken); return err }()} {
+		var f *Failure
+		if !errors.As(err, &f) || f.Type != "Runtime.UserCodeSyntaxError" || !strings.Contains(string(f.Document), `"    at /var/task/broken.ts:2:12"`) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if log := broken.Log.(*bytes.Buffer).String(); !strings.Contains(log, "\tERROR\tInit Error \t{\"errorType\":\"Runtime.UserCodeSyntaxError\"") {
+		t.Errorf("logged %q", log)
 	}
 }

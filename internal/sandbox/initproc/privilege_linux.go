@@ -7,12 +7,12 @@ import (
 )
 
 // kept are the capabilities that pid 1 needs while it serves: to attach
-// mounts, to end processes, to change a new process's user, to empty the
-// spawner's bounding set, and to listen on ports below 1024. The network's
-// set-up needs another.
+// mounts, to end processes, to find the System V objects that they leave, to
+// change a new process's user, to empty the spawner's bounding set, and to
+// listen on ports below 1024. The network's set-up needs another.
 const (
-	kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID |
-		1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
+	kept = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_KILL | 1<<unix.CAP_IPC_OWNER |
+		1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETPCAP | 1<<unix.CAP_NET_BIND_SERVICE
 	setUpOnly = 1 << unix.CAP_NET_ADMIN
 )
 

@@ -1,4 +1,4 @@
-package process
+package lifecycle
 
 import (
 	"strings"
@@ -10,6 +10,16 @@ import (
 
 	"github.com/millicent-run/millicent"
 )
+
+// testWait is longer than anything takes here.
+const testWait = time.Minute
+
+func exampleVersion() *millicent.Version {
+	return &millicent.Version{
+		Tenant: "000000000000", Function: "hello", Number: millicent.Latest,
+		Runtime: "python3.11", Handler: "app.handler", Timeout: 3 * time.Second, MemoryMB: 128, TmpMB: 512,
+	}
+}
 
 // memoryLog is a sink that keeps records.
 type memoryLog struct {
@@ -36,12 +46,12 @@ func (l *memoryLog) messages() []string {
 func TestRecordsSayWhoseTheyAre(t *testing.T) {
 	log := &memoryLog{}
 	v := exampleVersion()
-	j := newJournal(log, v, "2026/01/02/[$LATEST]ab")
-	j.text("outside")
-	j.begin("id-1", platformEvent{})
-	j.text("within\n")
-	j.end()
-	j.text("outside again")
+	j := NewJournal(log, v, "2026/01/02/[$LATEST]ab")
+	j.Text("outside")
+	j.Begin("id-1", Event{})
+	j.Text("within\n")
+	j.End()
+	j.Text("outside again")
 	for i, want := range []string{"", "id-1", ""} {
 		rec := log.records[i]
 		if rec.Invocation != want || rec.Function != "hello" || rec.Tenant != v.Tenant || rec.Version != "$LATEST" || rec.Stream != "2026/01/02/[$LATEST]ab" {
@@ -57,35 +67,35 @@ func TestRecordsSayWhoseTheyAre(t *testing.T) {
 }
 
 func TestTailHoldsTheLastFourKilobytesOfTheInvocation(t *testing.T) {
-	j := newJournal(&memoryLog{}, exampleVersion(), "s")
-	j.begin("id-1", platformEvent{})
-	j.text("first")
-	if got, want := string(j.end()), "first\n"; got != want {
+	j := NewJournal(&memoryLog{}, exampleVersion(), "s")
+	j.Begin("id-1", Event{})
+	j.Text("first")
+	if got, want := string(j.End()), "first\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	j.begin("id-2", platformEvent{})
+	j.Begin("id-2", Event{})
 	all := ""
 	for i := range 3000 {
 		line := strings.Repeat("x", i%50)
-		j.text(line)
+		j.Text(line)
 		all += line + "\n"
 	}
-	if got, want := string(j.end()), all[len(all)-4096:]; got != want {
+	if got, want := string(j.End()), all[len(all)-4096:]; got != want {
 		t.Errorf("got %d bytes that are not the last 4096", len(got))
 	}
-	j.begin("id-3", platformEvent{})
-	if got := j.end(); len(got) != 0 {
+	j.Begin("id-3", Event{})
+	if got := j.End(); len(got) != 0 {
 		t.Errorf("got %q of an earlier invocation", got)
 	}
 }
 
 func TestTimesThatCannotBeRightAreReplaced(t *testing.T) {
 	log := &memoryLog{}
-	j := newJournal(log, exampleVersion(), "s")
+	j := NewJournal(log, exampleVersion(), "s")
 	recent := time.Now().Add(-time.Minute).Truncate(time.Microsecond)
-	j.line(recent, "kept")
-	j.line(time.UnixMicro(-1<<62), "far past")
-	j.line(time.UnixMicro(1<<62), "far future")
+	j.Line(recent, "kept")
+	j.Line(time.UnixMicro(-1<<62), "far past")
+	j.Line(time.UnixMicro(1<<62), "far future")
 	if got := time.UnixMicro(log.records[0].Time); !got.Equal(recent) {
 		t.Errorf("got %v, want %v", got, recent)
 	}
@@ -101,11 +111,11 @@ func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
 		log := &memoryLog{}
 		v := exampleVersion()
 		v.LogFormat, v.SystemLogLevel = format, level
-		j := newJournal(log, v, "s")
-		j.event(start("ID", "1", ""))
-		j.event(runtimeDone("ID", 0, 0, nil))
-		j.event(report("ID", millicent.Usage{}, nil))
-		j.event(report("ID", millicent.Usage{}, timedOut(time.Second)))
+		j := NewJournal(log, v, "s")
+		j.Event(Start("ID", "1", ""))
+		j.Event(RuntimeDone("ID", 0, 0, nil))
+		j.Event(Report("ID", millicent.Usage{}, nil))
+		j.Event(Report("ID", millicent.Usage{}, TimedOut(time.Second)))
 		var kinds []string
 		for _, m := range log.messages() {
 			if _, rest, ok := strings.Cut(m, `"type":"platform.`); ok {
@@ -133,25 +143,25 @@ func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
 
 func TestFirstEventComesFirstAndOnce(t *testing.T) {
 	sink := &memoryLog{}
-	j := newJournal(sink, exampleVersion(), "stream")
-	first := platformEvent{text: "START"}
-	j.begin("id-1", first)
-	j.text("a line")
-	j.opened()
-	if got, want := string(j.end()), "START\na line\n"; got != want {
+	j := NewJournal(sink, exampleVersion(), "stream")
+	first := Event{text: "START"}
+	j.Begin("id-1", first)
+	j.Text("a line")
+	j.Opened()
+	if got, want := string(j.End()), "START\na line\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	j.begin("id-2", first)
-	j.opened()
-	j.text("a line")
-	if got, want := string(j.end()), "START\na line\n"; got != want {
+	j.Begin("id-2", first)
+	j.Opened()
+	j.Text("a line")
+	if got, want := string(j.End()), "START\na line\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	j.begin("id-3", first)
-	if got := string(j.end()); got != "" {
+	j.Begin("id-3", first)
+	if got := string(j.End()); got != "" {
 		t.Errorf("got %q of an invocation that never began", got)
 	}
-	j.opened() // too late
+	j.Opened() // too late
 	if got := len(sink.records); got != 4 {
 		t.Errorf("%d records, want 4", got)
 	}

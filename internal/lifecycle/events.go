@@ -1,4 +1,4 @@
-package process
+package lifecycle
 
 import (
 	"crypto/sha256"
@@ -11,9 +11,9 @@ import (
 	"github.com/millicent-run/millicent"
 )
 
-// A platformEvent is something that the platform logs about an environment:
+// An Event is something that the platform logs about an environment:
 // as a line of text or as a JSON event, as the version's log format says.
-type platformEvent struct {
+type Event struct {
 	kind   string     // platform.start, …
 	level  string     // of the JSON event: DEBUG, INFO or WARN
 	record func() any // of the JSON event: few versions log JSON
@@ -24,14 +24,14 @@ type platformEvent struct {
 
 // beside is what goes with a log record; its zero value is nothing.
 type beside struct {
-	delay     *millicent.Delay
+	Delay     *millicent.Delay
 	errorType string // of an invocation that failed
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z"
 
-func (e platformEvent) json(now time.Time) string {
-	return string(encode(struct {
+func (e Event) json(now time.Time) string {
+	return string(Encode(struct {
 		Time   string `json:"time"`
 		Type   string `json:"type"`
 		Record any    `json:"record"`
@@ -40,19 +40,35 @@ func (e platformEvent) json(now time.Time) string {
 
 // The phases that an Init can run in.
 const (
-	phaseInit   = "init"
-	phaseInvoke = "invoke"
+	PhaseInit   = "init"
+	PhaseInvoke = "invoke"
 )
 
-// An initialization is what an environment is started for, by the name that
+// An Initialization is what an environment is started for, by the name that
 // functions and logs see.
-type initialization string
+type Initialization string
 
+// What environments are started for.
 const (
-	onDemand    initialization = "on-demand"               // an invocation waits for it
-	provisioned initialization = "provisioned-concurrency" // nobody does
-	snapStart   initialization = "snap-start"              // by a snapshot
+	OnDemand    Initialization = "on-demand"               // an invocation waits for it
+	Provisioned Initialization = "provisioned-concurrency" // nobody does
+	SnapStart   Initialization = "snap-start"              // by a snapshot
 )
+
+// InitLimit is how long an Init phase may take that an invocation waits for.
+const InitLimit = 10 * time.Second
+
+// provisionedInitLimit is of the Init phase of an environment that no
+// invocation waits for.
+const provisionedInitLimit = 15 * time.Minute
+
+// Limit returns how long an Init phase may take.
+func (k Initialization) Limit() time.Duration {
+	if k == Provisioned {
+		return provisionedInitLimit
+	}
+	return InitLimit
+}
 
 func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Millisecond)*1000) / 1000
@@ -60,69 +76,65 @@ func millis(d time.Duration) float64 {
 
 // status is how the log calls an end: success, error or timeout; failure is
 // the platform's own.
-func status(f *failure) string {
+func status(f *Failure) string {
 	switch {
 	case f == nil:
 		return "success"
-	case f.timeout:
+	case f.Timeout:
 		return "timeout"
-	case f.errorType == failureOfPlatform:
+	case f.Type == FailureOfPlatform:
 		return "failure"
 	default:
 		return "error"
 	}
 }
 
-func level(f *failure, success string) string {
+func level(f *Failure, success string) string {
 	if f != nil {
 		return "WARN"
 	}
 	return success
 }
 
-func reported(f *failure) string {
-	if f == nil || f.timeout {
+func reported(f *Failure) string {
+	if f == nil || f.Timeout {
 		return ""
 	}
-	return f.reportedType()
+	return f.ReportedType()
 }
 
-// initStart says that an Init phase begins. Text has a line for the first
-// phase of an environment only.
-func initStart(kind initialization, rt Runtime, region, phase string, v *millicent.Version) platformEvent {
-	version, arn := runtimeVersion(rt, region)
-	e := platformEvent{kind: "platform.initStart", level: "INFO", record: func() any {
+// InitStart says that an Init phase begins, of a runtime in the form of Lambda's
+// runtime versions: python:3.11.2. Text has a line for the first phase of an
+// environment only.
+func InitStart(kind Initialization, runtime, region, phase string, v *millicent.Version) Event {
+	arn := runtimeARN(runtime, region)
+	e := Event{kind: "platform.initStart", level: "INFO", record: func() any {
 		return struct {
-			InitializationType initialization `json:"initializationType"`
+			InitializationType Initialization `json:"initializationType"`
 			Phase              string         `json:"phase"`
 			RuntimeVersion     string         `json:"runtimeVersion"`
 			RuntimeVersionArn  string         `json:"runtimeVersionArn"`
 			FunctionName       string         `json:"functionName"`
 			FunctionVersion    string         `json:"functionVersion"`
-		}{kind, phase, version, arn, v.Function, v.Number}
+		}{kind, phase, runtime, arn, v.Function, v.Number}
 	}}
-	if phase == phaseInit {
-		e.text = "INIT_START Runtime Version: " + version + "\tRuntime Version ARN: " + arn
+	if phase == PhaseInit {
+		e.text = "INIT_START Runtime Version: " + runtime + "\tRuntime Version ARN: " + arn
 	}
 	return e
 }
 
-// runtimeVersion names the interpreter that runs a runtime, in the form of
-// Lambda's runtime versions: python:3.11.2.
-func runtimeVersion(rt Runtime, region string) (version, arn string) {
-	family, number := splitRuntime(rt.Name)
-	if rt.Version != "" {
-		number = rt.Version
-	}
-	version = family + ":" + number
-	sum := sha256.Sum256([]byte(version))
-	return version, "arn:aws:lambda:" + region + "::runtime:" + hex.EncodeToString(sum[:])
+// runtimeARN makes a name of a runtime's version.
+func runtimeARN(runtime, region string) string {
+	sum := sha256.Sum256([]byte(runtime))
+	return "arn:aws:lambda:" + region + "::runtime:" + hex.EncodeToString(sum[:])
 }
 
-func initRuntimeDone(kind initialization, phase string, f *failure) platformEvent {
-	return platformEvent{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: func() any {
+// InitRuntimeDone says that the runtime has done its part of an Init phase.
+func InitRuntimeDone(kind Initialization, phase string, f *Failure) Event {
+	return Event{kind: "platform.initRuntimeDone", level: level(f, "DEBUG"), record: func() any {
 		return struct {
-			InitializationType initialization `json:"initializationType"`
+			InitializationType Initialization `json:"initializationType"`
 			Phase              string         `json:"phase"`
 			Status             string         `json:"status"`
 			ErrorType          string         `json:"errorType,omitempty"`
@@ -130,16 +142,16 @@ func initRuntimeDone(kind initialization, phase string, f *failure) platformEven
 	}}
 }
 
-// initReport says how long an Init phase took, and as what part of which
+// InitReport says how long an Init phase took, and as what part of which
 // start: in a member of ours, which readers of Lambda's do not look at. Text
 // has a line only for one that failed.
-func initReport(kind initialization, phase string, took time.Duration, f *failure, rec *millicent.StartRecord) platformEvent {
+func InitReport(kind Initialization, phase string, took time.Duration, f *Failure, rec *millicent.StartRecord) Event {
 	type metrics struct {
 		DurationMs float64 `json:"durationMs"`
 	}
-	e := platformEvent{kind: "platform.initReport", level: level(f, "DEBUG"), record: func() any {
+	e := Event{kind: "platform.initReport", level: level(f, "DEBUG"), record: func() any {
 		return struct {
-			InitializationType initialization         `json:"initializationType"`
+			InitializationType Initialization         `json:"initializationType"`
 			Phase              string                 `json:"phase"`
 			Status             string                 `json:"status"`
 			ErrorType          string                 `json:"errorType,omitempty"`
@@ -154,14 +166,15 @@ func initReport(kind initialization, phase string, took time.Duration, f *failur
 }
 
 // statusFields are the last fields of a report on a failure.
-func statusFields(f *failure) string {
-	if f.timeout {
+func statusFields(f *Failure) string {
+	if f.Timeout {
 		return "Status: timeout"
 	}
-	return "Status: " + status(f) + "\tError Type: " + f.reportedType()
+	return "Status: " + status(f) + "\tError Type: " + f.ReportedType()
 }
 
-func start(id, version, trace string) platformEvent {
+// Start says that an invocation begins.
+func Start(id, version, trace string) Event {
 	type tracing struct {
 		Type  string `json:"type"`
 		Value string `json:"value"`
@@ -177,12 +190,12 @@ func start(id, version, trace string) platformEvent {
 		}
 		return rec
 	}
-	return platformEvent{kind: "platform.start", level: "INFO", record: record,
+	return Event{kind: "platform.start", level: "INFO", record: record,
 		text: "START RequestId: " + id + " Version: " + version}
 }
 
-// runtimeDone says that the function has done its part.
-func runtimeDone(id string, took time.Duration, produced int64, f *failure) platformEvent {
+// RuntimeDone says that the function has done its part.
+func RuntimeDone(id string, took time.Duration, produced int64, f *Failure) Event {
 	type metrics struct {
 		DurationMs    float64 `json:"durationMs"`
 		ProducedBytes int64   `json:"producedBytes"`
@@ -195,32 +208,32 @@ func runtimeDone(id string, took time.Duration, produced int64, f *failure) plat
 			Metrics   metrics `json:"metrics"`
 		}{id, status(f), reported(f), metrics{millis(took), produced}}
 	}
-	return platformEvent{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: record,
+	return Event{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: record,
 		text: "END RequestId: " + id}
 }
 
-// failed is the text line about an end that the function could not log
+// Failed is the text line about an end that the function could not log
 // itself; JSON says it in the report.
-func failed(id string, now time.Time, f *failure) string {
+func Failed(id string, now time.Time, f *Failure) string {
 	switch {
-	case f.timeout:
-		return now.UTC().Format(isoMillis) + " " + id + " " + f.message + "\n\n"
-	case f.document == nil:
-		return "RequestId: " + id + " Error: " + f.message + "\n" + f.errorType + "\n"
+	case f.Timeout:
+		return now.UTC().Format(isoMillis) + " " + id + " " + f.Message + "\n\n"
+	case f.Document == nil:
+		return "RequestId: " + id + " Error: " + f.Message + "\n" + f.Type + "\n"
 	default:
 		return ""
 	}
 }
 
-// report is the last word on an invocation.
-func report(id string, u millicent.Usage, f *failure) platformEvent {
-	return platformEvent{
+// Report is the last word on an invocation.
+func Report(id string, u millicent.Usage, f *Failure) Event {
+	return Event{
 		kind: "platform.report", level: level(f, "INFO"), text: reportText(id, u, f), beside: beside{errorType: reported(f)},
 		record: func() any { return reportRecord(id, u, f) },
 	}
 }
 
-func reportRecord(id string, u millicent.Usage, f *failure) any {
+func reportRecord(id string, u millicent.Usage, f *Failure) any {
 	type metrics struct {
 		DurationMs       float64  `json:"durationMs"`
 		BilledDurationMs int64    `json:"billedDurationMs"`
@@ -249,7 +262,7 @@ func reportRecord(id string, u millicent.Usage, f *failure) any {
 
 // reportText names the status only of an end that the platform brought
 // about; an error that the function answered is its own affair.
-func reportText(id string, u millicent.Usage, f *failure) string {
+func reportText(id string, u millicent.Usage, f *Failure) string {
 	b := make([]byte, 0, 192)
 	b = append(append(b, "REPORT RequestId: "...), id...)
 	b = append(b, "\tDuration: "...)
@@ -273,7 +286,7 @@ func reportText(id string, u millicent.Usage, f *failure) string {
 		b = strconv.AppendInt(b, u.RestoreBilled.Milliseconds(), 10)
 		b = append(b, " ms\t"...)
 	}
-	if f != nil && f.fatal {
+	if f != nil && f.Fatal {
 		b = append(b, statusFields(f)...)
 	}
 	return string(b)

@@ -1,4 +1,4 @@
-package process
+package lifecycle
 
 import (
 	"sync"
@@ -14,13 +14,14 @@ const (
 	// Times that a runtime gives its records are believed within these bounds.
 	maxPast   = 15 * time.Minute
 	maxFuture = time.Minute
-
-	logFormatJSON = "JSON"
 )
 
-// A journal writes an environment's log: the lines of the function, and the
+// FormatJSON is the log format of versions that want JSON.
+const FormatJSON = "JSON"
+
+// A Journal writes an environment's log: the lines of the function, and the
 // platform's own in the version's format. It is safe for concurrent use.
-type journal struct {
+type Journal struct {
 	sink   millicent.LogSink
 	base   millicent.LogRecord // what all records have in common
 	format string
@@ -28,12 +29,13 @@ type journal struct {
 
 	mu         sync.Mutex
 	invocation string
-	first      *platformEvent // of the invocation, until it is written
-	tail       []byte         // of the running invocation
+	first      *Event // of the invocation, until it is written
+	tail       []byte // of the running invocation
 }
 
-func newJournal(sink millicent.LogSink, v *millicent.Version, stream string) *journal {
-	return &journal{
+// NewJournal returns the journal of an environment with a log stream's name.
+func NewJournal(sink millicent.LogSink, v *millicent.Version, stream string) *Journal {
+	return &Journal{
 		sink: sink,
 		base: millicent.LogRecord{
 			Tenant:   v.Tenant,
@@ -46,12 +48,12 @@ func newJournal(sink millicent.LogSink, v *millicent.Version, stream string) *jo
 	}
 }
 
-// json reports whether the platform's lines are JSON events.
-func (j *journal) json() bool { return j.format == logFormatJSON }
+// JSON reports whether the platform's lines are JSON events.
+func (j *Journal) JSON() bool { return j.format == FormatJSON }
 
-// begin starts an invocation's log and its tail with an event, which is
-// written before anything else about the invocation is, or by opened.
-func (j *journal) begin(id string, first platformEvent) {
+// Begin starts an invocation's log and its tail with an event, which is
+// written before anything else about the invocation is, or by Opened.
+func (j *Journal) Begin(id string, first Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.invocation = id
@@ -59,15 +61,15 @@ func (j *journal) begin(id string, first platformEvent) {
 	j.tail = make([]byte, 0, tailRoom)
 }
 
-// opened writes the invocation's first event: it has begun.
-func (j *journal) opened() {
+// Opened writes the invocation's first event: it has begun.
+func (j *Journal) Opened() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.open(time.Now())
 }
 
-// open is opened with mu held.
-func (j *journal) open(now time.Time) {
+// open is Opened with mu held.
+func (j *Journal) open(now time.Time) {
 	if e := j.first; e != nil {
 		j.first = nil
 		if message := j.message(*e, now); message != "" {
@@ -76,8 +78,8 @@ func (j *journal) open(now time.Time) {
 	}
 }
 
-// end ends it and returns the tail, which the caller keeps.
-func (j *journal) end() []byte {
+// End ends it and returns the tail, which the caller keeps.
+func (j *Journal) End() []byte {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.invocation, j.first = "", nil
@@ -86,11 +88,11 @@ func (j *journal) end() []byte {
 	return tail[max(0, len(tail)-tailSize):]
 }
 
-// line writes one record. A zero time, or one that cannot be right, is now.
-func (j *journal) line(at time.Time, message string) { j.record(at, message, beside{}) }
+// Line writes one record. A zero time, or one that cannot be right, is now.
+func (j *Journal) Line(at time.Time, message string) { j.record(at, message, beside{}) }
 
-// record is line for a record that something goes with.
-func (j *journal) record(at time.Time, message string, with beside) {
+// record is Line for a record that something goes with.
+func (j *Journal) record(at time.Time, message string, with beside) {
 	now := time.Now()
 	if at.Before(now.Add(-maxPast)) || at.After(now.Add(maxFuture)) {
 		at = now
@@ -105,12 +107,12 @@ func (j *journal) record(at time.Time, message string, with beside) {
 }
 
 // write writes a record. mu is held.
-func (j *journal) write(at time.Time, message string, with beside) {
+func (j *Journal) write(at time.Time, message string, with beside) {
 	rec := j.base
 	rec.Invocation = j.invocation
 	rec.Time = at.UnixMicro()
 	rec.Message = message
-	rec.Delay, rec.ErrorType = with.delay, with.errorType
+	rec.Delay, rec.ErrorType = with.Delay, with.errorType
 	j.sink.Write(rec)
 	if j.invocation == "" {
 		return
@@ -121,12 +123,12 @@ func (j *journal) write(at time.Time, message string, with beside) {
 	}
 }
 
-// text writes a line of the function's plain output.
-func (j *journal) text(message string) { j.line(time.Time{}, message) }
+// Text writes a line of the function's plain output.
+func (j *Journal) Text(message string) { j.Line(time.Time{}, message) }
 
-// event writes an event of the platform: its line of text, none if that is
+// Event writes an Event of the platform: its line of text, none if that is
 // empty, or its JSON if the version logs JSON and wants the level.
-func (j *journal) event(e platformEvent) {
+func (j *Journal) Event(e Event) {
 	now := time.Now()
 	if message := j.message(e, now); message != "" {
 		j.record(now, message, e.beside)
@@ -134,9 +136,9 @@ func (j *journal) event(e platformEvent) {
 }
 
 // message returns what the log says of an event, empty if nothing.
-func (j *journal) message(e platformEvent, now time.Time) string {
+func (j *Journal) message(e Event, now time.Time) string {
 	switch {
-	case !j.json():
+	case !j.JSON():
 		return e.text
 	case levelRank(e.level) >= levelRank(j.level):
 		return e.json(now)
@@ -145,14 +147,14 @@ func (j *journal) message(e platformEvent, now time.Time) string {
 	}
 }
 
-// warn writes a notice of the platform to the function.
-func (j *journal) warn(message string) {
+// Warn writes a notice of the platform to the function.
+func (j *Journal) Warn(message string) {
 	now := time.Now()
-	if !j.json() {
-		j.line(now, now.UTC().Format(isoMillis)+" WARN millicent: "+message)
+	if !j.JSON() {
+		j.Line(now, now.UTC().Format(isoMillis)+" WARN millicent: "+message)
 		return
 	}
-	j.line(now, string(encode(struct {
+	j.Line(now, string(Encode(struct {
 		Timestamp string `json:"timestamp"`
 		Level     string `json:"level"`
 		Message   string `json:"message"`
