@@ -273,6 +273,27 @@ func TestFetch(t *testing.T) {
 	echoes(t, s)
 }
 
+// A worker without sessions ends after a while, and the next Open starts
+// another.
+func TestIdle(t *testing.T) {
+	h := newHost(t, newPool(t, Config{Keep: time.Millisecond}), "a")
+	s := open(t, h, newSpec(t))
+	worker := running(t, h)
+	echoes(t, s)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, func() bool {
+		select {
+		case <-worker.sandbox.Done():
+			return true
+		default:
+			return false
+		}
+	})
+	echoes(t, open(t, h, newSpec(t)))
+}
+
 // Compiled code outlives the worker, and is another tenant's no more than
 // anything else of it.
 func TestCache(t *testing.T) {
