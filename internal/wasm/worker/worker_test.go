@@ -410,3 +410,25 @@ func waitFor(t *testing.T, what func() bool) {
 		}
 	}
 }
+
+// A function of JavaScript runs in a worker, also in the next one.
+func TestJavaScript(t *testing.T) {
+	dir, cache := t.TempDir(), t.TempDir()
+	code := `export const handler = async (event) => ({sum: event.a + event.b, id: typeof crypto.randomUUID()})`
+	if err := os.WriteFile(filepath.Join(dir, "index.mjs"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := &wasm.Spec{Digest: "javascript", Dir: dir, Handler: "index.handler", MemoryMB: 128, Log: &lines{}}
+	for range 2 {
+		p := newPool(t, Config{CacheDir: cache})
+		s := open(t, newHost(t, p, "a"), spec)
+		if a := ask(t, s, `{"a": 1, "b": 2}`); a.Failure != nil || string(a.Payload) != `{"sum":3,"id":"string"}` {
+			t.Errorf("got %s, %v, %s", a.Payload, a.Failure, spec.Log)
+		}
+	}
+	for _, pattern := range []string{"a/javascript-*", "a/wazero-*/*"} {
+		if kept, err := filepath.Glob(filepath.Join(cache, pattern)); err != nil || len(kept) != 1 {
+			t.Errorf("%s: %v, %v", pattern, kept, err)
+		}
+	}
+}
