@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
-	"time"
+	"strings"
 )
 
 // metering measures what the ledger of usage costs warm invocations, and how
@@ -21,12 +21,41 @@ func (b *bench) metering(ctx context.Context) error {
 	return b.ledgerRate(ctx)
 }
 
-// metered compares a server that records usage with one that does not, round
-// by round.
-func (b *bench) metered(ctx context.Context, f function) (err error) {
+// metered compares a server that records usage with one that does not, which
+// differ in nothing else. Both are started anew a few times, since two processes
+// of the same program are not alike either.
+func (b *bench) metered(ctx context.Context, f function) error {
 	f.memoryMB = wholeCore
-	var all []contestant
-	for _, flag := range []string{"--metering=false", "--metering=true"} {
+	var board scoreboard
+	d := duel{fours: b.size.fours, runIn: b.size.runIn, turn: b.size.turn}
+	for range b.size.duels {
+		if err := b.duelOfMetering(ctx, f, d, &board); err != nil {
+			return err
+		}
+	}
+	label := strings.ToUpper(f.name[:1]) + f.name[1:]
+	ratios, gaps := board.rateRatios(), board.costGaps()
+	share, gap := summarise(ratios), summarise(gaps)
+	low, high := confidence(ratios)
+	b.rec.add(figure{
+		Name: label + ": warm invocations/s, of those without metering", Unit: "%", Value: number(share.p50), Spread: number(share.mad), N: share.n,
+		Target: atLeast(97), Bare: unknown,
+		Note: fmt.Sprintf("95 %% confidence %s to %s; medians %s/s with, %s/s without",
+			digits(low), digits(high), digits(median(board.rates[1])), digits(median(board.rates[0]))),
+	})
+	low, high = confidence(gaps)
+	b.rec.add(figure{
+		Name: label + ": the server's processor time of metering, each invocation", Unit: "µs", Value: number(gap.p50), Spread: number(gap.mad), N: gap.n,
+		Bare: unknown,
+		Note: fmt.Sprintf("95 %% confidence %s to %s; medians %s with, %s without",
+			digits(low), digits(high), digits(median(board.costs[1])), digits(median(board.costs[0]))),
+	})
+	return nil
+}
+
+func (b *bench) duelOfMetering(ctx context.Context, f function, d duel, board *scoreboard) (err error) {
+	var two [2]contestant
+	for i, flag := range []string{"--metering=false", "--metering=true"} {
 		s, err := b.startServer(ctx, flag)
 		if err != nil {
 			return err
@@ -36,31 +65,9 @@ func (b *bench) metered(ctx context.Context, f function) (err error) {
 		if err != nil {
 			return err
 		}
-		all = append(all, contestant{name: f.name + " " + flag, addr: s.addr, event: s.event(names[0], "", "{}")})
+		two[i] = contestant{name: f.name + " " + flag, addr: s.addr, event: s.event(names[0], "", "{}"), pid: s.pid()}
 	}
-	r, err := newRace(ctx, all, throughputConns)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
-	rate := func(_ int, us []float64, took time.Duration) []float64 {
-		return []float64{float64(len(us)) / took.Seconds()}
-	}
-	if err := r.run(ctx, b.size.pairs, b.size.pair, rate); err != nil {
-		return err
-	}
-	without, with := r.results[0].medians(), r.results[1].medians()
-	var ratios []float64
-	for i := range with {
-		ratios = append(ratios, 100*with[i]/without[i])
-	}
-	s := summarise(ratios)
-	b.rec.add(figure{
-		Name: f.name + ": warm invocations/s, of those without metering", Unit: "%", Value: number(s.p50), Spread: number(s.mad), N: s.n,
-		Target: atLeast(97), Bare: unknown,
-		Note: fmt.Sprintf("in pairs of %v: %s/s with, %s/s without", b.size.pair, digits(median(with)), digits(median(without))),
-	})
-	return nil
+	return d.fight(ctx, two[0], two[1], throughputConns, board)
 }
 
 var recordsPerSecond = regexp.MustCompile(`([0-9.]+) records/s`)

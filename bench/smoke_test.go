@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 var tiny = sizes{
 	starts: 2, emptyStarts: 1, snapStarts: 1, bundleStarts: 1, pause: time.Millisecond,
 	bursts: 1, sustained: time.Second, sustainedFunctions: 30,
-	rounds: 2, round: 50 * time.Millisecond, pairs: 2, pair: 50 * time.Millisecond, ledger: 50 * time.Millisecond,
+	rounds: 2, round: 50 * time.Millisecond, duels: 1, fours: 1, runIn: 10 * time.Millisecond, turn: 20 * time.Millisecond, ledger: 50 * time.Millisecond,
 	environments: 1, idle: 100 * time.Millisecond, deployed: 20, deployedStarts: 1, peerStarts: 1,
 	mappings: 3, watch: 100 * time.Millisecond, streams: 2, streamMB: 1,
 }

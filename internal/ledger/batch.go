@@ -12,7 +12,7 @@ import (
 // How much is written to the file at a time.
 const (
 	batchRecords = 200_000
-	batchRows    = 50_000
+	batchBottoms = 25_000
 )
 
 // A cell is a series in a time of a step.
@@ -21,44 +21,74 @@ type cell struct {
 	time   int64 // when it began, in Unix seconds
 }
 
+// A bottom is where a record counts first: its series' cell of the shortest step
+// that is kept for its time.
+type bottom struct {
+	step Step
+	cell cell
+}
+
 // A batch is sums that the file does not have yet.
 type batch struct {
 	records int
-	cells   [len(tables)]map[cell]*Sums
+	sums    map[bottom]*Sums
+
+	latest bottom // of the record before: mostly that of the next
+	there  *Sums  // its sums; nil before the first
 }
 
-// add adds a record's sums. Of the shortest steps only what is from the given
-// times on is kept.
-func (b *batch) add(series int64, start time.Time, sums *Sums, from [len(keep)]int64) {
-	for s := range Step(len(tables)) {
-		t := s.Floor(start).Unix()
-		if int(s) < len(from) && t < from[s] {
-			continue
+// add adds a record's sums.
+func (b *batch) add(at bottom, sums *Sums) {
+	if b.there == nil || b.latest != at {
+		if b.sums == nil {
+			b.sums = map[bottom]*Sums{}
 		}
-		if b.cells[s] == nil {
-			b.cells[s] = map[cell]*Sums{}
+		if b.there = b.sums[at]; b.there == nil {
+			b.there = &Sums{}
+			b.sums[at] = b.there
 		}
-		c := cell{series, t}
-		if there := b.cells[s][c]; there != nil {
-			there.Add(sums)
-			continue
-		}
-		first := *sums
-		b.cells[s][c] = &first
+		b.latest = at
 	}
+	b.there.Add(sums)
 }
 
-func (b *batch) rows() int {
-	n := 0
-	for _, cells := range b.cells {
-		n += len(cells)
+// bottomOf returns the bottom of a series' record. Of the shortest steps only what
+// is from the given times on is kept.
+func bottomOf(series int64, start time.Time, from [len(keep)]int64) bottom {
+	for s := range Step(len(from)) {
+		if t := s.Floor(start).Unix(); t >= from[s] {
+			return bottom{s, cell{series, t}}
+		}
 	}
-	return n
+	s := Step(len(from))
+	return bottom{s, cell{series, s.Floor(start).Unix()}}
 }
 
-// flush writes the batch, and that the file now knows all up to a group.
-func (l *Ledger) flush(at position) error {
-	if at == l.at {
+// cells returns the sums of a batch by steps: those of a bottom are also those
+// of the longer steps that it lies in, and of its tenant.
+func (b *batch) cells(x *index) (all [len(tables)]map[cell]*Sums) {
+	for s := range all {
+		all[s] = map[cell]*Sums{}
+	}
+	for at, sums := range b.sums {
+		for _, series := range [...]int64{at.cell.series, x.totalOf(at.cell.series)} {
+			for s := at.step; int(s) < len(all); s++ {
+				c := cell{series, s.Floor(time.Unix(at.cell.time, 0)).Unix()}
+				there := all[s][c]
+				if there == nil {
+					there = &Sums{}
+					all[s][c] = there
+				}
+				there.Add(sums)
+			}
+		}
+	}
+	return all
+}
+
+// flush writes the batch, and that the file now knows all up to what was read.
+func (l *Ledger) flush() error {
+	if l.read == l.at {
 		return nil
 	}
 	tx, err := l.db.Begin()
@@ -66,10 +96,11 @@ func (l *Ledger) flush(at position) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // says that there is none after a commit
+	all := l.pending.cells(&l.index)
 	if err := l.writeSeries(tx); err != nil {
 		return err
 	}
-	for s, cells := range l.pending.cells {
+	for s, cells := range all {
 		if err := write(tx, tables[s], cells); err != nil {
 			return err
 		}
@@ -78,15 +109,15 @@ func (l *Ledger) flush(at position) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.Exec("INSERT INTO facts VALUES ('position', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", at.String()); err != nil {
+	if _, err := tx.Exec("INSERT INTO facts VALUES ('position', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", l.read.String()); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return err
 	}
 	placed()
-	l.at, l.pending = at, batch{}
-	l.through.Store(at.seq)
+	l.at, l.pending = l.read, batch{}
+	l.through.Store(l.at.seq)
 	return nil
 }
 

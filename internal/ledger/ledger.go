@@ -15,8 +15,13 @@ import (
 	"github.com/millicent-run/millicent/internal/billing"
 )
 
-// every is how often a followed stream is looked at.
-const every = 250 * time.Millisecond
+// A followed stream is looked at every so often, and what was counted is written
+// to the file at one look of some: a transaction costs as much as to count a
+// thousand records.
+const (
+	every  = 200 * time.Millisecond
+	writes = 4
+)
 
 // A Group is some records of the stream that became durable together.
 type Group struct {
@@ -53,6 +58,7 @@ type Ledger struct {
 
 	turn    chan struct{} // has a value while the stream is read, which guards what follows; taken before files
 	at      position      // that the file knows
+	read    position      // that pending knows, with the file
 	checked bool          // at was found in the stream
 	pending batch         // what the file does not know yet
 	pruned  time.Time     // the day that old sums were removed for
@@ -108,6 +114,7 @@ func (l *Ledger) resume() (err error) {
 	if l.at, err = positionOf(l.db); err != nil {
 		return err
 	}
+	l.read = l.at
 	l.through.Store(l.at.seq)
 	written, err := writtenPlaces(l.db)
 	if err != nil {
@@ -146,8 +153,8 @@ func (l *Ledger) Follow(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	told := ""
-	for {
-		err := l.CatchUp(ctx)
+	for look := 1; ; look++ {
+		err := l.advance(ctx, look%writes == 0)
 		if ctx.Err() != nil {
 			return
 		}
@@ -168,14 +175,21 @@ func (l *Ledger) Follow(ctx context.Context) {
 
 // CatchUp counts all groups that the stream has by now. After an error some
 // may be counted; it is safe to call it again.
-func (l *Ledger) CatchUp(ctx context.Context) error {
+func (l *Ledger) CatchUp(ctx context.Context) error { return l.advance(ctx, true) }
+
+// advance reads what the stream has by now, and writes all of it to the file
+// if wanted.
+func (l *Ledger) advance(ctx context.Context, write bool) error {
 	select {
 	case l.turn <- struct{}{}:
 		defer func() { <-l.turn }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := l.catchUp(ctx)
+	err := l.count(ctx)
+	if err == nil && write {
+		err = l.flush()
+	}
 	if err == nil {
 		return nil
 	}
@@ -186,7 +200,9 @@ func (l *Ledger) CatchUp(ctx context.Context) error {
 	return errors.Join(err, l.resume())
 }
 
-func (l *Ledger) catchUp(ctx context.Context) error {
+// count counts what the stream has by now. Where that is much, most of it is in
+// the file then.
+func (l *Ledger) count(ctx context.Context) error {
 	if err := l.check(ctx); err != nil {
 		return err
 	}
@@ -195,27 +211,26 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 	for s := range keep {
 		from[s] = kept(Step(s), now).Unix()
 	}
-	last := l.at
-	err := l.cfg.Source(ctx, l.at.seq, func(g Group) error {
-		if last.seq > 0 && g.Seq != last.seq+1 {
-			return fmt.Errorf("the stream has group %d after %d", g.Seq, last.seq)
+	err := l.cfg.Source(ctx, l.read.seq, func(g Group) error {
+		if l.read.seq > 0 && g.Seq != l.read.seq+1 {
+			return fmt.Errorf("the stream has group %d after %d", g.Seq, l.read.seq)
 		}
-		last = position{g.Seq, g.Hash}
 		if err := l.gather(&g, from); err != nil {
 			return err
 		}
-		if l.pending.records < batchRecords && l.pending.rows() < batchRows {
+		l.read = position{g.Seq, g.Hash}
+		if l.pending.records < batchRecords && len(l.pending.sums) < batchBottoms {
 			return nil
 		}
-		return l.flush(last)
+		return l.flush()
 	})
-	if err == nil {
-		err = l.flush(last)
+	if err != nil || Day.Floor(now).Equal(l.pruned) {
+		return err
 	}
-	if err == nil && !Day.Floor(now).Equal(l.pruned) {
-		err = l.prune(ctx, now)
+	if err := l.flush(); err != nil {
+		return err
 	}
-	return err
+	return l.prune(ctx, now)
 }
 
 // check sees once that the file is of this stream: its last group is in there,
@@ -251,16 +266,22 @@ func (l *Ledger) check(ctx context.Context) error {
 
 // gather adds a group to the batch.
 func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
+	var before *millicent.UsageRecord
+	var book *billing.Book
+	var id int64 // of the series of both
 	for i := range g.Records {
 		rec := &g.Records[i]
-		book := l.cfg.Books.Of(rec)
-		if book == nil {
+		b := l.cfg.Books.Of(rec)
+		if b == nil {
 			return fmt.Errorf("price book %.60q of group %d is not known: `millicent up --prices FILE` makes it so", rec.PriceBook, g.Seq)
 		}
-		charge := book.Price(rec)
+		if before == nil || b != book || !alike(before, rec) {
+			id = l.index.id(seriesOf(rec, b.ID()))
+		}
+		before, book = rec, b
+		charge := b.Price(rec)
 		sums := sumsOf(rec, &charge)
-		l.pending.add(l.index.id(seriesOf(rec, book.ID())), rec.Start, &sums, from)
-		l.pending.add(l.index.id(series{tenant: rec.Tenant, function: total}), rec.Start, &sums, from)
+		l.pending.add(bottomOf(id, rec.Start, from), &sums)
 	}
 	l.places.add(g)
 	l.pending.records += len(g.Records)

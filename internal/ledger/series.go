@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -36,6 +37,13 @@ func seriesOf(rec *millicent.UsageRecord, book string) series {
 		tenant: rec.Tenant, function: rec.Function, alias: rec.Alias, key: rec.Key,
 		memoryMB: rec.MemoryMB, tags: canonical(rec.Tags), book: book,
 	}
+}
+
+// alike reports whether records that were priced by the same book are of the
+// same series.
+func alike(a, b *millicent.UsageRecord) bool {
+	return a.Function == b.Function && a.Tenant == b.Tenant && a.Alias == b.Alias && a.Key == b.Key &&
+		a.MemoryMB == b.MemoryMB && maps.Equal(a.Tags, b.Tags)
 }
 
 // canonical returns the one text of a set of tags.
@@ -129,6 +137,14 @@ func (x *index) id(s series) int64 {
 		}
 	}
 	return x.put(s)
+}
+
+// totalOf returns the id of the total of a series' tenant.
+func (x *index) totalOf(id int64) int64 {
+	x.mu.RLock()
+	tenant := x.all[id-1].tenant
+	x.mu.RUnlock()
+	return x.id(series{tenant: tenant, function: total})
 }
 
 // books returns the ids of the price books that series have.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/millicent-run/millicent"
 )
@@ -161,7 +162,10 @@ func TestRecentGroups(t *testing.T) {
 	}
 	mixed := all()
 	m.mu.Lock()
-	m.recent = recent{}
+	m.recent.after(m.head.Seq)
+	if left := m.recent; len(left.groups) > 0 || left.records != 0 {
+		t.Errorf("%d groups that were followed beyond stay in memory, %d records", len(left.groups), left.records)
+	}
 	m.mu.Unlock()
 	if !reflect.DeepEqual(all(), mixed) {
 		t.Error("they differ from the log's")
@@ -169,5 +173,23 @@ func TestRecentGroups(t *testing.T) {
 	last := mixed[len(mixed)-1]
 	if got := last.First + uint64(len(last.Records)) - 1; got != n {
 		t.Errorf("the last record is %d, want %d", got, n)
+	}
+}
+
+// TestPlainUUID: an id is packed only if it comes back as it was.
+func TestPlainUUID(t *testing.T) {
+	const id = "0d9f6f1a-2b3c-4d5e-8f90-a1b2c3d4e5f6"
+	ids := []string{id, "", id[1:], id + "0", "{" + id[1:35] + "}"}
+	for at := range id {
+		for _, c := range "0fFgG-/:`@\x00\xff" {
+			ids = append(ids, id[:at]+string(byte(c))+id[at+1:])
+		}
+	}
+	for _, id := range ids {
+		u, err := uuid.Parse(id)
+		want := err == nil && u.String() == id
+		if got, ok := plainUUID(id); ok != want || ok && got != u {
+			t.Errorf("%q: %v, %v", id, got, ok)
+		}
 	}
 }

@@ -89,7 +89,8 @@ func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []b
 // who follows the ledger closely need not read it.
 const recentRecords = 16 << 10
 
-// recent is the latest groups, without gaps.
+// recent is the latest groups that nobody has followed beyond, without gaps:
+// each cycle of garbage collection looks at all that they hold.
 type recent struct {
 	groups  []Group
 	records int
@@ -98,17 +99,25 @@ type recent struct {
 func (r *recent) add(g Group) {
 	r.groups = append(r.groups, g)
 	r.records += len(g.Records)
-	old := 0
-	for ; r.records > recentRecords; old++ {
-		r.records -= len(r.groups[old].Records)
+	for r.records > recentRecords {
+		r.drop(1)
 	}
-	r.groups = slices.Delete(r.groups, 0, old)
 }
 
-// after returns the groups after a sequence, if all of them are there.
+// after returns the groups after a sequence, if all of them are there. Those up
+// to it go.
 func (r *recent) after(seq uint64) []Group {
 	if len(r.groups) == 0 || r.groups[0].Seq > seq+1 {
 		return nil
 	}
-	return slices.Clone(r.groups[min(seq+1-r.groups[0].Seq, uint64(len(r.groups))):])
+	r.drop(int(min(seq+1-r.groups[0].Seq, uint64(len(r.groups)))))
+	return slices.Clone(r.groups)
+}
+
+// drop forgets the oldest n groups.
+func (r *recent) drop(n int) {
+	for _, g := range r.groups[:n] {
+		r.records -= len(g.Records)
+	}
+	r.groups = slices.Delete(r.groups, 0, n)
 }

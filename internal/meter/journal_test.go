@@ -92,6 +92,66 @@ func TestJournalTorn(t *testing.T) {
 	}
 }
 
+// What does not go into the mapped memory goes into the file: at its end, and
+// where the kernel has no page for it.
+func TestJournalBesideMapping(t *testing.T) {
+	dir := t.TempDir()
+	j, _, err := openJournal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.reset(1); err != nil {
+		t.Fatal(err)
+	}
+	record := bytes.Repeat([]byte("x"), 200_000)
+	next := uint64(1)
+	add := func(n int) {
+		t.Helper()
+		for range n {
+			if err := j.append(frame(next, record), next, 0); err != nil {
+				t.Fatal(err)
+			}
+			next++
+		}
+		records := uint64(0)
+		for _, name := range []string{"journal-0", "journal-1"} {
+			content, err := os.ReadFile(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept, err := readJournal(content)
+			if err != nil {
+				t.Fatal(err)
+			}
+			records += uint64(len(kept))
+		}
+		if records != next-1 {
+			t.Fatalf("%d records of %d", records, next-1)
+		}
+	}
+	add(1)
+	if j.files[0].mem.mem == nil {
+		t.Fatal("not mapped")
+	}
+	add(2*mapSize/len(record) + 1) // the second file goes on, since the ledger has none of the first
+
+	if err := j.begin(1, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.reset(1); err != nil {
+		t.Fatal(err)
+	}
+	next = 1
+	add(1)
+	if err := os.Truncate(filepath.Join(dir, "journal-0"), j.files[0].end); err != nil {
+		t.Fatal(err)
+	}
+	add(3)
+	if err := j.close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func FuzzReadJournal(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(append([]byte(journalMagic), make([]byte, 100)...))

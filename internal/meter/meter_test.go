@@ -131,7 +131,7 @@ func TestJournalBroken(t *testing.T) {
 	m, _ := startMeter(t)
 	m.mu.Lock()
 	whole := m.journal.files
-	m.journal.files[0].file, m.journal.files[1].file = nil, nil // writes fail
+	m.journal.files = [2]segment{} // writes fail
 	m.mu.Unlock()
 	m.Record(someRecord(0))
 	if got := millicent.ErrorCode(m.Ready()); got != millicent.CodeServerUnavailable {

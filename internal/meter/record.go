@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,19 +66,36 @@ func tagBytes(tags map[string]string) (n int) {
 type texts struct {
 	list   []string
 	number map[string]uint64
+	latest [recordTexts]numbered // of the record before: mostly the same
+	at     int                   // whose turn it is
 }
+
+type numbered struct {
+	text   string
+	number uint64
+}
+
+// recordTexts is how many texts a record has.
+const recordTexts = 9
 
 func newTexts() *texts {
 	return &texts{list: []string{""}, number: map[string]uint64{"": 0}}
 }
 
+// of returns the number of the next text of a record.
 func (t *texts) of(s string) uint64 {
+	latest := &t.latest[t.at]
+	t.at = (t.at + 1) % recordTexts
+	if s == latest.text {
+		return latest.number
+	}
 	n, ok := t.number[s]
 	if !ok {
 		n = uint64(len(t.list))
 		t.number[s] = n
 		t.list = append(t.list, s)
 	}
+	*latest = numbered{s, n}
 	return n
 }
 
@@ -132,11 +148,23 @@ func appendID(b []byte, id, own string) []byte {
 // plainUUID returns the UUID that an id is; false unless it is written as
 // UUIDs are printed.
 func plainUUID(id string) (u uuid.UUID, ok bool) {
-	if len(id) != 36 || strings.ContainsAny(id, "ABCDEF") {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
 		return u, false
 	}
-	u, err := uuid.Parse(id)
-	return u, err == nil
+	const digits = "0123456789abcdef"
+	at, wrong := 0, byte(0)
+	for i := range u {
+		if at == 8 || at == 13 || at == 18 || at == 23 {
+			at++
+		}
+		for _, c := range [...]byte{id[at], id[at+1]} {
+			n := (c + c>>6*9) & 0xf // of a digit what it stands for
+			wrong |= digits[n] ^ c
+			u[i] = u[i]<<4 | n
+		}
+		at += 2
+	}
+	return u, wrong == 0
 }
 
 // tagText returns tags as one text, the same for the same tags.

@@ -92,7 +92,7 @@ func (s *server) count(ctx context.Context) error {
 }
 
 // usageTotals returns what each tenant has used in all, as far as it is
-// counted: within a second of its record.
+// counted: within about a second of its record.
 func (s *server) usageTotals() []telemetry.Usage {
 	ctx, cancel := context.WithTimeout(context.Background(), countWait)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +49,16 @@ type world struct {
 	replaced int
 }
 
+// load loads a program of testdata, see build, or a function in JavaScript.
 func load(t testing.TB, e *Engine, name string, cfg ProgramConfig) *world {
 	t.Helper()
+	if filepath.Ext(name) == ".mjs" {
+		code, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loadScript(t, e, string(code), cfg)
+	}
 	if cfg.MemoryMB == 0 {
 		cfg.MemoryMB = 128
 	}
