@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"encoding/json"
 	"runtime"
 	"time"
 
@@ -123,15 +124,50 @@ const typeCancelled = "Runtime.Cancelled"
 const maxMessage = 64 << 10
 
 // fail is the host's function fail(type, length, message, length): the request
-// has failed, whatever the guest answers.
+// has failed, whatever the guest answers, and its caller gets a document of the
+// two.
 func fail(ctx context.Context, mod api.Module, stack []uint64) {
-	g := guestOf(ctx)
-	text := func(place, n uint64) string {
-		b, ok := mod.Memory().Read(uint32(place), min(uint32(n), maxMessage))
-		if !ok {
-			panic(&Failure{Type: "Runtime.InvalidMemory", Message: "fail was called with a text outside of the memory"})
-		}
-		return string(b)
+	f := &Failure{Type: textOf(mod, stack[0], stack[1]), Message: textOf(mod, stack[2], stack[3])}
+	doc, err := json.Marshal(struct {
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}{f.Message, f.Type})
+	if err == nil { // it cannot be: strings always encode
+		f.Document = doc
 	}
-	g.failure = &Failure{Type: text(stack[0], stack[1]), Message: text(stack[2], stack[3])}
+	guestOf(ctx).failure = f
+}
+
+// failDocument is the host's function fail_document(type, length, document,
+// length): the request has failed, and its caller gets the document.
+func failDocument(ctx context.Context, mod api.Module, stack []uint64) {
+	f := &Failure{Type: textOf(mod, stack[0], stack[1]), Document: []byte(textOf(mod, stack[2], stack[3]))}
+	if !json.Valid(f.Document) {
+		panic(&Failure{Type: "Runtime.InvalidDocument", Message: "fail_document was called with what is no JSON"})
+	}
+	f.Message = string(f.Document)
+	guestOf(ctx).failure = f
+}
+
+// textOf returns what a guest says.
+func textOf(mod api.Module, place, n uint64) string {
+	b, ok := mod.Memory().Read(uint32(place), min(uint32(n), maxMessage))
+	if !ok {
+		panic(&Failure{Type: "Runtime.InvalidMemory", Message: "a text that the guest names is outside of the memory"})
+	}
+	return string(b)
+}
+
+// An ownFunction is one that the platform's own module has for guests, besides
+// yield: what it does, and how many 32-bit numbers it takes and returns.
+type ownFunction struct {
+	do              api.GoModuleFunc
+	params, results int
+}
+
+var ownFunctions = map[string]ownFunction{
+	"fail":          {fail, 4, 0},
+	"fail_document": {failDocument, 4, 0},
+	importFetch:     {hostFetch, 2, 1},
+	importFetched:   {hostFetched, 1, 0},
 }

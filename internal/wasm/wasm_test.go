@@ -136,8 +136,8 @@ func TestCommand(t *testing.T) {
 		`{"do":"read","path":"/etc/passwd"}`:                 "Runtime.ExitError: Runtime exited with error: exit status 1",
 		`{"do":"read","path":"../../../../../etc/hostname"}`: "Runtime.ExitError: Runtime exited with error: exit status 1",
 		`{"do":"large","n":6291557}`:                         "Function.ResponseSizeTooLarge: ",
-		`{"do":"recurse"}`:                                   "Runtime.ExitError",
-		`{"do":"allocate","n":200}`:                          "Runtime.ExitError",
+		`{"do":"recurse"}`:                                   "Runtime.OutOfMemory: Runtime exited with error",
+		`{"do":"allocate","n":200}`:                          "Runtime.OutOfMemory: Runtime exited with error",
 	} {
 		if a := w.serve(event, soon); a.Failure == nil || !strings.HasPrefix(a.Failure.Error(), want) {
 			t.Errorf("%s: got %.100s, %v; want %s", event, a.Payload, a.Failure, want)
