@@ -39,9 +39,7 @@ What the folder holds says what the function is:
   app.py, lambda_function.py, main.py, handler.py     Python, its lambda_handler or handler
   bootstrap                                           a compiled program or a script
   main.go                                             Go, built here to a bootstrap
-  index.ts, and nothing of these                      the built-in JavaScript, handler index.handler
 
-With --runtime javascript the built-in engine runs index.mjs and its like, too.
 The newest installed version of the language serves a new function; an update
 keeps the one it has. What stays out of the package: .git, __pycache__, .venv,
 node_modules/.cache, and what a .millicentignore says, in the syntax of
@@ -58,7 +56,7 @@ node_modules/.cache, and what a .millicentignore says, in the syntax of
 	}
 	f := cmd.Flags()
 	f.StringVar(&d.name, "name", "", "function `name` (default the folder's)")
-	f.StringVar(&d.runtime, "runtime", "", "`runtime`, like python3.13, nodejs22.x, javascript or provided.al2023")
+	f.StringVar(&d.runtime, "runtime", "", "`runtime`, like python3.13, nodejs22.x or provided.al2023")
 	f.StringVar(&d.handler, "handler", "", "`handler`, like app.handler")
 	f.StringVar(&d.role, "role", "", "`ARN` of the function's role")
 	f.IntVar(&d.memory, "memory", 0, "memory in `MB`, 128 to 10240; CPU comes in proportion (default 128)")

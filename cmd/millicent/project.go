@@ -15,7 +15,7 @@ import (
 type project struct {
 	dir     string
 	entry   string // the file that tells, like app.py
-	family  string // python, nodejs, javascript or provided
+	family  string // python, nodejs or provided
 	handler string
 	build   bool // a Go main package, to be built to bootstrap
 }
@@ -27,7 +27,6 @@ var entries = []struct{ file, family string }{
 	{"app.py", "python"}, {"lambda_function.py", "python"}, {"main.py", "python"}, {"handler.py", "python"},
 	{"bootstrap", "provided"},
 	{"main.go", "go"},
-	{"index.ts", "javascript"}, // also what index.js was made of: only where there is nothing else
 }
 
 // maxSource bounds how much of a source file is searched for its handler.
@@ -50,7 +49,7 @@ func findProject(dir, runtime, handler string) (*project, error) {
 		p.handler = handler
 	case p.family == "python":
 		p.handler, err = pythonHandler(dir, p.entry)
-	case p.family == "nodejs" || p.family == "javascript":
+	case p.family == "nodejs":
 		p.handler = strings.TrimSuffix(p.entry, filepath.Ext(p.entry)) + ".handler"
 	default:
 		p.handler = "bootstrap"
@@ -67,9 +66,6 @@ func findEntry(dir, family, handler string) (*project, error) {
 		if p.family == "go" {
 			p.family, p.build = "provided", true
 		}
-		if family == "javascript" && p.family == "nodejs" {
-			p.family = family // which has the built-in runtime, and not Node.js, run the same files
-		}
 		if family != "" && p.family != family {
 			continue
 		}
@@ -79,7 +75,6 @@ func findEntry(dir, family, handler string) (*project, error) {
 		switch {
 		case found == nil:
 			found = p
-		case p.family == "javascript":
 		case found.family != p.family:
 			return nil, fmt.Errorf("%s holds both %s and %s: say with --runtime which is the function", dir, found.entry, p.entry)
 		case found.family == "python" && handler == "" && !hasPythonHandler(dir, found.entry):
@@ -102,7 +97,7 @@ func findEntry(dir, family, handler string) (*project, error) {
 func entryNames(family string) string {
 	var names []string
 	for _, e := range entries {
-		if family == "" || e.family == family || family == "provided" && e.family == "go" || family == "javascript" && e.family == "nodejs" {
+		if family == "" || e.family == family || family == "provided" && e.family == "go" {
 			names = append(names, e.file)
 		}
 	}
@@ -112,7 +107,6 @@ func entryNames(family string) string {
 // sources are the languages of source files, by the end of their names.
 var sources = []struct{ ext, family, handler string }{
 	{".py", "python", "FUNCTION"}, {".mjs", "nodejs", "handler"}, {".js", "nodejs", "handler"}, {".cjs", "nodejs", "handler"},
-	{".ts", "javascript", "handler"}, {".mts", "javascript", "handler"},
 }
 
 // handlerFamily returns the language of the file that a handler names, like
@@ -142,15 +136,20 @@ func entryHint(dir, family string) string {
 			return fmt.Sprintf("\nif it is in %s, say so with --handler %s.%s", files[0], strings.TrimSuffix(files[0], s.ext), s.handler)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
-		return "\na Rust function has to be built to a file named bootstrap first"
+	for file, hint := range map[string]string{
+		"index.ts":   "\nindex.ts has to be compiled to JavaScript first",
+		"Cargo.toml": "\na Rust function has to be built to a file named bootstrap first",
+	} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+			return hint
+		}
 	}
 	return ""
 }
 
 // familyOf returns the family of a runtime's name: python of python3.13.
 func familyOf(runtime string) string {
-	for _, f := range []string{"python", "nodejs", "provided", "javascript"} {
+	for _, f := range []string{"python", "nodejs", "provided"} {
 		if strings.HasPrefix(runtime, f) {
 			return f
 		}

@@ -66,12 +66,7 @@ func TestFindProject(t *testing.T) {
 		{name: "another file of another language", files: map[string]string{"service.py": "", "x.mjs": ""}, runtime: "nodejs20.x", err: "if it is in x.mjs, say so with --handler x.handler"},
 		{name: "empty", files: map[string]string{}, err: "looked for index.mjs"},
 		{name: "folder called app.py", files: map[string]string{"app.py/": ""}, err: "no function found"},
-		{name: "typescript", files: map[string]string{"index.ts": ""}, want: project{entry: "index.ts", family: "javascript", handler: "index.handler"}},
-		{name: "typescript and what was made of it", files: map[string]string{"index.ts": "", "index.js": ""}, want: project{entry: "index.js", family: "nodejs", handler: "index.handler"}},
-		{name: "typescript for node", files: map[string]string{"index.ts": ""}, runtime: "nodejs20.x", err: "looked for index.mjs, index.js, index.cjs"},
-		{name: "the built-in runtime", files: map[string]string{"index.mjs": "", "app.py": handler}, runtime: "javascript", want: project{entry: "index.mjs", family: "javascript", handler: "index.handler"}},
-		{name: "the built-in runtime, handler given", files: map[string]string{"src/api.ts": ""}, handler: "src/api.get", want: project{family: "javascript", handler: "src/api.get"}},
-		{name: "nothing for the built-in runtime", files: map[string]string{"app.py": handler}, runtime: "javascript", err: "looked for index.mjs, index.js, index.cjs, index.ts"},
+		{name: "typescript", files: map[string]string{"index.ts": ""}, err: "compiled to JavaScript"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -97,7 +97,7 @@ func (s *shipment) create(ctx context.Context) error {
 // user said, and what the folder says of language and handler.
 func (s *shipment) change(ctx context.Context, old *client.Configuration) (in client.UpdateConfiguration, differs bool, err error) {
 	runtime := old.Runtime
-	if s.d.runtime != "" || !runs(familyOf(old.Runtime), s.p.family) {
+	if s.d.runtime != "" || familyOf(old.Runtime) != s.p.family {
 		if runtime, err = s.newestRuntime(ctx); err != nil {
 			return in, false, err
 		}
@@ -123,23 +123,14 @@ func (s *shipment) change(ctx context.Context, old *client.Configuration) (in cl
 	return in, differs, nil
 }
 
-// runs reports whether a family's runtimes run what a folder holds: the built-in
-// JavaScript runs the files that Node.js does.
-func runs(family, holds string) bool {
-	return family == holds || family == "javascript" && holds == "nodejs"
-}
-
 // newestRuntime returns the runtime that the user named, else the newest of
 // the family that is installed where the server runs.
 func (s *shipment) newestRuntime(ctx context.Context) (string, error) {
 	if s.d.runtime != "" {
 		return s.d.runtime, nil
 	}
-	switch s.p.family {
-	case "provided":
+	if s.p.family == "provided" {
 		return "provided.al2023", nil
-	case "javascript":
-		return s.p.family, nil
 	}
 	runtimes, err := s.api.Runtimes(ctx)
 	if err != nil {
