@@ -57,6 +57,7 @@ var imports = map[string][]string{
 	"internal/wasm/worker":          {"internal/wasm", "internal/wasm/wire", "internal/sandbox", "internal/nowait"},
 	"internal/wasm/javascript":      {},
 	"internal/wasm":                 {"internal/wasm/module", "internal/wasm/javascript"},
+	"internal/wasm/launcher":        {".", "internal/lifecycle", "internal/wasm", "internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},
@@ -89,6 +90,7 @@ var imports = map[string][]string{
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
+	"internal/wasm/launcher": {"internal/process/launchertest"},
 	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},

@@ -20,6 +20,11 @@ type Usage struct {
 
 	CPU    time.Duration // of the environment's processes since it was last measured; see process
 	Egress int64         // bytes that its connections sent to elsewhere since the last invocation
+
+	// Fuel is how many instructions the function ran, as the meter of its kind
+	// of environment counts them: equal runs count equally. Zero where nobody
+	// counts.
+	Fuel uint64
 }
 
 // Billed returns the billed duration: Init, or what a snapshot's start is

@@ -242,8 +242,10 @@ func reportRecord(id string, u millicent.Usage, f *Failure) any {
 		InitDurationMs   *float64 `json:"initDurationMs,omitempty"`
 		RestoreMs        *float64 `json:"restoreDurationMs,omitempty"`
 		RestoreBilledMs  *int64   `json:"billedRestoreDurationMs,omitempty"`
+		CPUTimeMs        *float64 `json:"cpuTimeMs,omitempty"` // ours, as is the next
+		Fuel             uint64   `json:"fuel,omitempty"`
 	}
-	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil, nil, nil}
+	m := metrics{millis(u.Duration), u.Billed().Milliseconds(), u.MemoryMB, u.PeakMemoryMB, nil, nil, nil, nil, u.Fuel}
 	if u.Init > 0 {
 		init := millis(u.Init)
 		m.InitDurationMs = &init
@@ -251,6 +253,10 @@ func reportRecord(id string, u millicent.Usage, f *Failure) any {
 	if u.Restore > 0 {
 		restore, billed := millis(u.Restore), u.RestoreBilled.Milliseconds()
 		m.RestoreMs, m.RestoreBilledMs = &restore, &billed
+	}
+	if u.Fuel > 0 {
+		cpu := millis(u.CPU)
+		m.CPUTimeMs = &cpu
 	}
 	return struct {
 		RequestID string  `json:"requestId"`
@@ -260,7 +266,8 @@ func reportRecord(id string, u millicent.Usage, f *Failure) any {
 	}{id, m, status(f), reported(f)}
 }
 
-// reportText names the status only of an end that the platform brought
+// reportText has Lambda's fields, and where instructions are counted two of
+// ours. It names the status only of an end that the platform brought
 // about; an error that the function answered is its own affair.
 func reportText(id string, u millicent.Usage, f *Failure) string {
 	b := make([]byte, 0, 192)
@@ -285,6 +292,12 @@ func reportText(id string, u millicent.Usage, f *Failure) string {
 		b = append(b, " ms\tBilled Restore Duration: "...)
 		b = strconv.AppendInt(b, u.RestoreBilled.Milliseconds(), 10)
 		b = append(b, " ms\t"...)
+	}
+	if u.Fuel > 0 {
+		b = append(b, "CPU Time: "...)
+		b = strconv.AppendFloat(b, float64(u.CPU)/float64(time.Millisecond), 'f', 2, 64)
+		b = append(b, " ms\tFuel: "...)
+		b = append(strconv.AppendUint(b, u.Fuel, 10), '\t')
 	}
 	if f != nil && f.Fatal {
 		b = append(b, statusFields(f)...)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -131,4 +132,22 @@ func Encode(v any) []byte {
 		panic(fmt.Sprintf("lifecycle: encode %T: %v", v, err))
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]{1,127}$`)
+
+// FunctionErrorType keeps an error type that has the protocol's form.
+func FunctionErrorType(s string) string {
+	if errorTypePattern.MatchString(s) {
+		return s
+	}
+	return "Function.Unknown"
+}
+
+// RuntimeErrorType is FunctionErrorType for an Init phase.
+func RuntimeErrorType(s string) string {
+	if errorTypePattern.MatchString(s) {
+		return s
+	}
+	return "Runtime.Unknown"
 }

@@ -19,7 +19,7 @@ const (
 	portDNS        = 53
 	portRedirect   = 15001
 
-	taskRoot   = "/var/task"
+	taskRoot   = lifecycle.TaskRoot
 	runtimeDir = "/var/runtime"
 	optDir     = "/opt"
 
@@ -40,16 +40,12 @@ type credentials struct{ id, secret, token string }
 func environ(kind lifecycle.Initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) []string {
 	env := baseEnviron(rt)
 	maps.Copy(env, v.Environment)
-	for _, name := range reservedNames {
+	for _, name := range slices.Concat(lifecycle.ReservedNames(), reservedNames) {
 		delete(env, name)
 	}
 	maps.Copy(env, reserved(kind, v, rt, region, stream, key))
 
-	list := make([]string, 0, len(env))
-	for _, name := range slices.Sorted(maps.Keys(env)) {
-		list = append(list, name+"="+env[name])
-	}
-	return list
+	return lifecycle.List(env)
 }
 
 // baseEnviron is what environments of a runtime begin with.
@@ -76,46 +72,24 @@ func baseEnviron(rt Runtime) map[string]string {
 	return env
 }
 
-// reservedNames are the variables that a version's environment cannot set,
-// whether or not the runtime at hand has them.
-var reservedNames = []string{
-	"_HANDLER", "_X_AMZN_TRACE_ID", "_LAMBDA_TELEMETRY_LOG_FD", "_AWS_XRAY_DAEMON_ADDRESS", "_AWS_XRAY_DAEMON_PORT",
-	"AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV",
-	"AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION",
-	"AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
-	"AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "AWS_LAMBDA_RUNTIME_API",
-	"AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	"LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", linkVariable, compiledVariable, snapshotVariable,
-}
+// reservedNames are the variables besides lifecycle.ReservedNames that a
+// version's environment cannot set.
+var reservedNames = []string{linkVariable, compiledVariable, snapshotVariable}
 
 // reserved returns what the platform alone sets. _X_AMZN_TRACE_ID is missing:
 // bootstraps set it for each invocation.
 func reserved(kind lifecycle.Initialization, v *millicent.Version, rt Runtime, region, stream string, key credentials) map[string]string {
-	env := map[string]string{
-		"_HANDLER":                        v.Handler,
-		"_AWS_XRAY_DAEMON_ADDRESS":        sandbox.Address,
-		"_AWS_XRAY_DAEMON_PORT":           strconv.Itoa(portXRay),
-		"AWS_REGION":                      region,
-		"AWS_DEFAULT_REGION":              region,
-		"AWS_LAMBDA_FUNCTION_NAME":        v.Function,
-		"AWS_LAMBDA_FUNCTION_VERSION":     v.Number,
-		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.Itoa(v.MemoryMB),
-		"AWS_LAMBDA_INITIALIZATION_TYPE":  string(kind),
-		"AWS_LAMBDA_LOG_GROUP_NAME":       lifecycle.LogGroup(v),
-		"AWS_LAMBDA_LOG_STREAM_NAME":      stream,
-		"AWS_LAMBDA_RUNTIME_API":          inside(portRuntimeAPI).String(),
-		"LAMBDA_TASK_ROOT":                taskRoot,
-		"LAMBDA_RUNTIME_DIR":              runtimeDir,
-	}
+	env := lifecycle.Variables(kind, v, region)
+	maps.Copy(env, map[string]string{
+		"_AWS_XRAY_DAEMON_ADDRESS":   sandbox.Address,
+		"_AWS_XRAY_DAEMON_PORT":      strconv.Itoa(portXRay),
+		"AWS_LAMBDA_LOG_STREAM_NAME": stream,
+		"AWS_LAMBDA_RUNTIME_API":     inside(portRuntimeAPI).String(),
+		"LAMBDA_RUNTIME_DIR":         runtimeDir,
+	})
 	if family, _ := splitRuntime(rt.Name); family != familyProvided {
 		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + rt.Name
 		env["_LAMBDA_TELEMETRY_LOG_FD"] = strconv.Itoa(logFD)
-	}
-	if v.LogFormat == lifecycle.FormatJSON {
-		env["AWS_LAMBDA_LOG_FORMAT"] = lifecycle.FormatJSON
-		if v.LogLevel != "" {
-			env["AWS_LAMBDA_LOG_LEVEL"] = v.LogLevel
-		}
 	}
 	for name, value := range map[string]string{
 		"AWS_ACCESS_KEY_ID":     key.id,

@@ -21,39 +21,24 @@ const (
 	exitGrace = time.Second
 )
 
-var errClosed = &millicent.Error{
-	Code:    millicent.CodeServerUnavailable,
-	Message: "The execution environment was closed while it served the invocation.",
-}
-
-// dead is the answer of an environment that cannot serve inv, which the
-// function did not see.
-func dead(cause error) error {
-	return &millicent.Error{
-		Code:    millicent.CodeEnvironmentDead,
-		Message: "The execution environment is gone.",
-		Err:     cause,
-	}
-}
-
 // Invoke implements millicent.Environment.
 func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
 	if !e.enter() {
 		if e.ctx.Err() != nil {
-			return nil, dead(nil)
+			return nil, lifecycle.Dead(nil)
 		}
 		return nil, millicent.Errorf(millicent.CodeInternal, "The execution environment serves another invocation.")
 	}
 	defer func() { <-e.slot }()
 	if e.ctx.Err() != nil || e.broken != nil || isClosed(e.box.Done()) {
-		return nil, dead(e.broken)
+		return nil, lifecycle.Dead(e.broken)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if err := e.thaw(); err != nil {
 		e.broken = err
-		return nil, dead(err)
+		return nil, lifecycle.Dead(err)
 	}
 	e.awaitLast(ctx)
 	if err := e.ended(ctx); err != nil {
@@ -66,7 +51,7 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 // somebody does.
 func (e *environment) ended(ctx context.Context) error {
 	if e.ctx.Err() != nil {
-		return errClosed
+		return lifecycle.ErrClosed
 	}
 	return ctx.Err()
 }
@@ -74,10 +59,10 @@ func (e *environment) ended(ctx context.Context) error {
 // notDelivered is ended's error for an invocation that the function did not
 // see.
 func notDelivered(err error) error {
-	if !errors.Is(err, errClosed) {
+	if !errors.Is(err, lifecycle.ErrClosed) {
 		return err
 	}
-	return dead(errClosed)
+	return lifecycle.Dead(lifecycle.ErrClosed)
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -172,7 +157,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	res.Start = e.startOf(usage, firstByte)
 	e.journal.Event(lifecycle.RuntimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
 	last := lifecycle.Report(inv.ID, usage, f)
-	last.Delay = delayOf(inv, res)
+	last.Delay = lifecycle.DelayOf(inv, res)
 	e.journal.Event(last)
 	res.LogTail, res.Usage = e.journal.End(), usage
 	if end.err != nil {
@@ -210,14 +195,6 @@ func (e *environment) startOf(usage millicent.Usage, firstByte time.Duration) *m
 	return rec
 }
 
-// delayOf returns what kept inv from running at once, nil if nothing did.
-func delayOf(inv *millicent.Invocation, res *millicent.Result) *millicent.Delay {
-	if res.Start == nil && inv.Wait.For == "" {
-		return nil
-	}
-	return &millicent.Delay{Wait: inv.Wait, Start: res.Start}
-}
-
 // attempt gives inv to the runtime, starting one where none is. A runtime that
 // turns out to have ended before it saw the event is started anew, once.
 func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, deadline time.Time, out *stream) ending {
@@ -229,7 +206,7 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 				return ending{err: notDelivered(e.ended(ctx))}
 			case err != nil:
 				e.broken = err
-				return ending{err: dead(err)}
+				return ending{err: lifecycle.Dead(err)}
 			case f != nil:
 				return ending{failure: f}
 			}
@@ -252,7 +229,7 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 		}
 		e.discard()
 		if e.broken != nil || isClosed(e.box.Done()) {
-			return ending{err: dead(e.broken)}
+			return ending{err: lifecycle.Dead(e.broken)}
 		}
 	}
 }

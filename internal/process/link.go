@@ -252,7 +252,7 @@ func (l *link) apply(kind byte, body []byte) error {
 		if _, ok := s.claimInit(); !ok {
 			return errViolation
 		}
-		s.settleInit(bounded(&lifecycle.Failure{Type: runtimeErrorType(kind), Document: document}))
+		s.settleInit(bounded(&lifecycle.Failure{Type: lifecycle.RuntimeErrorType(kind), Document: document}))
 		return nil
 	default:
 		return errViolation
@@ -271,7 +271,7 @@ func (l *link) answered(kind byte, body []byte) error {
 	}
 	state, out := stateResponse, &outcome{payload: payload, contentType: what}
 	if kind == linkError {
-		state, out = stateErrorResponse, &outcome{failure: &lifecycle.Failure{Type: functionErrorType(what), Document: payload}}
+		state, out = stateErrorResponse, &outcome{failure: &lifecycle.Failure{Type: lifecycle.FunctionErrorType(what), Document: payload}}
 	}
 	t, _, _ := l.session.claim(id, state)
 	if t == nil {

@@ -65,7 +65,7 @@ func (l *link) finish(body []byte) error {
 	}
 	out := &outcome{payload: l.parts.held, contentType: l.parts.kind}
 	if kind != "" {
-		out = &outcome{failure: bounded(&lifecycle.Failure{Type: functionErrorType(kind), Document: document})}
+		out = &outcome{failure: bounded(&lifecycle.Failure{Type: lifecycle.FunctionErrorType(kind), Document: document})}
 	}
 	if s := l.parts.of.stream; s != nil {
 		out = s.whole(out)

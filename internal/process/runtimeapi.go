@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 
 	"github.com/millicent-run/millicent/internal/lifecycle"
@@ -143,7 +142,7 @@ func (s *session) respond(w http.ResponseWriter, r *http.Request) {
 
 // trailerFailure is a response that broke off: its error came in trailers.
 func trailerFailure(kind, body string) *lifecycle.Failure {
-	f := &lifecycle.Failure{Type: functionErrorType(kind)}
+	f := &lifecycle.Failure{Type: lifecycle.FunctionErrorType(kind)}
 	if len(body) <= maxTrailer {
 		if doc, err := base64.StdEncoding.DecodeString(body); err == nil {
 			f.Document = doc
@@ -171,7 +170,7 @@ func (s *session) fail(w http.ResponseWriter, r *http.Request) {
 		answerTruncated(w)
 		return
 	}
-	kind := functionErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))
+	kind := lifecycle.FunctionErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))
 	if r.Header.Get("Content-Type") == "application/vnd.aws.lambda.error.cause+json" {
 		body = withoutCause(body)
 	}
@@ -184,7 +183,7 @@ func (s *session) failInit(w http.ResponseWriter, r *http.Request) {
 		answerTransition(w, from, stateInitError)
 		return
 	}
-	f := &lifecycle.Failure{Type: runtimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
+	f := &lifecycle.Failure{Type: lifecycle.RuntimeErrorType(r.Header.Get("Lambda-Runtime-Function-Error-Type"))}
 	body, err := readBody(r)
 	switch {
 	case errors.Is(err, errTooLarge):
@@ -238,21 +237,4 @@ func withoutCause(body []byte) []byte {
 		return body
 	}
 	return lifecycle.Encode(doc)
-}
-
-var errorTypePattern = regexp.MustCompile(`^(Runtime|Function)\.[A-Z][a-zA-Z]{1,127}$`)
-
-// functionErrorType keeps an error type that has the protocol's form.
-func functionErrorType(s string) string {
-	if errorTypePattern.MatchString(s) {
-		return s
-	}
-	return "Function.Unknown"
-}
-
-func runtimeErrorType(s string) string {
-	if errorTypePattern.MatchString(s) {
-		return s
-	}
-	return "Runtime.Unknown"
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
 )
 
 // A recorder is a sink that keeps what it gets. It may be told not to.
@@ -248,7 +249,7 @@ func TestStuckStreams(t *testing.T) {
 			inv.Sink, sink.blocks = sink, true
 			closed := make(chan error)
 			go func() { <-sink.wrote; closed <- e.Close() }()
-			if _, err := e.Invoke(t.Context(), inv); !errors.Is(err, errClosed) {
+			if _, err := e.Invoke(t.Context(), inv); !errors.Is(err, lifecycle.ErrClosed) {
 				t.Errorf("got %v", err)
 			}
 			sink.end(t)

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/sandbox"
 )
 
@@ -96,7 +97,7 @@ func (z *zygote) refresh() {
 	defer z.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), bootedTime)
 	defer cancel()
-	if err := z.ready(ctx); err != nil && !errors.Is(err, errZygotePaused) && !errors.Is(err, errClosed) {
+	if err := z.ready(ctx); err != nil && !errors.Is(err, errZygotePaused) && !errors.Is(err, lifecycle.ErrClosed) {
 		z.launcher.cfg.Log.Warn("runtimes are started, and not forked", "runtime", z.runtime.Name, "error", err)
 	}
 }
@@ -178,7 +179,7 @@ func (z *zygote) ready(ctx context.Context) error {
 	now := time.Now()
 	switch {
 	case z.closed:
-		return errClosed
+		return lifecycle.ErrClosed
 	case now.Before(z.paused):
 		return errZygotePaused
 	case z.current(now):

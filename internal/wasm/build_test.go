@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -72,7 +73,7 @@ func compiler(name, out string) []string {
 		return []string{npmTools + "wasm-as", "-all", file, "-o", out}
 	}
 	command := []string{"go", "build", "-trimpath", "-ldflags=-s -w", "-o", out}
-	if name == "reactor" {
+	if strings.HasSuffix(name, "reactor") {
 		command = append(command, "-buildmode=c-shared")
 	}
 	return append(command, "./testdata/"+name)

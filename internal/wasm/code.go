@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -27,6 +28,25 @@ type code struct {
 
 	initialize, warmup, restored bool
 }
+
+// A moduleError says what is wrong with a module.
+type moduleError struct{ error }
+
+// Unwrap returns the cause.
+func (e *moduleError) Unwrap() error { return e.error }
+
+// asFailure returns an error that is the module's fault as the *Failure that
+// sessions report.
+func asFailure(err error) error {
+	var bad *moduleError
+	if errors.As(err, &bad) {
+		return &Failure{Type: typeEntrypoint, Message: bad.Error()}
+	}
+	return err
+}
+
+// typeEntrypoint is the failure of a package that nothing can be run of.
+const typeEntrypoint = "Runtime.InvalidEntrypoint"
 
 // codes are those of an engine that are in use, by the digest of their file.
 type codes struct {
@@ -102,7 +122,7 @@ func (e *Engine) compileModule(ctx context.Context, m *module.Module, abi ABI) (
 		restored:   exports(m, exportRestored, sigRestored),
 	}
 	if c.compiled, err = e.runtime.CompileModule(ctx, rewritten.Code); err != nil {
-		return nil, fmt.Errorf("compile the module: %w", err)
+		return nil, &moduleError{fmt.Errorf("compile the module: %w", err)}
 	}
 	return c, nil
 }
@@ -125,7 +145,7 @@ func (e *Engine) Prepare(ctx context.Context, file []byte, memoryMB int) error {
 func (c *code) limit(memoryMB int) (int, error) {
 	pages := min(memoryMB*(1<<20)/wasmPage, maxPages)
 	if int(c.parsed.MinPages) > pages {
-		return 0, fmt.Errorf("the module's memory begins with %d pages of 64 KB, and %d are what it may have", c.parsed.MinPages, pages)
+		return 0, &moduleError{fmt.Errorf("the module's memory begins with %d pages of 64 KB, and %d are what it may have", c.parsed.MinPages, pages)}
 	}
 	return min(pages, int(c.parsed.MaxPages)) * wasmPage, nil
 }

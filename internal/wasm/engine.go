@@ -64,9 +64,9 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 func (e *Engine) hosts(ctx context.Context) error {
 	builder := e.runtime.NewHostModuleBuilder(module.HostModule)
 	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(yield), nil, nil).Export(module.Yield)
-	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(fail), i32s(4), nil).Export("fail")
-	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostFetch), i32s(2), i32s(1)).Export(importFetch)
-	builder.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(hostFetched), i32s(1), nil).Export(importFetched)
+	for name, f := range ownFunctions {
+		builder.NewFunctionBuilder().WithGoModuleFunction(f.do, i32s(f.params), i32s(f.results)).Export(name)
+	}
 	if _, err := builder.Instantiate(ctx); err != nil {
 		return fmt.Errorf("make the host's functions: %w", err)
 	}

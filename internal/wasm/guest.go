@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"encoding/json"
 	"runtime"
 	"time"
 
@@ -14,6 +15,18 @@ import (
 // no collection of garbage waits for a guest for longer, since neither can
 // interrupt one.
 const quantum = 100_000
+
+// scriptQuantum is the same for the JavaScript engine: the loop that interprets
+// costs some hundreds for each of its turns, for what these may do.
+const scriptQuantum = 40 * quantum
+
+// quantum is how much fuel the program's guests burn at a time.
+func (p *Program) quantum() uint64 {
+	if p.script != nil {
+		return scriptQuantum
+	}
+	return quantum
+}
 
 // guest is what a call of the guest goes with: the host's functions find it as
 // their context. It stays on its thread while the guest runs, whose clock tells
@@ -35,8 +48,9 @@ type guest struct {
 
 // begin makes g that of a request.
 func (g *guest) begin(i *Instance, req *Request) {
-	*g = guest{instance: i, req: req, granted: quantum}
-	i.fuel.Set(quantum)
+	q := i.program.quantum()
+	*g = guest{instance: i, req: req, granted: q}
+	i.fuel.Set(q)
 }
 
 // end forgets what the request had.
@@ -81,8 +95,9 @@ func yield(ctx context.Context, _ api.Module, _ []uint64) {
 	g.leave()
 	runtime.Gosched()
 	g.enter()
-	g.granted += quantum
-	g.instance.fuel.Set(uint64(int64(g.instance.fuel.Get()) + quantum))
+	q := g.instance.program.quantum()
+	g.granted += q
+	g.instance.fuel.Set(g.instance.fuel.Get() + q)
 }
 
 // over says why the guest must end: its time is over, or nobody waits for it
@@ -109,15 +124,50 @@ const typeCancelled = "Runtime.Cancelled"
 const maxMessage = 64 << 10
 
 // fail is the host's function fail(type, length, message, length): the request
-// has failed, whatever the guest answers.
+// has failed, whatever the guest answers, and its caller gets a document of the
+// two.
 func fail(ctx context.Context, mod api.Module, stack []uint64) {
-	g := guestOf(ctx)
-	text := func(place, n uint64) string {
-		b, ok := mod.Memory().Read(uint32(place), min(uint32(n), maxMessage))
-		if !ok {
-			panic(&Failure{Type: "Runtime.InvalidMemory", Message: "fail was called with a text outside of the memory"})
-		}
-		return string(b)
+	f := &Failure{Type: textOf(mod, stack[0], stack[1]), Message: textOf(mod, stack[2], stack[3])}
+	doc, err := json.Marshal(struct {
+		Message string `json:"errorMessage"`
+		Type    string `json:"errorType"`
+	}{f.Message, f.Type})
+	if err == nil { // it cannot be: strings always encode
+		f.Document = doc
 	}
-	g.failure = &Failure{Type: text(stack[0], stack[1]), Message: text(stack[2], stack[3])}
+	guestOf(ctx).failure = f
+}
+
+// failDocument is the host's function fail_document(type, length, document,
+// length): the request has failed, and its caller gets the document.
+func failDocument(ctx context.Context, mod api.Module, stack []uint64) {
+	f := &Failure{Type: textOf(mod, stack[0], stack[1]), Document: []byte(textOf(mod, stack[2], stack[3]))}
+	if !json.Valid(f.Document) {
+		panic(&Failure{Type: "Runtime.InvalidDocument", Message: "fail_document was called with what is no JSON"})
+	}
+	f.Message = string(f.Document)
+	guestOf(ctx).failure = f
+}
+
+// textOf returns what a guest says.
+func textOf(mod api.Module, place, n uint64) string {
+	b, ok := mod.Memory().Read(uint32(place), min(uint32(n), maxMessage))
+	if !ok {
+		panic(&Failure{Type: "Runtime.InvalidMemory", Message: "a text that the guest names is outside of the memory"})
+	}
+	return string(b)
+}
+
+// An ownFunction is one that the platform's own module has for guests, besides
+// yield: what it does, and how many 32-bit numbers it takes and returns.
+type ownFunction struct {
+	do              api.GoModuleFunc
+	params, results int
+}
+
+var ownFunctions = map[string]ownFunction{
+	"fail":          {fail, 4, 0},
+	"fail_document": {failDocument, 4, 0},
+	importFetch:     {hostFetch, 2, 1},
+	importFetched:   {hostFetched, 1, 0},
 }

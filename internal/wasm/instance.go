@@ -123,7 +123,7 @@ func (i *Instance) initialise(ctx context.Context, log Log) error {
 			continue
 		}
 		if f := i.enter(ctx, req, i.mod.ExportedFunction(step.name)); f != nil {
-			return f
+			return i.ended(f)
 		}
 	}
 	if p.script != nil {
@@ -148,6 +148,7 @@ func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	answer := &Answer{}
 	i.run.begin(i, req)
 	answer.Payload, answer.Failure = i.serve(ctx, req)
+	answer.Failure = i.ended(answer.Failure)
 	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
 	i.run.end()
 	i.served++
@@ -169,7 +170,7 @@ func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
 	}
 	if i.command != nil {
 		i.run.stdin = req.Event
-		if f := i.call(ctx, i.command); f != nil {
+		if f := i.call(ctx, i.command); f != nil && f != errExited {
 			return nil, f
 		}
 		return i.run.answer, i.run.failure
@@ -215,7 +216,10 @@ func tooLarge(n int) *Failure {
 func (i *Instance) enter(ctx context.Context, req *Request, f api.Function) *Failure {
 	i.run.begin(i, req)
 	defer i.run.end()
-	return i.call(ctx, f)
+	if f := i.call(ctx, f); f != nil {
+		return f
+	}
+	return i.run.failure
 }
 
 // call calls a function of the guest with what is on the stack.
@@ -230,19 +234,37 @@ func (i *Instance) call(ctx context.Context, f api.Function) *Failure {
 	return failure(err)
 }
 
-// failure returns how a guest ended; nil for one that exited well.
+// Types of failures that the engine finds.
+const (
+	TypeExit = "Runtime.ExitError" // it exited, or did what the machine does not do
+	TypeTrap = "Runtime.Trap"      // the message has the stack
+)
+
+// errExited is a guest that exited with code 0: commands end so.
+var errExited = &Failure{Type: TypeExit, Message: "Runtime exited without providing a reason"}
+
+// failure returns how a guest ended.
 func failure(err error) *Failure {
 	var exit *sys.ExitError
 	var own *Failure
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() == 0:
-		return nil
+		return errExited
 	case errors.As(err, &exit):
-		return &Failure{Type: "Runtime.ExitError", Message: fmt.Sprintf("Runtime exited with error: exit status %d", exit.ExitCode())}
+		return &Failure{Type: TypeExit, Message: fmt.Sprintf("Runtime exited with error: exit status %d", exit.ExitCode())}
 	case errors.As(err, &own):
 		return own
 	}
-	return &Failure{Type: "Runtime.Trap", Message: err.Error()}
+	return &Failure{Type: TypeTrap, Message: err.Error()}
+}
+
+// ended returns the failure that f is: one of a guest that got no more memory
+// is for want of it, whatever the guest did then.
+func (i *Instance) ended(f *Failure) *Failure {
+	if f != nil && i.mem.refused && (f.Type == TypeExit || f.Type == TypeTrap) {
+		return &Failure{Type: outOfMemory, Message: f.Message}
+	}
+	return f
 }
 
 // Reset takes the instance back to its image after a request, unless it is

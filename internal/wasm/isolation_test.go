@@ -39,6 +39,7 @@ func kinds() []kind {
 		{name: "AssemblyScript", file: "guest.ts", requests: words("echo", "heap", "static", "grow"), find: "find %d %s"},
 		{name: "Go command", file: "command", requests: objects("echo", "log", "files", "allocate"), slow: true},
 		{name: "Go reactor", file: "reactor", requests: objects("echo", "remember", "files", "collect"), find: `{"do":"find","n":%d,"value":%q}`},
+		{name: "JavaScript", file: "guests/guest.mjs", requests: objects("echo", "heap", "globals", "prototypes", "closures", "timers")},
 		{name: "globals", file: "globals.wat", requests: words("x")},
 		{name: "tables", file: "tables.wat", requests: words("x"), fresh: true},
 		{name: "vectors", file: "vectors.wat", requests: words("x"), fresh: true},

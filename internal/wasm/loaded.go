@@ -138,7 +138,7 @@ func (p *loaded) read(l *Local, spec *Spec, log Log) error {
 	p.compiled = l.engine.compiledBefore(file)
 	cfg.Files = p.files
 	p.program, err = l.engine.Load(l.ctx, file, cfg)
-	return err
+	return asFailure(err)
 }
 
 // close frees the program.

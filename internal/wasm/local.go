@@ -99,7 +99,7 @@ func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
 	if err != nil {
 		return err
 	}
-	return l.engine.Prepare(ctx, file, spec.MemoryMB)
+	return asFailure(l.engine.Prepare(ctx, file, spec.MemoryMB))
 }
 
 // Close implements Host. What runs is stopped, and waited for.

@@ -26,6 +26,10 @@ const (
 	// maxRestore is how many bytes are written over; beyond it pages are
 	// dropped, so that an instance does not keep what one request touched.
 	maxRestore = 8 << 20
+
+	// maxGrown is by how much a memory may be larger than its image and keep
+	// the pages of that: most requests grow it by as much as the last did.
+	maxGrown = 1 << 20
 )
 
 // An image is the memory that instances begin with, and the values of their
@@ -99,7 +103,8 @@ func (i *image) close() error {
 // it may have, of which the first part is there. Its address never changes.
 type memory struct {
 	space  []byte // all of it
-	size   int    // of what is there
+	size   int    // of what is there, for the guest
+	ready  int    // of what can be touched; what is beyond size is zeros
 	image  *image // that it begins with; nil for zeros
 	shrink bool   // the next Reallocate is one to the image's size
 	most   int    // the largest size since the last restore
@@ -132,7 +137,7 @@ func (m *memory) mapImage() error {
 	n := len(m.image.view)
 	_, err := unix.MmapPtr(int(m.image.file.Fd()), 0, unsafe.Pointer(&m.space[0]), uintptr(n),
 		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED|unix.MAP_NORESERVE)
-	m.size, m.most = n, n
+	m.size, m.ready, m.most = n, n, n
 	return err
 }
 
@@ -146,8 +151,11 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if n := int(size); n > m.size {
-		if unix.Mprotect(m.space[m.size:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
-			return nil // the machine has none left: the guest is told that it cannot grow
+		if n > m.ready {
+			if unix.Mprotect(m.space[m.ready:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
+				return nil // the machine has none left: the guest is told that it cannot grow
+			}
+			m.ready = n
 		}
 		m.size, m.most = n, max(m.most, n)
 	}
@@ -166,34 +174,37 @@ func (m *memory) Free() {
 // done: otherwise it must not be used again.
 func (m *memory) restore(scan *scanner) bool {
 	n := len(m.image.view)
-	if m.size > n {
-		grown := m.space[n:m.size]
+	if m.ready > n+maxGrown {
+		grown := m.space[n:m.ready]
 		if unix.Madvise(grown, unix.MADV_DONTNEED) != nil || unix.Mprotect(grown, unix.PROT_NONE) != nil {
 			return false
 		}
-		m.size = n
+		m.ready = n
 	}
-	m.most, m.refused = n, false
-	if n == 0 {
+	m.size, m.most, m.refused = n, n, false
+	if m.ready == 0 {
 		return true
 	}
-	regions, whole := scan.changed(m.space[:n])
+	regions, whole := scan.changed(m.space[:m.ready])
 	bytes := 0
 	for _, r := range regions {
 		bytes += r.length
 	}
 	if !whole || bytes > maxRestore {
-		return unix.Madvise(m.space[:n], unix.MADV_DONTNEED) == nil
+		return unix.Madvise(m.space[:m.ready], unix.MADV_DONTNEED) == nil
 	}
 	for _, r := range regions {
-		copy(m.space[r.start:r.start+r.length], m.image.view[r.start:])
+		from := m.image.view[min(r.start, n):min(r.start+r.length, n)]
+		part := m.space[r.start : r.start+r.length]
+		clear(part[copy(part, from):])
 	}
 	return true
 }
 
-// same reports whether the memory is what its image says, byte by byte.
+// same reports whether the memory is what its image says, byte by byte, and
+// zeros where it may grow.
 func (m *memory) same() bool {
-	return m.size == len(m.image.view) && string(m.space[:m.size]) == string(m.image.view)
+	return m.size == len(m.image.view) && string(m.space[:m.size]) == string(m.image.view) && allZero(m.space[m.size:m.ready])
 }
 
 // A region is a stretch of pages.

@@ -106,15 +106,19 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 // checkImports finds what no host function is there for.
 func checkImports(m *module.Module) error {
 	for _, i := range m.Imports {
+		var want module.Signature
 		f, wasi := wasiFunctions[i.Name]
+		own, ours := ownFunctions[i.Name]
 		switch {
 		case i.Module == wasiModule && wasi:
-			if got, want := i.Signature, (module.Signature{Params: string(f.params()), Results: string(f.results())}); got != want {
-				return fmt.Errorf("the module imports %s of %s with another signature than it has", i.Name, i.Module)
-			}
-		case i.Module == module.HostModule && (i.Name == "fail" || i.Name == importFetch || i.Name == importFetched):
+			want = module.Signature{Params: string(f.params()), Results: string(f.results())}
+		case i.Module == module.HostModule && ours:
+			want = module.Signature{Params: string(i32s(own.params)), Results: string(i32s(own.results))}
 		default:
 			return fmt.Errorf("the module imports %.64q of %.64q, which this platform does not have", i.Name, i.Module)
+		}
+		if i.Signature != want {
+			return fmt.Errorf("the module imports %s of %s with another signature than it has", i.Name, i.Module)
 		}
 	}
 	return nil

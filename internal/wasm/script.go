@@ -33,7 +33,7 @@ type script struct {
 	entry   [entries]uint64 // values: functions that are called from here
 	nothing uint64          // the value undefined
 	random  uint32          // the state of Math.random: 8 bytes
-	scratch uint32          // 16 bytes for results
+	scratch uint32          // scratchSize bytes for parameters and results
 	locate  func(stack string) string
 }
 
@@ -49,9 +49,16 @@ const (
 
 var entryNames = [entries]string{"prepare", "load", "begin", "turn", "crash"}
 
+const scratchSize = 32
+
 // maxStack is how much of its stack JavaScript may use: half of what the engine
 // has, as it wants.
 const maxStack = 512 << 10
+
+// collectAt is how many bytes of objects there are when their engine looks for
+// garbage in cycles for the first time. That writes to all of the heap: most
+// requests end before.
+const collectAt = 16 << 20
 
 // javascript returns what programs begin with.
 func (e *Engine) javascript(ctx context.Context) (*Program, error) {
@@ -177,7 +184,7 @@ func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {
 		v.do(jsSetMaxStack, maxStack)
 		v.do(jsSetRejections, 1)
 		v.do(jsSetLoader, 1)
-		s.scratch, s.nothing = uint32(v.do(jsMalloc, 16)), v.do(jsUndefined)
+		s.scratch, s.nothing = uint32(v.do(jsMalloc, scratchSize)), v.do(jsUndefined)
 		global, host := v.do(jsGlobal), v.do(jsNewObject)
 		for name := range hostFunctions {
 			v.setMember(host, name, v.hostFunction(name))
@@ -238,15 +245,70 @@ func (i *Instance) loadScript(ctx context.Context, bundle *javascript.Bundle, ha
 		v.call(entryLoad, namespace, v.newText([]byte(handler)))
 		v.settle()
 		v.do(jsCollect)
+		v.fillHoles()
+		v.do(jsSetCollectAt, uint64(min(collectAt, i.program.maxBytes/4)))
 	})
+}
+
+// Sizes of holes that are filled, and how many at most.
+const (
+	largestHole  = 64 << 10
+	smallestHole = 8
+	maxHoles     = 100_000
+)
+
+// fillHoles takes all memory that was freed and lies between what is used. What
+// a request needs then comes from one place behind it: so it changes few pages,
+// and not one here and one there.
+func (v *vm) fillHoles() {
+	end := v.do(jsMalloc, 2*largestHole)
+	v.do(jsFree, end)
+	n := 0
+	for size := uint64(largestHole); size >= smallestHole; {
+		place := v.do(jsMalloc, size)
+		if place < end && place != 0 && n < maxHoles && v.err == nil {
+			n++
+			continue
+		}
+		v.do(jsFree, place)
+		if size > 512 {
+			size /= 2
+		} else {
+			size -= 8
+		}
+	}
+}
+
+// told are the variables that begin has parameters for, after the event.
+var told = [...]string{EnvRequestID, EnvFunctionARN, EnvDeadline, EnvTraceID, EnvClientContext, envTenantID}
+
+// envTenantID is the caller's tenant, as functions know it.
+const envTenantID = "AWS_LAMBDA_TENANT_ID"
+
+// variable returns a variable of NAME=value.
+func variable(environ []string, name string) (string, bool) {
+	for _, v := range environ {
+		if len(v) > len(name) && v[len(name)] == '=' && v[:len(name)] == name {
+			return v[len(name)+1:], true
+		}
+	}
+	return "", false
 }
 
 // serveScript has a request answered.
 func (i *Instance) serveScript(ctx context.Context, req *Request) (answer []byte, f *Failure) {
 	f = i.inScript(ctx, nil, func(v *vm) {
 		v.seed()
-		about := v.newText([]byte(strings.Join(req.Environ, "\x00")))
-		v.call(entryBegin, v.newText(req.Event), about)
+		params := [1 + len(told)]uint64{v.newText(req.Event)}
+		n := 1
+		for k, name := range told {
+			params[1+k] = i.program.script.nothing
+			if value, ok := variable(req.Environ, name); ok {
+				params[1+k] = v.newText([]byte(value))
+				n = 2 + k
+			}
+		}
+		v.call(entryBegin, params[:n]...)
 		answer = v.settle()
 	})
 	return answer, f

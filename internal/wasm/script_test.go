@@ -3,6 +3,7 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -97,9 +98,9 @@ func TestScriptInterfaces(t *testing.T) {
 		`(() => { try { setTimeout("x") } catch (e) { return e.code } })()`:                                                                                                         `"ERR_INVALID_ARG_TYPE"`,
 		`(async () => { for await (const x of (async function* () { yield 1; yield 2 })()) var sum = (sum ?? 0) + x; return sum })()`:                                               `3`,
 
-		`typeof fetch + typeof Buffer + typeof millicent`: `"undefinedundefinedundefined"`,
-		`import("./other.mjs").catch((e) => e.name)`:      `"ReferenceError"`,
-		`import("host.js").catch((e) => e.name)`:          `"ReferenceError"`,
+		`typeof Buffer + typeof millicent`:           `"undefinedundefined"`,
+		`import("./other.mjs").catch((e) => e.name)`: `"ReferenceError"`,
+		`import("host.js").catch((e) => e.name)`:     `"ReferenceError"`,
 	} {
 		a := w.serve(quoted(expression), soon)
 		if got := string(a.Payload); a.Failure != nil || got != strings.ReplaceAll(want, `\ufffd`, "\ufffd") {
@@ -360,5 +361,58 @@ func TestLocalRunsJavaScript(t *testing.T) {
 	}
 	if log := broken.Log.(*bytes.Buffer).String(); !strings.Contains(log, "\tERROR\tInit Error \t{\"errorType\":\"Runtime.UserCodeSyntaxError\"") {
 		t.Errorf("logged %q", log)
+	}
+}
+
+// TestScriptsFetch has the host make requests, here a host that answers with
+// what it was asked.
+func TestScriptsFetch(t *testing.T) {
+	e := newEngine(t, EngineConfig{Audit: 1})
+	w := loadScript(t, e, evaluator, ProgramConfig{})
+	i, err := w.Instance(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	echo := func(_ context.Context, request []byte) []byte {
+		n := binary.LittleEndian.Uint32(request)
+		asked, body := request[4:4+n], request[4+n:]
+		head := fmt.Sprintf(`{"status":201,"url":"http://there/","headers":[["X-Asked",%s],["Set-Cookie","a=1"],["Set-Cookie","b=2"]]}`, quoted(string(asked)))
+		if bytes.Contains(asked, []byte("wrong")) {
+			head, body = `{"error":"no such host"}`, nil
+		}
+		return append(append(binary.LittleEndian.AppendUint32(nil, uint32(len(head))), head...), body...)
+	}
+	for _, c := range []struct {
+		fetch            Fetch
+		expression, want string
+	}{
+		{echo, `fetch("http://here/a b", {method: "post", body: "é", headers: {"X-A": "1"}, redirect: "manual"}).then(async (r) => [r.ok, r.status, r.url, r.redirected, r.headers.get("x-asked"), r.headers.getSetCookie(), await r.text(), r.bodyUsed])`,
+			`[true,201,"http://there/",true,"{\"method\":\"POST\",\"url\":\"http://here/a%20b\",\"headers\":[[\"content-type\",\"text/plain;charset=UTF-8\"],[\"x-a\",\"1\"]],\"redirect\":\"manual\",\"timeout\":0}",["a=1","b=2"],"é",true]`},
+		{echo, `fetch(new Request("http://here/", {method: "PUT", body: JSON.stringify({a: 1})})).then((r) => r.json())`, `{"a":1}`},
+		{echo, `fetch("http://here/", {method: "PUT", body: new Uint8Array([9, 1, 2]).subarray(1)}).then((r) => r.arrayBuffer()).then((b) => [...new Uint8Array(b)])`, `[1,2]`},
+		{echo, `fetch("http://here/", {method: "PUT", body: new URLSearchParams({a: "b c"})}).then(async (r) => (await r.clone().text()) + await r.text())`, `"a=b+ca=b+c"`},
+		{echo, `fetch("http://wrong/").catch((e) => [e.name, e.message, e.cause.message])`, `["TypeError","fetch failed","no such host"]`},
+		{echo, `fetch("nowhere").catch((e) => e.message)`, `"Invalid URL"`},
+		{echo, `fetch("http://here/", {body: "x"}).catch((e) => e.name)`, `"TypeError"`},
+		{echo, `fetch("http://here/", {headers: {"a b": "c"}}).catch((e) => e.name)`, `"TypeError"`},
+		{echo, `fetch("http://here/", {signal: AbortSignal.abort()}).catch((e) => e.name)`, `"AbortError"`},
+		{echo, `fetch("http://here/", {signal: AbortSignal.timeout(1500)}).then((r) => JSON.parse(r.headers.get("x-asked")).timeout)`, `1500`},
+		{echo, `new Promise((r) => { const c = new AbortController(); c.signal.addEventListener("abort", (e) => r([e.type, c.signal.reason.name])); c.abort() })`, `["abort","AbortError"]`},
+		{echo, `Response.json({a: 1}).headers.get("content-type")`, `"application/json"`},
+		{nil, `fetch("http://here/").catch((e) => e.cause.message)`, `"outbound HTTP is off for this function"`},
+	} {
+		request := &Request{Event: []byte(quoted(c.expression)), Deadline: time.Now().Add(soon), Fetch: c.fetch, Log: &w.log}
+		if a := i.Serve(t.Context(), request); a.Failure != nil || string(a.Payload) != c.want {
+			t.Errorf("%s: got %s, %v %s; want %s", c.expression, a.Payload, a.Failure, a.Document(), c.want)
+		}
+	}
+	slow := func(ctx context.Context, _ []byte) []byte {
+		<-ctx.Done()
+		return refusal("too late")
+	}
+	request := &Request{Event: []byte(`"fetch('http://here/')"`), Deadline: time.Now().Add(50 * time.Millisecond), Fetch: slow, Log: &w.log}
+	if a := i.Serve(t.Context(), request); a.Failure == nil || !a.Failure.Timeout {
+		t.Errorf("a request that is not answered in time ended by %v", a.Failure)
 	}
 }

@@ -48,6 +48,7 @@ const (
 	jsDoJob
 	jsPromiseResult
 	jsCollect
+	jsSetCollectAt
 	jsFunctions
 )
 
@@ -60,7 +61,7 @@ var jsNames = [jsFunctions]string{
 	jsFreeText: "qjs_free_cstring", jsNumber: "qjs_get_float64", jsBuffer: "qjs_get_array_buffer", jsIsString: "qjs_is_string",
 	jsIsException: "qjs_is_exception", jsIsFunction: "qjs_is_function", jsException: "qjs_get_exception", jsEvaluate: "qjs_eval",
 	jsCall: "qjs_call", jsIsJob: "qjs_is_job_pending", jsDoJob: "qjs_execute_pending_job", jsPromiseResult: "qjs_promise_result",
-	jsCollect: "qjs_run_gc",
+	jsCollect: "qjs_run_gc", jsSetCollectAt: "qjs_set_gc_threshold",
 }
 
 // calls are functions as they can be called, found at their first use: a
@@ -233,7 +234,7 @@ func (v *vm) evaluate(code []byte, name string) uint64 {
 // call calls one of our modules' functions.
 func (v *vm) call(entry int, params ...uint64) uint64 {
 	s := v.i.program.script
-	list := v.bytes(uint64(s.scratch), 16)
+	list := v.bytes(uint64(s.scratch), scratchSize)
 	if list == nil {
 		return 0
 	}

@@ -63,6 +63,7 @@ var hostFunctions = map[string]func(v *vm, p []uint64) uint64{
 	"decode": hostDecode,
 	"locate": hostLocate,
 	"domain": hostDomain,
+	"fetch":  scriptFetch,
 }
 
 // callHost is what a function of the host becomes when JavaScript calls it:
@@ -137,18 +138,40 @@ func hostEncode(v *vm, p []uint64) uint64 {
 // decode(buffer, offset, length, fatal) returns UTF-8 as text. With fatal it
 // returns undefined for what is not valid.
 func hostDecode(v *vm, p []uint64) uint64 {
+	text, ok := v.part(p)
+	if !ok || v.number(p[3]) != 0 && !utf8.Valid(text) {
+		return v.do(jsUndefined)
+	}
+	return v.newText(javascript.Decode(text))
+}
+
+// part returns a part of a buffer: the parameters are it, an offset, and a
+// length.
+func (v *vm) part(p []uint64) ([]byte, bool) {
 	scratch := uint64(v.i.program.script.scratch)
 	place := v.do(jsBuffer, p[0], scratch)
 	all := v.bytes(place, v.word(scratch))
 	from, n := uint64(v.number(p[1])), uint64(v.number(p[2]))
 	if v.err != nil || from > uint64(len(all)) || n > uint64(len(all))-from {
+		return nil, false
+	}
+	return all[from : from+n], true
+}
+
+// fetch(head, buffer, offset, length) makes a request of HTTP, with a part of a
+// buffer as its body, and returns what came of it: see Fetch.
+func scriptFetch(v *vm, p []uint64) uint64 {
+	head := v.text(p[0])
+	body, ok := v.part(p[1:])
+	if !ok {
 		return v.do(jsUndefined)
 	}
-	text := all[from : from+n]
-	if v.number(p[3]) != 0 && !utf8.Valid(text) {
-		return v.do(jsUndefined)
+	request := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(head)+len(body)), uint32(len(head)))
+	response := v.i.run.fetch(append(append(request, head...), body...))
+	if f := v.i.run.over(); f != nil {
+		v.fail(f)
 	}
-	return v.newText(javascript.Decode(text))
+	return v.newBytes(response)
 }
 
 // locate(stack) returns a stack with places of the function's own files.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +49,16 @@ type world struct {
 	replaced int
 }
 
+// load loads a program of testdata, see build, or a function in JavaScript.
 func load(t testing.TB, e *Engine, name string, cfg ProgramConfig) *world {
 	t.Helper()
+	if filepath.Ext(name) == ".mjs" {
+		code, err := os.ReadFile("testdata/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return loadScript(t, e, string(code), cfg)
+	}
 	if cfg.MemoryMB == 0 {
 		cfg.MemoryMB = 128
 	}
@@ -127,8 +136,8 @@ func TestCommand(t *testing.T) {
 		`{"do":"read","path":"/etc/passwd"}`:                 "Runtime.ExitError: Runtime exited with error: exit status 1",
 		`{"do":"read","path":"../../../../../etc/hostname"}`: "Runtime.ExitError: Runtime exited with error: exit status 1",
 		`{"do":"large","n":6291557}`:                         "Function.ResponseSizeTooLarge: ",
-		`{"do":"recurse"}`:                                   "Runtime.ExitError",
-		`{"do":"allocate","n":200}`:                          "Runtime.ExitError",
+		`{"do":"recurse"}`:                                   "Runtime.OutOfMemory: Runtime exited with error",
+		`{"do":"allocate","n":200}`:                          "Runtime.OutOfMemory: Runtime exited with error",
 	} {
 		if a := w.serve(event, soon); a.Failure == nil || !strings.HasPrefix(a.Failure.Error(), want) {
 			t.Errorf("%s: got %.100s, %v; want %s", event, a.Payload, a.Failure, want)

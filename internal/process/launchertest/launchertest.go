@@ -52,9 +52,14 @@ type Subject struct {
 
 	// Lacks names what this kind of environment does not have, by the word
 	// of the probe's event: a kind without processes cannot be killed. One
-	// whose environments are no Freezers lacks "freeze".
+	// whose environments are no Freezers lacks "freeze"; one that keeps
+	// nothing from one invocation to the next lacks "count", and where that
+	// goes for /tmp "write".
 	Lacks []string
 }
+
+// lacks reports whether the kind lacks something.
+func (s Subject) lacks(what string) bool { return slices.Contains(s.Lacks, what) }
 
 // Run tests the launcher that newLauncher makes. newLauncher is called once;
 // the launcher writes to logs, and newLauncher arranges for its end.
@@ -93,7 +98,7 @@ func Run(t *testing.T, newLauncher func(t *testing.T, logs millicent.LogSink) Su
 		{"TailHoldsTheInvocationsLog", "log", tailHoldsTheLog},
 		{"RecordsNameTheirInvocation", "log", recordsNameTheirInvocation},
 	} {
-		if slices.Contains(s.Lacks, tt.needs) {
+		if s.lacks(tt.needs) {
 			continue
 		}
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,6 +157,16 @@ func (l *Log) Of(invocation string) []string {
 		}
 	}
 	return list
+}
+
+// counts checks that the probe has been asked to count as often as want says,
+// by an environment that keeps what it knows; by others never before.
+func (h *harness) counts(env millicent.Environment, want string) {
+	h.Helper()
+	if h.subject.lacks("count") {
+		want = "1"
+	}
+	h.answers(env, event("count"), want)
 }
 
 type harness struct {

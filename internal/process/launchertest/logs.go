@@ -18,7 +18,7 @@ func tailHoldsTheLog(h *harness) {
 		want := regexp.MustCompile(`^START RequestId: ` + inv.ID + ` Version: ` + regexp.QuoteMeta(h.subject.Probe.Number) + `\n` +
 			line + "\nand the last\n" +
 			`END RequestId: ` + inv.ID + `\n` +
-			`REPORT RequestId: ` + inv.ID + `\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: \d+ MB\tMax Memory Used: \d+ MB\t` + init + `\n$`)
+			`REPORT RequestId: ` + inv.ID + `\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: \d+ MB\tMax Memory Used: \d+ MB\t` + init + `(CPU Time: \d+\.\d\d ms\tFuel: \d+\t)?\n$`)
 		if !want.Match(res.LogTail) {
 			h.Errorf("got %q, want a match of %s", res.LogTail, want)
 		}

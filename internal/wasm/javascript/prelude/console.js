@@ -24,6 +24,10 @@ const timers = new Map();
 export function begin(requestId, tenantId) {
   id = requestId;
   tenant = tenantId;
+}
+
+// configure does what the environment says.
+export function configure() {
   const { AWS_LAMBDA_LOG_FORMAT: form = '', AWS_LAMBDA_LOG_LEVEL: level = '' } = environment;
   json = form.toUpperCase() === 'JSON';
   least = json ? LEVELS[level.toUpperCase()] ?? 0 : 0;

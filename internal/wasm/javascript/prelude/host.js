@@ -4,7 +4,7 @@
 const host = globalThis.millicent;
 delete globalThis.millicent;
 
-const { log, fail, exit, random, encode, decode, locate, domain } = host;
+const { log, fail, exit, random, encode, decode, locate, domain, fetch } = host;
 
 export const write = (text) => log(`${text}`.toWellFormed());
 export const failed = (type, message, document) => fail(`${type}`, `${message}`, `${document}`);
@@ -14,3 +14,4 @@ export const toUTF8 = (text) => encode(`${text}`.toWellFormed());
 export const fromUTF8 = (buffer, offset, length, fatal) => decode(buffer, +offset, +length, fatal ? 1 : 0);
 export const places = (stack) => locate(`${stack}`);
 export const toASCII = (name) => domain(`${name}`);
+export const exchange = (head, body) => fetch(`${head}`.toWellFormed(), body.buffer, +body.byteOffset, +body.byteLength);

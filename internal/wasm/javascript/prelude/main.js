@@ -10,16 +10,18 @@
 //   url.js        URL, with urlparse.js and searchparams.js
 //   clone.js      structuredClone
 //   crypto.js     random numbers and UUIDs
+//   fetch.js      fetch, by the host
 //
 // This has run when an image is made, and so has the function's own module:
 // what is found here at a request is what they left, and what the request
-// leaves is gone after it.
+// leaves is gone after it. So all that is the same for each request is made
+// before, and changed in place.
 
-import { begin as logFor, report } from './console.js';
+import { begin as logFor, configure, report } from './console.js';
 import { HandlerNotFound, ImportModuleError, MalformedHandlerName, NodeJsExit, UserCodeSyntaxError } from './errors.js';
 import { UnhandledPromiseRejection, toDocument } from './errors.js';
 import { failed } from './host.js';
-import { setEnvironment, trace } from './process.js';
+import { setEnvironment } from './process.js';
 import { start, step } from './timers.js';
 import './clone.js';
 import './crypto.js';
@@ -34,16 +36,34 @@ const { parse, stringify } = JSON;
 const now = Date.now;
 
 let handler;
-let settings;
+let context; // the handler's second argument
+let deadline; // of the request, in milliseconds since 1970
 let loading = true;
 let answer; // what is returned to the host, once it is there
 let drained; // what to do when there is nothing left to do
 
 // prepare tells the environment, before the function's module runs.
 export function prepare(environ) {
-  settings = setEnvironment(environ);
-  logFor(undefined, undefined);
+  context = newContext(setEnvironment(environ));
+  configure();
   start(uncaught);
+}
+
+function newContext(settings) {
+  return {
+    functionVersion: settings.AWS_LAMBDA_FUNCTION_VERSION,
+    functionName: settings.AWS_LAMBDA_FUNCTION_NAME,
+    memoryLimitInMB: settings.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: settings.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: settings.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: undefined,
+    identity: undefined,
+    invokedFunctionArn: undefined,
+    awsRequestId: undefined,
+    tenantId: undefined,
+    xRayTraceId: undefined,
+    getRemainingTimeInMillis() { return deadline - now(); },
+  };
 }
 
 // load waits for the function's module and finds the handler in it.
@@ -52,6 +72,8 @@ export function load(namespace, name) {
   namespace.then((app) => {
     handler = find(app, name);
     loading = false;
+    drained = neverSettled;
+    start(uncaught);
     answer = '';
   }).catch((error) => fail('Init Error', initError(error)));
 }
@@ -76,61 +98,41 @@ function initError(error) {
   return error;
 }
 
-// begin calls the handler. about is NAME=value, with a NUL in between.
-export function begin(event, about) {
-  const told = {};
-  for (const variable of about.split('\0')) {
-    const at = variable.indexOf('=');
-    told[variable.slice(0, at)] = variable.slice(at + 1);
-  }
+// begin calls the handler with an event, as JSON, and what is known about the
+// request. What comes after the deadline is not always told.
+export function begin(event, requestId, arn, until, trace, client, tenant) {
   answer = undefined;
-  drained = () => fail('Invoke Error', new NodeJsExit(NEVER_SETTLED));
-  start(uncaught);
-  logFor(told.AWS_LAMBDA_REQUEST_ID, told.AWS_LAMBDA_TENANT_ID);
-  trace(told._X_AMZN_TRACE_ID);
+  deadline = +until;
+  context.awsRequestId = requestId;
+  context.invokedFunctionArn = arn;
+  logFor(requestId, tenant);
+  if (trace) context.xRayTraceId = process.env._X_AMZN_TRACE_ID = trace;
+  if (tenant) context.tenantId = tenant;
   try {
-    const context = newContext(told);
-    if (handler.length >= 3) callClassic(parse(event), context);
+    if (client) context.clientContext = parse(client);
+    if (handler.length >= 3) callClassic(parse(event));
     else settle(handler(parse(event), context));
   } catch (error) {
-    fail('Invoke Error', error);
+    failInvoke(error);
   }
-}
-
-function newContext(told) {
-  const deadline = +told.AWS_LAMBDA_DEADLINE_MS;
-  return {
-    functionVersion: settings.AWS_LAMBDA_FUNCTION_VERSION,
-    functionName: settings.AWS_LAMBDA_FUNCTION_NAME,
-    memoryLimitInMB: settings.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
-    logGroupName: settings.AWS_LAMBDA_LOG_GROUP_NAME,
-    logStreamName: settings.AWS_LAMBDA_LOG_STREAM_NAME,
-    clientContext: told.AWS_LAMBDA_CLIENT_CONTEXT ? parse(told.AWS_LAMBDA_CLIENT_CONTEXT) : undefined,
-    identity: undefined,
-    invokedFunctionArn: told.AWS_LAMBDA_FUNCTION_ARN,
-    awsRequestId: told.AWS_LAMBDA_REQUEST_ID,
-    tenantId: told.AWS_LAMBDA_TENANT_ID,
-    xRayTraceId: told._X_AMZN_TRACE_ID,
-    getRemainingTimeInMillis() { return deadline - now(); },
-  };
 }
 
 // settle answers with a value, or what a promise of one becomes.
 function settle(value) {
   if (typeof value?.then !== 'function') succeed(value);
-  else value.then(succeed, (error) => fail('Invoke Error', error));
+  else value.then(succeed, failInvoke);
 }
 
 // callClassic calls a handler that takes a callback. What it calls back with is
 // the answer, by default when there is nothing left to do; a promise that it
 // returns counts as well, and any other value does not.
-function callClassic(event, context) {
+function callClassic(event) {
   let used = false;
   context.callbackWaitsForEmptyEventLoop = true;
   const returned = handler(event, context, (error, result) => {
     if (used) return;
     used = true;
-    if (error) fail('Invoke Error', error);
+    if (error) failInvoke(error);
     else if (context.callbackWaitsForEmptyEventLoop) drained = () => succeed(result);
     else succeed(result);
   });
@@ -144,7 +146,7 @@ function succeed(value) {
   try {
     text = stringify(value) ?? 'null';
   } catch {
-    fail('Invoke Error', new Error('Unable to stringify response body'));
+    failInvoke(new Error('Unable to stringify response body'));
     return;
   }
   answer = text;
@@ -159,9 +161,9 @@ function fail(what, error) {
   failed(document.errorType, document.errorMessage, stringify(document));
 }
 
-function uncaught(error) {
-  fail('Uncaught Exception', error);
-}
+function failInvoke(error) { fail('Invoke Error', error); }
+function neverSettled() { failInvoke(new NodeJsExit(NEVER_SETTLED)); }
+function uncaught(error) { fail('Uncaught Exception', error); }
 
 // turn runs the next callback that is due. It returns the answer once it is
 // there, and otherwise for how many milliseconds there is nothing to do.

@@ -19,12 +19,6 @@ export function setEnvironment(environ) {
   return environment;
 }
 
-// trace gives the function the trace header of its request, or none.
-export function trace(id) {
-  if (id) process.env._X_AMZN_TRACE_ID = id;
-  else delete process.env._X_AMZN_TRACE_ID;
-}
-
 const clock = performance.now.bind(performance);
 const origin = clock();
 const seconds = () => (clock() - origin) / 1000;

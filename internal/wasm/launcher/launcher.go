@@ -1,0 +1,176 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/lifecycle"
+	"github.com/millicent-run/millicent/internal/wasm"
+)
+
+// Names of runtimes that this package is for. Versions for others (provided.*)
+// it runs where their bootstrap is a module.
+const (
+	RuntimeWasm       = "wasm"
+	RuntimeJavaScript = "javascript"
+)
+
+// Config gives a Launcher what it needs of the rest of the platform.
+type Config struct {
+	// Host returns the host that a tenant's programs run in, which it may have
+	// to start. It is asked again when a host has gone.
+	Host func(ctx context.Context, tenant string) (wasm.Host, error)
+
+	Region string
+
+	// Code returns the directory of a version's unpacked package.
+	Code func(ctx context.Context, v *millicent.Version) (string, error)
+
+	Logs millicent.LogSink
+	Log  *slog.Logger
+}
+
+// Launcher implements millicent.Launcher and millicent.Provisioner for
+// WebAssembly.
+type Launcher struct {
+	cfg Config
+
+	mu    sync.Mutex
+	using map[string]int // environments, by the digest of the package that they run
+}
+
+// New returns a Launcher. Its hosts are closed by who made them, after the last
+// of its environments.
+func New(cfg Config) *Launcher {
+	return &Launcher{cfg: cfg, using: map[string]int{}}
+}
+
+// Launch implements millicent.Launcher.
+func (l *Launcher) Launch(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	e, _, err := l.start(ctx, lifecycle.OnDemand, v)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Provision implements millicent.Provisioner.
+func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millicent.Environment, error) {
+	e, f, err := l.start(ctx, lifecycle.Provisioned, v)
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		return nil, errors.Join(&millicent.Error{
+			Code:    millicent.CodeInitFailed,
+			Message: "The function could not be initialised.",
+			Err:     errors.New(f.ReportedType()),
+		}, e.Close())
+	}
+	e.cold = false // whoever comes first has waited for nothing
+	return e, nil
+}
+
+// Prepare checks and compiles a version's code, so that the first start need
+// not.
+func (l *Launcher) Prepare(ctx context.Context, v *millicent.Version) error {
+	dir, err := l.cfg.Code(ctx, v)
+	if err != nil {
+		return fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+	}
+	defer l.use(v.Package.SHA256)()
+	spec, f := l.spec(lifecycle.OnDemand, v, dir)
+	if f != nil {
+		return errors.New(f.Said())
+	}
+	host, err := l.cfg.Host(ctx, v.Tenant)
+	if err != nil {
+		return err
+	}
+	return host.Prepare(ctx, spec)
+}
+
+// start starts an environment and returns it with how its Init failed, if it
+// did.
+func (l *Launcher) start(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version) (*environment, *lifecycle.Failure, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	dir, err := l.cfg.Code(ctx, v)
+	if err != nil {
+		return nil, nil, fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
+	}
+	e := l.newEnvironment(ctx, kind, v, dir)
+	f, err := e.initialise(ctx, lifecycle.PhaseInit, kind.Limit())
+	if err != nil {
+		return nil, nil, errors.Join(lifecycle.PlatformError("start environment", err), e.Close())
+	}
+	return e, f, nil
+}
+
+// spec describes the program of a version whose package is unpacked in dir. A
+// failure says why there is none.
+func (l *Launcher) spec(kind lifecycle.Initialization, v *millicent.Version, dir string) (*wasm.Spec, *lifecycle.Failure) {
+	spec := &wasm.Spec{
+		Digest: v.Package.SHA256, Dir: dir, Handler: v.Handler, MemoryMB: v.MemoryMB,
+		Environ: environ(kind, v, l.cfg.Region), InitTime: kind.Limit(),
+	}
+	if v.Runtime == RuntimeJavaScript {
+		return spec, nil
+	}
+	var err error
+	if spec.Module, err = FindModule(dir, v.Handler); err != nil {
+		return nil, lifecycle.InvalidEntrypoint(err.Error())
+	}
+	return spec, nil
+}
+
+// Uses reports whether an environment runs the package of a digest: its files
+// must stay where they are.
+func (l *Launcher) Uses(digest string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.using[digest] > 0
+}
+
+// use counts an environment of a package until done is called, once.
+func (l *Launcher) use(digest string) (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.using[digest]++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.using[digest]--; l.using[digest] == 0 {
+			delete(l.using, digest)
+		}
+	}
+}
+
+// newEnvironment returns an environment without a session.
+func (l *Launcher) newEnvironment(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version, dir string) *environment {
+	stream := lifecycle.StreamName(v, time.Now())
+	e := &environment{
+		launcher: l,
+		version:  v,
+		kind:     kind,
+		dir:      dir,
+		log:      l.cfg.Log.With("function", v.Function, "version", v.Number, "environment", stream),
+		journal:  lifecycle.NewJournal(l.cfg.Logs, v, stream),
+		slot:     make(chan struct{}, 1),
+		cold:     true,
+		started:  millicent.StartFrom(ctx),
+		freed:    l.use(v.Package.SHA256),
+		stream:   "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
+	}
+	e.output.Emit = e.journal.Text
+	e.started.Environment, e.started.Runtime = stream, v.Runtime
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.close = sync.OnceValue(e.shutDown)
+	return e
+}
