@@ -45,7 +45,7 @@ var imports = map[string][]string{
 	"internal/telemetry":            {"."},
 	"internal/scheduler":            {"."},
 	"internal/billing":              {"."},
-	"internal/meter":                {".", "internal/packs"},
+	"internal/meter":                {".", "internal/packs", "internal/durable"},
 	"internal/ledger":               {".", "internal/billing"},
 	"internal/budget":               {".", "internal/store", "internal/billing"},
 	"internal/sandbox":              {"internal/sandbox/initproc", "internal/sandbox/rootfs"},

@@ -49,6 +49,10 @@ type UsageRecord struct {
 	Quantity int64 // of kinds other than invocations: in the kind's unit
 
 	PriceBook string // name and version of the price book in force, such as default@1
+
+	// Number is the record's in the ledger, from 1, for those who count it once
+	// it is recorded; it is not a part of the record.
+	Number uint64
 }
 
 // An Outcome is how an invocation ended.

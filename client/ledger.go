@@ -46,6 +46,12 @@ func (c *Client) VerifyLedger(ctx context.Context, anchors ...string) (LedgerRep
 	return out, err
 }
 
+// SkipGroup has a damaged group of the ledger left out of all sums. Only an
+// admin socket takes that.
+func (c *Client) SkipGroup(ctx context.Context, group uint64) error {
+	return c.call(ctx, http.MethodPost, "/_millicent/ledger/skip", url.Values{"group": {strconv.FormatUint(group, 10)}}, nil, &struct{}{})
+}
+
 // Receipt returns the receipt of an invocation, by its request id. Of another
 // account than the caller's, an admin socket gives it.
 func (c *Client) Receipt(ctx context.Context, id, tenant string) (json.RawMessage, error) {

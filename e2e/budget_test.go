@@ -161,7 +161,7 @@ func TestBudgetSurvivesKillNine(t *testing.T) {
 	if p.refused["is left of the budget"] == 0 || p.refused["may be needed by the"] == 0 {
 		t.Errorf("refused: %v", p.refused)
 	}
-	if _, errOut, err := s.cli("invoke", "hello"); err == nil || !strings.Contains(errOut, "is left of the budget function/hello/month of 0.00013. It begins again at 20") {
+	if _, errOut, err := s.cli("invoke", "hello"); err == nil || !strings.Contains(errOut, "is left of the budget function/hello/month of 0.00013 USD. It begins again at 20") {
 		t.Errorf("invoke: %v %s", err, errOut)
 	}
 	s.mustCLI("budget", "set", "hello", "20 millicents/month", "--stop")

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ with that anchor tells whether anything up to there was changed.`,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(c.ledgerHeadCommand(), c.ledgerVerifyCommand(), c.ledgerExportCommand())
+	cmd.AddCommand(c.ledgerHeadCommand(), c.ledgerVerifyCommand(), c.ledgerExportCommand(), c.ledgerSkipCommand())
 	return cmd
 }
 
@@ -87,7 +88,8 @@ not run.`,
 				}
 			}
 			if !report.OK {
-				return fmt.Errorf("%w: %s; the first record in doubt is %d", errLedger, report.Problem, report.BadRecord)
+				return fmt.Errorf("%w: %s; the first record in doubt is %d. Copies of the data directory may have it; usage is counted without it after `millicent ledger skip %d`",
+					errLedger, report.Problem, report.BadRecord, report.BadGroup)
 			}
 			if !c.json {
 				fmt.Fprintf(c.out, "%d records in %d groups are as they were written\nhead %d:%s\n",
@@ -100,6 +102,44 @@ not run.`,
 	f.StringVar(&data, "data", "", "data `directory` of a server that does not run")
 	f.StringArrayVar(&anchors, "anchor", nil, "a `HEAD` that was noted and has to be met; may be repeated")
 	c.jsonFlag(cmd)
+	return cmd
+}
+
+func (c *cli) ledgerSkipCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "skip GROUP",
+		Short: "Have usage counted without a damaged group of records",
+		Long: `Have usage counted without a damaged group of records. Nothing is counted beyond
+such a group until that is decided, so that no bill is less than it should be
+without anybody's knowing: bills, budgets and the log name the group.
+
+What its records would have cost is on no bill and in no budget. The server logs
+at each start that the group is left out, and "millicent ledger verify" finds it
+ever after. A group that is not damaged cannot be skipped.`,
+		Example: "  millicent ledger skip 42 --data ./data",
+		Args:    wantArgs(1, 1, "one GROUP, by its number"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			group, err := strconv.ParseUint(args[0], 10, 63)
+			if err != nil || group == 0 {
+				return &usageError{cmd: cmd.CommandPath(), message: fmt.Sprintf("a group is a number, not %q", args[0])}
+			}
+			connect := c.client
+			if data != "" {
+				connect = func() (*client.Client, error) { return c.adminClient(data) }
+			}
+			api, err := connect()
+			if err != nil {
+				return err
+			}
+			if err := api.SkipGroup(cmd.Context(), group); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.out, "group %d is left out from now on\n", group)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "data `directory` of a server on this machine")
 	return cmd
 }
 

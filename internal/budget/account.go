@@ -26,7 +26,22 @@ type account struct {
 
 	told  int // percentage that was told of in the period
 	phase phase
+
+	// What was spent before the account counted is read from the ledger, up to
+	// a record; it counts those after that.
+	read  uint64    // number of that record; zero before
+	since []counted // by the account before it knew that record
 }
+
+// A counted is a cost that an account has counted, of a record by its number.
+type counted struct {
+	number uint64
+	cost   millicent.Money
+}
+
+// maxSince bounds what is remembered of an account that does not know its past
+// yet. What is beyond may count twice: rather too much than past a cap.
+const maxSince = 1 << 18
 
 // A phase is how far an account has come to know what was spent before it was
 // made.
@@ -60,8 +75,12 @@ func (a *account) change(b *millicent.Budget, p phase, now time.Time) {
 	a.roll(now)
 	a.budget, a.tokens, a.filled = b, burst(b.Throttle), now
 	if zone := zoneOf(b.Zone); zone.String() != a.zone.String() {
-		a.zone, a.phase, a.spent, a.refused = zone, p, 0, 0
+		a.zone = zone
+		from := a.from
 		a.from, a.to = b.Per.Bounds(now, zone)
+		if !a.from.Equal(from) {
+			a.phase, a.spent, a.refused, a.read, a.since = p, 0, 0, 0, nil
+		}
 	}
 	a.told = b.Percent(a.spent) // what was passed before is no news
 }
@@ -74,7 +93,7 @@ func (a *account) roll(now time.Time) {
 	}
 	a.from, a.to = a.budget.Per.Bounds(now, a.zone)
 	a.spent, a.refused, a.told = 0, 0, 0
-	a.phase = open // nothing of before counts
+	a.phase, a.since = open, nil // nothing of before counts
 }
 
 // A verdict says why an account refuses an invocation.
@@ -156,18 +175,24 @@ func (a *account) release(took millicent.Money) {
 	a.running--
 }
 
-// charge counts a cost whose use began at start. It returns the percentages
-// that are to be told of now.
-func (a *account) charge(cost millicent.Money, start, now time.Time) (passed []int) {
+// charge counts the cost of a record whose use began at start. It returns the
+// percentages that are to be told of now.
+func (a *account) charge(number uint64, cost millicent.Money, start, now time.Time) (passed []int) {
 	a.roll(now)
 	if start.Before(a.from) && !now.Before(a.from) {
 		return nil // the period before's, which is over: the clock was not put back
 	}
-	a.spent = a.spent.Add(cost)
-	if a.phase != open {
-		return nil
+	if number > 0 && number <= a.read {
+		return nil // it was in what was read
 	}
-	return a.passed()
+	a.spent = a.spent.Add(cost)
+	if a.phase == open {
+		return a.passed()
+	}
+	if len(a.since) < maxSince && a.spent < millicent.MaxMoney {
+		a.since = append(a.since, counted{number, cost})
+	}
+	return nil
 }
 
 // passed returns the percentages that were passed and not told of.
@@ -185,9 +210,15 @@ func (a *account) passed() (passed []int) {
 	return passed
 }
 
-// opened takes in what was spent before the account began to count, and the
-// percentage that was told of.
-func (a *account) opened(before millicent.Money, told int) (passed []int) {
+// opened takes in what was spent in the period up to a record, which has all of
+// before the account began to count, and the percentage that was told of.
+func (a *account) opened(before millicent.Money, read uint64, told int) (passed []int) {
+	for _, c := range a.since {
+		if c.number > 0 && c.number <= read {
+			a.spent -= c.cost // it is in before, too
+		}
+	}
+	a.read, a.since = read, nil
 	a.spent = a.spent.Add(before)
 	a.told = max(a.told, told)
 	a.phase = open

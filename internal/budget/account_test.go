@@ -14,7 +14,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func opened(b millicent.Budget) *account {
 	a := newAccount(&b, counting, noon)
-	a.opened(0, 0)
+	a.opened(0, 0, 0)
 	return a
 }
 
@@ -54,11 +54,11 @@ func TestJudge(t *testing.T) {
 		t.Error("something runs before it is known what was spent")
 	}
 	a = newAccount(&stop, counting, noon)
-	a.charge(500, noon, noon)
+	a.charge(0, 500, noon, noon)
 	if a.judge(0, noon) != admitted {
 		t.Error("a budget that only counts refuses")
 	}
-	a.opened(7, 0)
+	a.opened(7, 0, 0)
 	if a.judge(0, noon) != spent || a.spent != 507 {
 		t.Errorf("it knows of %v", a.spent)
 	}
@@ -67,7 +67,7 @@ func TestJudge(t *testing.T) {
 // TestThrottle: past its percentage a budget lets its rate through.
 func TestThrottle(t *testing.T) {
 	a := opened(millicent.Budget{Per: millicent.InAll, Amount: 10, Throttle: &millicent.BudgetThrottle{Rate: 5, At: 100}})
-	a.charge(10, noon, noon)
+	a.charge(0, 10, noon, noon)
 	through := 0
 	for ms := range 10_000 {
 		now := noon.Add(time.Duration(ms) * time.Millisecond)
@@ -92,22 +92,22 @@ func TestWarnings(t *testing.T) {
 	a := opened(millicent.Budget{Per: millicent.PerHour, Amount: 100, Warn: []int{50, 80, 100}})
 	var got []int
 	for range 12 {
-		got = append(got, a.charge(10, noon, noon)...)
+		got = append(got, a.charge(0, 10, noon, noon)...)
 	}
 	if diff := cmp.Diff([]int{50, 80, 100}, got); diff != "" {
 		t.Errorf("told (-want +got): %s", diff)
 	}
-	if next := a.charge(95, noon.Add(time.Hour), noon.Add(time.Hour)); !cmp.Equal(next, []int{50, 80}) {
+	if next := a.charge(0, 95, noon.Add(time.Hour), noon.Add(time.Hour)); !cmp.Equal(next, []int{50, 80}) {
 		t.Errorf("in the next hour: %v", next)
 	}
 	b := millicent.Budget{Per: millicent.PerHour, Amount: 100, Warn: []int{50, 80, 100}}
 	again := newAccount(&b, closed, noon)
-	if got := again.opened(90, 50); !cmp.Equal(got, []int{80}) {
+	if got := again.opened(90, 0, 50); !cmp.Equal(got, []int{80}) {
 		t.Errorf("after a start, of which 50 %% were told: %v", got)
 	}
 	b.Amount = 1000
 	again.change(&b, counting, noon)
-	if got := again.charge(450, noon, noon); !cmp.Equal(got, []int{50}) {
+	if got := again.charge(0, 450, noon, noon); !cmp.Equal(got, []int{50}) {
 		t.Errorf("after a raise: %v", got)
 	}
 }
@@ -142,7 +142,7 @@ func TestAccountModel(t *testing.T) {
 					r.start = now
 				}
 				a.release(r.took)
-				a.charge(cost, r.start, now)
+				a.charge(0, cost, r.start, now)
 				sums[r.start.Truncate(time.Hour)] += cost
 			}
 			if got := sums[now.Truncate(time.Hour)]; got != a.spent && a.to.After(now) {
@@ -168,7 +168,7 @@ func TestClockPutBack(t *testing.T) {
 	for range 3 {
 		if a.judge(5, before) == admitted {
 			a.release(a.reserve(5))
-			a.charge(5, before, before)
+			a.charge(0, 5, before, before)
 		}
 	}
 	if a.spent != 10 || !a.from.Equal(noon) {
@@ -180,7 +180,7 @@ func TestChangeOfZone(t *testing.T) {
 	b := millicent.Budget{Per: millicent.PerDay, Amount: 100, Stop: true}
 	a := opened(b)
 	a.reserve(40)
-	a.charge(30, noon, noon)
+	a.charge(0, 30, noon, noon)
 	b.Zone = "Asia/Tokyo"
 	a.change(&b, counting, noon)
 	if a.phase != counting || a.spent != 0 || a.reserved != 40 || !a.from.Equal(noon.Add(3*time.Hour).Add(-24*time.Hour)) {

@@ -27,11 +27,14 @@
 // account.go decides, upon a budget's state and the time; storm.go decides when
 // a function is paused; both are pure. gate.go holds the accounts of all
 // tenants, and tenant.go those of one, found by what they cover. service.go
-// keeps the definitions, and tells accounts what was spent before them.
+// keeps the definitions, and tells accounts what was spent before them: up to a
+// record of the ledger, by its number. A record that an account counted itself
+// has a number above that, or is taken out again: each counts once. That needs
+// records to be recorded before they are counted, and to have their numbers.
 //
 // # Locks
 //
 // Each tenant has a lock for its accounts, held for a few additions: nothing
-// blocks, and no other lock is taken, meanwhile. Of Service.loading, Gate.mu and
-// Service.mu only the first is held while another is taken.
+// blocks, and no other lock is taken, meanwhile. Gate.mu and Service.mu are not
+// held while another is taken.
 package budget

@@ -47,7 +47,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{functions: map[string]*millicent.Function{}, cost: map[string]millicent.Money{}}
-	w.gate = NewGate(GateConfig{Most: most, Price: price, Now: time.Now, News: func(n News) {
+	w.gate = NewGate(GateConfig{Most: most, Price: price, Currency: func() string { return "EUR" }, Now: time.Now, News: func(n News) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.news = append(w.news, n)
@@ -84,9 +84,9 @@ func (w *world) set(b millicent.Budget) {
 	if b.Tenant == "" {
 		b.Tenant = account1
 	}
-	from, _, known := w.gate.put(&b, counting)
+	from, known := w.gate.put(&b, counting)
 	if !known {
-		w.gate.open(&b, from, 0, 0)
+		w.gate.open(&b, from, 0, 0, 0)
 	}
 }
 

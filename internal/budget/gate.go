@@ -17,6 +17,8 @@ type GateConfig struct {
 
 	Price func(*millicent.UsageRecord) millicent.Money // what a use cost
 
+	Currency func() string // of all amounts
+
 	Now  func() time.Time
 	News func(News) // is told what happened; it must not block
 }
@@ -68,7 +70,7 @@ func (g *Gate) Reserve(inv *millicent.Invocation, f *millicent.Function, v *mill
 	most := g.cfg.Most(v)
 	r := t.reserve(h, use{inv.Function, alias(inv.Qualifier), inv.Key, f.Tags}, most, g.cfg.Now())
 	if r != nil {
-		return nil, r.err(most)
+		return nil, r.err(most, g.cfg.Currency())
 	}
 	return h.settle, nil
 }
@@ -85,7 +87,7 @@ func (g *Gate) Affords(inv *millicent.Invocation, f *millicent.Function, v *mill
 	defer t.mu.Unlock()
 	u := use{inv.Function, alias(inv.Qualifier), inv.Key, f.Tags}
 	if r := t.refusal(t.covering(covering[:0], u), u, most, g.cfg.Now()); r != nil {
-		return r.err(most)
+		return r.err(most, g.cfg.Currency())
 	}
 	return nil
 }
@@ -164,11 +166,11 @@ func alias(qualifier string) string {
 }
 
 // put has a budget hold from now on. p says what it does until it is opened.
-// It returns the begin of the time that it does not know of, up to now; known
-// is true when it knows all.
-func (g *Gate) put(b *millicent.Budget, p phase) (from, now time.Time, known bool) {
+// It returns the begin of the period of which it does not know all; known is
+// true when it does.
+func (g *Gate) put(b *millicent.Budget, p phase) (from time.Time, known bool) {
 	t := g.ensure(b.Tenant)
-	now = g.cfg.Now()
+	now := g.cfg.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a := t.accounts[b.ID()]
@@ -179,18 +181,19 @@ func (g *Gate) put(b *millicent.Budget, p phase) (from, now time.Time, known boo
 		a.change(b, p, now)
 	}
 	t.index()
-	return a.from, now, a.phase == open
+	return a.from, a.phase == open
 }
 
-// open tells a budget what was spent in the period from a time, before it was
-// put, and the percentage that was told of.
-func (g *Gate) open(b *millicent.Budget, from time.Time, before millicent.Money, told int) {
+// open tells a budget what was spent in the period that began at a time, up to a
+// record that is no earlier than any of before the budget was put, and the
+// percentage that was told of.
+func (g *Gate) open(b *millicent.Budget, from time.Time, before millicent.Money, read uint64, told int) {
 	t := g.ensure(b.Tenant)
 	now := g.cfg.Now()
 	var news []News
 	t.mu.Lock()
 	if a := t.accounts[b.ID()]; a != nil && a.phase != open && a.from.Equal(from) {
-		news = a.news(a.opened(before, told), now)
+		news = a.news(a.opened(before, read, told), now)
 	}
 	t.mu.Unlock()
 	g.tell(news)

@@ -147,13 +147,13 @@ func BenchmarkReserve(b *testing.B) {
 		"two":  {{Tenant: account1, Per: millicent.PerMonth, Amount: millicent.MaxMoney, Stop: true}, {Tenant: account1, Scope: millicent.BudgetScope{Function: "hello"}, Per: millicent.PerDay, Amount: millicent.MaxMoney, Stop: true}},
 	} {
 		book := billing.Default()
-		g := NewGate(GateConfig{Most: book.Most, Price: func(rec *millicent.UsageRecord) millicent.Money {
+		g := NewGate(GateConfig{Currency: func() string { return "EUR" }, Most: book.Most, Price: func(rec *millicent.UsageRecord) millicent.Money {
 			c := book.Price(rec)
 			return c.Total.Money()
 		}, Now: time.Now, News: func(News) {}})
 		for i := range budgets {
-			from, _, _ := g.put(&budgets[i], counting)
-			g.open(&budgets[i], from, 0, 0)
+			from, _ := g.put(&budgets[i], counting)
+			g.open(&budgets[i], from, 0, 0, 0)
 		}
 		run := func(b *testing.B) {
 			settle, err := g.Reserve(inv, f, v)

@@ -34,15 +34,16 @@ var weight = map[verdict]int{throttled: 1, taken: 2, unknown: 3, dear: 4, spent:
 // are told, whatever their own patience.
 const soon = time.Minute
 
-// err returns what the caller of an invocation is told that may cost most.
-func (r *refusal) err(most millicent.Money) error {
+// err returns what the caller of an invocation is told that may cost most;
+// amounts are in a currency.
+func (r *refusal) err(most millicent.Money, currency string) error {
 	cause := &millicent.BudgetRefusal{Budget: r.id, Resumes: r.resumes, EndEvents: r.endEvents}
 	if r.verdict == stormy {
 		cause.Budget = r.storm.Budget
 	}
 	e := &millicent.Error{
 		Code:    millicent.CodeThrottled,
-		Message: r.message(most),
+		Message: r.message(most, currency),
 		Detail:  map[string]string{"Reason": millicent.ReasonBudget, "Budget": cause.Budget, "retryAfterSeconds": r.retryAfter()},
 		Err:     cause,
 	}
@@ -64,15 +65,15 @@ func (r *refusal) retryAfter() string {
 	}
 }
 
-func (r *refusal) message(most millicent.Money) string {
-	budget := fmt.Sprintf("the budget %s of %v", r.id, r.amount)
+func (r *refusal) message(most millicent.Money, currency string) string {
+	budget := fmt.Sprintf("the budget %s of %v %s", r.id, r.amount, currency)
 	switch r.verdict {
 	case stormy:
 		return fmt.Sprintf("The function is paused until %s: %s. `millicent budget resume` ends the pause.", at(r.resumes), &r.storm)
 	case spent:
 		return fmt.Sprintf("What %s allows is spent.%s", budget, r.then())
 	case dear:
-		return fmt.Sprintf("An invocation with this timeout and memory may cost %v, and %v is left of %s.%s", most, r.amount-r.spent, budget, r.then())
+		return fmt.Sprintf("An invocation with this timeout and memory may cost %v %s, and %v is left of %s.%s", most, currency, r.amount-r.spent, budget, r.then())
 	case taken:
 		return fmt.Sprintf("What is left of %s may be needed by the %d invocations that run; it is released as they end.", budget, r.running)
 	case throttled:

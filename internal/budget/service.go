@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,10 +34,12 @@ type Config struct {
 	Most  func(*millicent.Version) millicent.Money     // see GateConfig
 	Price func(*millicent.UsageRecord) millicent.Money // likewise
 
-	// Spent returns the price of what a part of a tenant used from a time to
-	// before another, zero times being no bounds, of all that was recorded
-	// before the call.
-	Spent func(ctx context.Context, tenant string, scope millicent.BudgetScope, from, to time.Time) (millicent.Money, error)
+	Currency func() string // likewise
+
+	// Spent returns the price of what a part of a tenant used from a time on, a
+	// zero time being no bound, up to a record, by its number: all that was
+	// recorded before the call is in it.
+	Spent func(ctx context.Context, tenant string, scope millicent.BudgetScope, from time.Time) (spent millicent.Money, last uint64, err error)
 
 	// Enqueue has a function of a tenant run, and returns when that is sure.
 	Enqueue func(ctx context.Context, inv *millicent.Invocation) error
@@ -67,17 +70,15 @@ type Service struct {
 	work sync.WaitGroup
 	wake chan struct{} // something is pending
 
-	loading sync.Mutex // held while what was spent is asked for
-
 	mu      sync.Mutex // guards what follows
 	pending map[string]unknownPart
 	teller  teller
 }
 
-// An unknownPart is the time of which a budget does not know what was spent.
+// An unknownPart is a period of which a budget does not know what was spent.
 type unknownPart struct {
-	budget   *millicent.Budget
-	from, to time.Time
+	budget *millicent.Budget
+	from   time.Time
 }
 
 // Open returns a Service with all budgets in force. ctx bounds the opening
@@ -88,7 +89,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), pending: map[string]unknownPart{}, teller: newTeller()}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.Gate = NewGate(GateConfig{Most: cfg.Most, Price: cfg.Price, Now: cfg.Now, News: s.news})
+	s.Gate = NewGate(GateConfig{Most: cfg.Most, Price: cfg.Price, Currency: cfg.Currency, Now: cfg.Now, News: s.news})
 	cfg.Definitions.OnChange(s.changed)
 	for _, b := range cfg.Definitions.All() {
 		s.put(b, closed)
@@ -130,21 +131,20 @@ func (s *Service) changed(before, after *millicent.Budget) {
 }
 
 func (s *Service) put(b *millicent.Budget, p phase) {
-	from, now, known := s.Gate.put(b, p)
+	from, known := s.Gate.put(b, p)
 	if known {
 		return
 	}
-	// Records are exact to the millisecond. One of this very one may count
-	// twice; none is left out.
-	to := now.Add(time.Millisecond).Truncate(time.Millisecond)
 	s.mu.Lock()
-	s.pending[b.Tenant+"\x00"+b.ID()] = unknownPart{b, from, to}
+	s.pending[keyOf(b)] = unknownPart{b, from}
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default: // it will look
 	}
 }
+
+func keyOf(b *millicent.Budget) string { return b.Tenant + "\x00" + b.ID() }
 
 // run loads what is pending, until the service ends.
 func (s *Service) run() {
@@ -166,33 +166,42 @@ func (s *Service) run() {
 
 // load tells all budgets that do not know it what was spent before them.
 func (s *Service) load(ctx context.Context) error {
-	s.loading.Lock()
-	defer s.loading.Unlock()
 	s.mu.Lock()
-	pending := maps.Clone(s.pending)
+	pending := slices.Collect(maps.Keys(s.pending))
 	s.mu.Unlock()
 	var errs []error
-	for key, u := range pending {
-		before, err := s.cfg.Spent(ctx, u.budget.Tenant, u.budget.Scope, u.from, u.to)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("budget %s of %s: %w", u.budget.ID(), u.budget.Tenant, err))
-			continue
-		}
-		told := 0
-		if state, ok := s.cfg.States.Get(u.budget.Tenant, u.budget.ID()); ok && state.From.Equal(u.from) {
-			told = state.Told
-		}
-		s.mu.Lock()
-		current := s.pending[key] == u
-		if current {
-			delete(s.pending, key)
-		}
-		s.mu.Unlock()
-		if current {
-			s.open(u.budget, u.from, before, told)
-		}
+	for _, key := range pending {
+		errs = append(errs, s.loadOne(ctx, key))
 	}
 	return errors.Join(errs...)
+}
+
+// loadOne tells a budget what was spent before it, if it does not know that.
+func (s *Service) loadOne(ctx context.Context, key string) error {
+	s.mu.Lock()
+	u, ok := s.pending[key]
+	s.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	before, read, err := s.cfg.Spent(ctx, u.budget.Tenant, u.budget.Scope, u.from)
+	if err != nil {
+		return fmt.Errorf("budget %s of %s: %w", u.budget.ID(), u.budget.Tenant, err)
+	}
+	told := 0
+	if state, ok := s.cfg.States.Get(u.budget.Tenant, u.budget.ID()); ok && state.From.Equal(u.from) {
+		told = state.Told
+	}
+	s.mu.Lock()
+	current := s.pending[key] == u
+	if current {
+		delete(s.pending, key)
+	}
+	s.mu.Unlock()
+	if current {
+		s.open(u.budget, u.from, before, read, told)
+	}
+	return nil
 }
 
 // Set makes or replaces a budget of the caller's, and returns when it is
@@ -218,7 +227,7 @@ func (s *Service) Set(ctx context.Context, who millicent.Identity, b millicent.B
 	if err != nil {
 		return nil, err
 	}
-	if err := s.load(ctx); err != nil {
+	if err := s.loadOne(ctx, keyOf(&b)); err != nil {
 		return nil, fmt.Errorf("the budget is stored, and is enforced once it is known what was spent: %w", err)
 	}
 	return s.Status(b.Tenant, b.ID())

@@ -29,16 +29,16 @@ type usage struct {
 	err     error
 }
 
-func (u *usage) spent(_ context.Context, tenant string, scope millicent.BudgetScope, from, to time.Time) (sum millicent.Money, err error) {
+func (u *usage) spent(_ context.Context, tenant string, scope millicent.BudgetScope, from time.Time) (sum millicent.Money, last uint64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for i := range u.records {
 		rec := &u.records[i]
-		if rec.Tenant == tenant && scope.Covers(rec) && !rec.Start.Before(from) && rec.Start.Before(to) {
+		if rec.Tenant == tenant && scope.Covers(rec) && !rec.Start.Before(from) {
 			sum += price(rec)
 		}
 	}
-	return sum, u.err
+	return sum, uint64(len(u.records)), u.err
 }
 
 func (u *usage) add(kind millicent.UsageKind, function string, cost int64, start time.Time) {
@@ -102,7 +102,7 @@ func (s *state) open(t *testing.T, now time.Time) (service *Service, end func())
 		t.Fatal(err)
 	}
 	service, err = Open(t.Context(), Config{
-		Definitions: definitions, States: states, Most: most, Price: price, Spent: s.usage.spent, Enqueue: s.enqueue,
+		Definitions: definitions, States: states, Most: most, Price: price, Currency: func() string { return "EUR" }, Spent: s.usage.spent, Enqueue: s.enqueue,
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address)
 		},

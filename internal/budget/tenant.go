@@ -127,7 +127,7 @@ func (t *tenant) charge(rec *millicent.UsageRecord, cost millicent.Money, hops i
 	var buffer [inlined]*account
 	covering := t.covering(buffer[:0], use{rec.Function, rec.Alias, rec.Key, rec.Tags})
 	for _, a := range covering {
-		news = append(news, a.news(a.charge(cost, rec.Start, now), now)...)
+		news = append(news, a.news(a.charge(rec.Number, cost, rec.Start, now), now)...)
 	}
 	if !t.flowing || rec.Kind != millicent.UsageInvocation {
 		return news

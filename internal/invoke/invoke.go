@@ -168,8 +168,7 @@ func (i *Invoker) invoke(ctx context.Context, inv *millicent.Invocation) (*milli
 	if err != nil {
 		return nil, err
 	}
-	used = usage(inv, f, res, i.cfg.Book())
-	if err := i.meter(ctx, inv, used); err != nil {
+	if used, err = i.meter(ctx, inv, usage(inv, f, res, i.cfg.Book())); err != nil {
 		return nil, err
 	}
 	return res, nil

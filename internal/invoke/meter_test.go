@@ -25,18 +25,19 @@ type fakeMeter struct {
 
 func (m *fakeMeter) Ready() error { return m.ready }
 
-func (m *fakeMeter) Record(rec millicent.UsageRecord) {
+func (m *fakeMeter) Record(rec millicent.UsageRecord) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.records = append(m.records, rec)
+	return uint64(len(m.records))
 }
 
-func (m *fakeMeter) RecordOnce(_ context.Context, rec millicent.UsageRecord) error {
-	m.Record(rec)
+func (m *fakeMeter) RecordOnce(_ context.Context, rec millicent.UsageRecord) (uint64, error) {
+	n := m.Record(rec)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits++
-	return m.durable
+	return n, m.durable
 }
 
 // An invocation's record says who called what, and what it used.

@@ -17,7 +17,7 @@ import (
 
 // fileFormat is the version of the file's tables. A file of another version is
 // made again.
-const fileFormat = "3"
+const fileFormat = "4"
 
 // maxConnections bounds the connections to the file, each of which may hold 16
 // MB of its pages in memory.
@@ -95,12 +95,13 @@ func upsert(table string) string {
 
 // A position is the last group that the file knows.
 type position struct {
-	seq  uint64 // 0 for none
-	hash [32]byte
+	seq     uint64 // 0 for none
+	hash    [32]byte
+	records uint64 // number of its last record
 }
 
 func (p position) String() string {
-	return strconv.FormatUint(p.seq, 10) + " " + hex.EncodeToString(p.hash[:])
+	return fmt.Sprintf("%d %x %d", p.seq, p.hash, p.records)
 }
 
 // positionOf returns the file's position.
@@ -109,8 +110,12 @@ func positionOf(db *sql.DB) (p position, err error) {
 	if err != nil || text == "" {
 		return position{}, err
 	}
-	seq, hash, _ := strings.Cut(text, " ")
+	seq, rest, _ := strings.Cut(text, " ")
+	hash, records, _ := strings.Cut(rest, " ")
 	if p.seq, err = strconv.ParseUint(seq, 10, 64); err != nil {
+		return position{}, err
+	}
+	if p.records, err = strconv.ParseUint(records, 10, 64); err != nil {
 		return position{}, err
 	}
 	if n, err := hex.Decode(p.hash[:], []byte(hash)); err != nil || n != len(p.hash) {

@@ -26,6 +26,7 @@ const (
 // A Group is some records of the stream that became durable together.
 type Group struct {
 	Seq     uint64 // from 1, without gaps
+	First   uint64 // number of the first record
 	Hash    [32]byte
 	Records []millicent.UsageRecord
 }
@@ -186,6 +187,28 @@ func (l *Ledger) advance(ctx context.Context, write bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	return l.advanceInTurn(ctx, write)
+}
+
+// Latest counts all groups that the stream has by now, and returns the sums of
+// a query of just these, and the number of their last record: what is recorded
+// from the next one on is not in them.
+func (l *Ledger) Latest(ctx context.Context, q Query) (rows []Row, last uint64, err error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, 0, ctx.Err()
+	}
+	if err := l.advanceInTurn(ctx, true); err != nil {
+		return nil, 0, err
+	}
+	rows, err = l.Series(ctx, q)
+	return rows, l.at.records, err
+}
+
+// advanceInTurn is advance in one's turn.
+func (l *Ledger) advanceInTurn(ctx context.Context, write bool) error {
 	err := l.count(ctx)
 	if err == nil && write {
 		err = l.flush()
@@ -218,7 +241,10 @@ func (l *Ledger) count(ctx context.Context) error {
 		if err := l.gather(&g, from); err != nil {
 			return err
 		}
-		l.read = position{g.Seq, g.Hash}
+		l.read.seq, l.read.hash = g.Seq, g.Hash
+		if n := len(g.Records); n > 0 { // none of one that is left out
+			l.read.records = g.First + uint64(n) - 1
+		}
 		if l.pending.records < batchRecords && len(l.pending.sums) < batchBottoms {
 			return nil
 		}

@@ -275,6 +275,28 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestEmptyGroup: a group that is left out is passed, and the records after it
+// have their numbers.
+func TestEmptyGroup(t *testing.T) {
+	s := &stream{}
+	r := rand.New(rand.NewPCG(4, 5))
+	for n := range 3 {
+		s.append(randomRecord(r, testBooks(t), n))
+		s.groups[n].First = uint64(n) + 1
+	}
+	s.groups[1].Records = nil
+	l := openLedger(t, t.TempDir(), s.each)
+	rows, last, err := l.Latest(t.Context(), Query{To: now.Add(time.Hour)})
+	if err != nil || len(rows) != 1 || rows[0].Records != 2 || last != 3 {
+		t.Errorf("got %v up to record %d, %v", rows, last, err)
+	}
+	s.groups[2].Records = nil
+	l = openLedger(t, t.TempDir(), s.each)
+	if _, last, err = l.Latest(t.Context(), Query{To: now.Add(time.Hour)}); err != nil || last != 1 {
+		t.Errorf("up to record %d, %v", last, err)
+	}
+}
+
 // TestUnknownBook: what cannot be priced is not counted for nothing.
 func TestUnknownBook(t *testing.T) {
 	s := &stream{}

@@ -2,8 +2,8 @@ package meter
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/millicent-run/millicent/internal/packs"
@@ -15,18 +15,25 @@ const readAhead = 64
 // Groups calls f with each group after the one with a sequence, in order: first
 // with those that are there, then with each that becomes durable, until ctx
 // ends or the Meter is closed, or f returns an error, which Groups returns.
-// Groups that retention has removed are left out. Of a damaged group the error
-// says what is wrong; none after it is read.
+// Groups that retention has removed are left out. Of a damaged group the error,
+// which wraps ErrDamaged, says what is wrong and what can be done, and none after
+// it is read; one that was skipped has no records.
 func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) error {
 	each := func(seq uint64, message []byte) error {
-		g, err := decodeGroup(message)
-		if err != nil {
+		if err := m.passMissing(ctx, &after, seq, f); err != nil {
 			return err
 		}
-		if g.seq != seq {
-			return &damage{group: seq, err: errPlace}
+		g, err := decodeGroup(message)
+		if err == nil && g.seq != seq {
+			err = &damage{group: seq, err: errPlace}
+		}
+		if err != nil && !m.isSkipped(seq) {
+			return wayOut(seq, err)
 		}
 		after = seq
+		if err != nil {
+			return f(Group{Seq: seq, Hash: sha256.Sum256(message)})
+		}
 		return f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records})
 	}
 	for {
@@ -46,7 +53,7 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 				return err
 			}
 		case after < end:
-			if err := m.nextGroup(ctx, &after, each); err != nil {
+			if err := m.nextGroup(ctx, &after, each, f); err != nil {
 				return err
 			}
 		default:
@@ -66,7 +73,7 @@ func (m *Meter) First(ctx context.Context) (uint64, error) { return m.log.First(
 
 // nextGroup calls f with the group after the one with a sequence, or the first one
 // that is left.
-func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []byte) error) error {
+func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []byte) error, each func(Group) error) error {
 	message, err := m.log.Read(ctx, *after+1)
 	if err == nil {
 		return f(*after+1, message)
@@ -78,10 +85,31 @@ func (m *Meter) nextGroup(ctx context.Context, after *uint64, f func(uint64, []b
 	if err != nil {
 		return err
 	}
-	if first <= *after+1 {
-		return fmt.Errorf("group %d is missing", *after+1)
+	if first > *after+1 {
+		*after = first - 1
+		return nil
 	}
-	*after = first - 1
+	return m.passMissing(ctx, after, *after+2, each)
+}
+
+// passMissing calls each for the groups after one and before another that are
+// missing, and not by retention; each has to be skipped.
+func (m *Meter) passMissing(ctx context.Context, after *uint64, before uint64, each func(Group) error) error {
+	if *after+1 >= before {
+		return nil
+	}
+	first, err := m.log.First(ctx)
+	if err != nil {
+		return err
+	}
+	for *after = max(*after, first-1); *after+1 < before; *after++ {
+		if !m.isSkipped(*after + 1) {
+			return wayOut(*after+1, &damage{err: errors.New("it is missing")})
+		}
+		if err := each(Group{Seq: *after + 1}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -112,25 +112,30 @@ func readJournal(b []byte) (kept []journalled, err error) {
 }
 
 // reset begins the journal anew with a record's number. What it had is in the
-// ledger.
+// ledger; nothing of that is left in either file.
 func (j *journal) reset(number uint64) error {
 	for i := range j.files {
 		j.files[i].next = 0
 	}
-	return j.begin(0, number)
+	return errors.Join(j.begin(1, number), j.begin(0, number))
 }
 
 // begin makes a file the current one.
 func (j *journal) begin(i int, number uint64) error {
-	var head [journalHead + frameEnd]byte
-	copy(head[:], journalMagic)
-	binary.LittleEndian.PutUint64(head[8:], number)
-	binary.LittleEndian.PutUint32(head[journalHead-4:journalHead], crc32.Checksum(head[:journalHead-4], castagnoli))
-	if err := j.files[i].write(head[:], 0); err != nil {
+	head := append(appendJournalHead(nil, number), make([]byte, frameEnd)...)
+	if err := j.files[i].write(head, 0); err != nil {
 		return err
 	}
 	j.at, j.files[i].end = i, journalHead
 	return nil
+}
+
+// appendJournalHead appends what a file begins with whose first record has a
+// number.
+func appendJournalHead(b []byte, number uint64) []byte {
+	begin := len(b)
+	b = binary.LittleEndian.AppendUint64(append(b, journalMagic...), number)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[begin:], castagnoli))
 }
 
 // write writes at an offset.

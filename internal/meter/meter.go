@@ -46,7 +46,8 @@ type Config struct {
 	Now  func() time.Time // default time.Now
 	Log  *slog.Logger     // default: none
 
-	maxBytes int64 // at which the oldest go; default maxStream
+	kill     func(point string) error // where recovery ends, in tests
+	maxBytes int64                    // at which the oldest go; default maxStream
 }
 
 // A Meter writes the ledger. It is safe for concurrent use.
@@ -75,6 +76,7 @@ type Meter struct {
 	turn    chan struct{} // closed when head moves on
 	trouble error         // why records can't be kept; nil when all is well
 	once    names         // of records that may come again
+	skipped []skipped     // replaced, never changed
 	closed  bool
 
 	refusal atomic.Pointer[millicent.Error] // what Ready answers
@@ -107,19 +109,24 @@ func (b *batch) alone() [][]byte {
 
 // Record adds a record to the ledger, whose kind, id and attempt no other has.
 // It is in the journal when Record returns, and in the ledger within the next
-// 50 ms. Record waits for nothing but a copy into the kernel's memory.
-func (m *Meter) Record(rec millicent.UsageRecord) { _ = m.record(normal(rec)) }
+// 50 ms. Record waits for nothing but a copy into the kernel's memory. It returns
+// the record's number in the ledger, zero when the Meter is closed.
+func (m *Meter) Record(rec millicent.UsageRecord) (number uint64) {
+	number, _ = m.record(normal(rec)) // which logs its error
+	return number
+}
 
 var errClosed = errors.New("the ledger is closed")
 
 // record is Record for a normal record; its error is logged.
-func (m *Meter) record(rec millicent.UsageRecord) error {
+func (m *Meter) record(rec millicent.UsageRecord) (number uint64, err error) {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		m.cfg.Log.Error("usage not recorded", "error", errClosed, "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
-		return errClosed
+		return 0, errClosed
 	}
+	number = m.next
 	m.take(&rec)
 	n, size := len(m.open.records), len(m.open.buf)
 	m.mu.Unlock()
@@ -129,7 +136,7 @@ func (m *Meter) record(rec millicent.UsageRecord) error {
 	if n == groupRecords || size >= groupBytes {
 		signal(m.hurry)
 	}
-	return nil
+	return number, nil
 }
 
 // take takes a record in, and writes it to the journal. The lock is held.

@@ -160,7 +160,7 @@ func TestRecordOnce(t *testing.T) {
 	m := openMeter(t, js, dir)
 	for i := range uint64(300) { // groups of one
 		for range 2 {
-			if err := m.RecordOnce(t.Context(), someRecord(i)); err != nil {
+			if _, err := m.RecordOnce(t.Context(), someRecord(i)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -168,13 +168,13 @@ func TestRecordOnce(t *testing.T) {
 	kill(t, m)
 	m = openMeter(t, js, dir)
 	for i := range uint64(300) {
-		if err := m.RecordOnce(t.Context(), someRecord(i)); err != nil {
+		if n, err := m.RecordOnce(t.Context(), someRecord(i)); err != nil || n != 0 {
 			t.Fatal(err)
 		}
 	}
 	again := someRecord(299)
 	again.Attempt++
-	if err := m.RecordOnce(t.Context(), again); err != nil {
+	if n, err := m.RecordOnce(t.Context(), again); err != nil || n == 0 {
 		t.Fatal(err)
 	}
 	if h := m.Head(); h.Records != 301 {
@@ -183,7 +183,7 @@ func TestRecordOnce(t *testing.T) {
 	if err := m.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := m.RecordOnce(t.Context(), someRecord(1_000_000)); err == nil {
+	if _, err := m.RecordOnce(t.Context(), someRecord(1_000_000)); err == nil {
 		t.Error("a closed ledger says that it has a record")
 	}
 }

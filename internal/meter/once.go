@@ -51,8 +51,8 @@ func (n *names) add(name string) {
 // RecordOnce is Record for what may happen again after a crash, such as the run
 // of an event whose end was not written yet: a record of the same kind, id and
 // attempt is left out. It returns when the record is on disk, some 0.3 ms later:
-// it does not wait for a group to fill.
-func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) error {
+// it does not wait for a group to fill. What was left out has no number.
+func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) (number uint64, err error) {
 	rec = normal(rec)
 	m.mu.Lock()
 	name := nameOf(&rec)
@@ -62,11 +62,11 @@ func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) error
 	}
 	m.mu.Unlock()
 	if !known {
-		if err := m.record(rec); err != nil {
-			return err
+		if number, err = m.record(rec); err != nil {
+			return 0, err
 		}
 	}
-	return m.Durable(ctx)
+	return number, m.Durable(ctx)
 }
 
 // remember notes the names of what was recorded last before the Meter was

@@ -65,25 +65,20 @@ func (m *Meter) recover(ctx context.Context, js jetstream.JetStream) (err error)
 	if m.head, err = m.findHead(ctx, noted); err != nil {
 		return err
 	}
+	if err := m.readSkipped(); err != nil {
+		return err
+	}
 	if m.noted, err = os.OpenFile(noted, os.O_WRONLY|os.O_CREATE, 0o600); err != nil {
 		return err
 	}
-	var kept []journalled
-	if m.journal, kept, err = openJournal(m.cfg.Dir); err != nil {
-		return err
-	}
-	left, err := m.leftovers(kept)
-	if err != nil {
-		return err
-	}
-	if err := m.publish(ctx, left); err != nil {
+	if err := m.recoverJournal(ctx); err != nil {
 		return err
 	}
 	if err := m.remember(ctx); err != nil {
 		return err
 	}
 	m.next, m.backlog = m.head.Records+1, 0
-	return m.journal.reset(m.next)
+	return nil
 }
 
 // findHead returns the end of the chain. Where the ledger has lost groups that
@@ -101,8 +96,12 @@ func (m *Meter) findHead(ctx context.Context, path string) (Head, error) {
 	head := Head{Seq: m.log.Seq(), Records: noted.Records, Hash: noted.Hash}
 	if message != nil {
 		g, err := decodeGroup(message)
+		if err != nil && noted.Seq == head.Seq {
+			m.cfg.Log.Error("the last group of the ledger is damaged: `millicent ledger verify` says more", "group", head.Seq, "error", err)
+			return noted, nil
+		}
 		if err != nil {
-			return Head{}, fmt.Errorf("the last group: %w", err)
+			return Head{}, fmt.Errorf("the last group, %d: %w", head.Seq, err)
 		}
 		head.Records, head.Hash = g.next()-1, g.hash()
 	}
@@ -112,30 +111,6 @@ func (m *Meter) findHead(ctx context.Context, path string) (Head, error) {
 		head.Records, head.Hash = max(noted.Records, head.Records), noted.Hash
 	}
 	return head, nil
-}
-
-// leftovers returns the records of a journal that are not in the ledger.
-func (m *Meter) leftovers(kept []journalled) (*batch, error) {
-	left := &batch{}
-	next := m.head.Records + 1
-	for _, k := range kept {
-		if k.number < next {
-			continue
-		}
-		if k.number > next {
-			m.cfg.Log.Error("usage records are missing from the journal", "from", next, "to", k.number-1)
-		}
-		rec, err := decodeRecord(k.record)
-		if err != nil {
-			return nil, fmt.Errorf("record %d of the journal: %w", k.number, err)
-		}
-		next = k.number + 1
-		left.add(&rec, append(appendFrame(left.buf, k.number), k.record...))
-	}
-	if n := len(left.records); n > 0 {
-		m.cfg.Log.Info("usage records of a server that was killed are brought into the ledger", "records", n)
-	}
-	return left, nil
 }
 
 // Close writes what is there and returns when it is durable. It waits until

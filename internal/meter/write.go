@@ -101,6 +101,9 @@ func (m *Meter) publish(ctx context.Context, b *batch) error {
 		m.totals.add(b.records[i:end])
 		m.advance(Group{Seq: h.seq, First: h.first, Hash: h.hash(), Records: b.records[i:end:end]}, size)
 		i = end
+		if err := m.reached(fmt.Sprintf("group %d", h.seq)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

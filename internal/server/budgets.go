@@ -27,9 +27,10 @@ func (s *server) openBudgets(ctx context.Context) error {
 	}
 	s.budgets, err = budget.Open(ctx, budget.Config{
 		Definitions: definitions, States: states, Most: s.most, Price: s.price, Spent: s.spent,
-		Enqueue: func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
-		Dial:    s.dialWebhook,
-		Log:     s.log,
+		Currency: func() string { return s.books.At(time.Now()).Currency },
+		Enqueue:  func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
+		Dial:     s.dialWebhook,
+		Log:      s.log,
 	})
 	if err != nil {
 		return err
@@ -69,28 +70,26 @@ func (s *server) price(rec *millicent.UsageRecord) millicent.Money {
 	return c.Total.Money()
 }
 
-// spent returns what a part of a tenant has cost, of all that was recorded
-// before the call; see budget.Config. Usage that the sums do not tell apart any
-// more counts for every part: nobody gets past a budget by making more parts.
-func (s *server) spent(ctx context.Context, tenant string, scope millicent.BudgetScope, from, to time.Time) (millicent.Money, error) {
+// spent returns what a part of a tenant has cost from a time on, and up to which
+// record that is, which has all that was recorded before the call; see
+// budget.Config. Usage that the sums do not tell apart any more counts for every
+// part: nobody gets past a budget by making more parts.
+func (s *server) spent(ctx context.Context, tenant string, scope millicent.BudgetScope, from time.Time) (spent millicent.Money, last uint64, err error) {
 	if s.meter == nil {
-		return 0, nil // nothing was recorded
+		return 0, 0, nil // nothing was recorded
 	}
 	if err := s.meter.Durable(ctx); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	if err := s.ledger.CatchUp(ctx); err != nil {
-		return 0, err
-	}
-	rows, err := s.ledger.Series(ctx, ledger.Query{
+	rows, last, err := s.ledger.Latest(ctx, ledger.Query{
 		Tenant: tenant, Function: scope.Function, Alias: scope.Alias, Tag: scope.Tag, TagValue: scope.Value, Key: scope.Key,
-		WithOther: true, From: from, To: to,
+		WithOther: true, From: from, To: time.Now().AddDate(0, 0, 1),
 	})
 	var sum millicent.MoneySum
 	for _, row := range rows {
 		sum = sum.Add(row.Charged)
 	}
-	return sum.Money(), err
+	return sum.Money(), last, err
 }
 
 // A discreet invoker does not tell strangers of budgets.

@@ -64,7 +64,7 @@ func TestURLsTellNothingOfBudgets(t *testing.T) {
 	}
 	_, err = c.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("hello")}, func(o *lambda.Options) { o.RetryMaxAttempts = 1 })
 	if err == nil || !strings.Contains(err.Error(), "TooManyRequestsException: An invocation with this timeout and memory may cost 0.0") ||
-		!strings.Contains(err.Error(), "is left of the budget operator/function/hello/total of 0.000000001. It has no period") {
+		!strings.Contains(err.Error(), "is left of the budget operator/function/hello/total of 0.000000001 USD. It has no period") {
 		t.Errorf("by the API: %v", err)
 	}
 }

@@ -51,7 +51,7 @@ func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Gr
 	}
 	end := errors.New("the last one")
 	err := s.meter.Groups(ctx, after, func(g meter.Group) error {
-		err := each(ledger.Group{Seq: g.Seq, Hash: g.Hash, Records: g.Records})
+		err := each(ledger.Group{Seq: g.Seq, First: g.First, Hash: g.Hash, Records: g.Records})
 		if err == nil && g.Seq >= last {
 			return end
 		}
@@ -77,7 +77,11 @@ func (u latestUsage) Series(ctx context.Context, q ledger.Query) ([]ledger.Row, 
 	}
 	wait, cancel := context.WithTimeout(ctx, countWait)
 	defer cancel()
-	if err := u.s.latest.wait(wait); err != nil && ctx.Err() == nil {
+	err := u.s.latest.wait(wait)
+	if errors.Is(err, meter.ErrDamaged) {
+		return nil, &millicent.Error{Code: millicent.CodeInternal, Message: "Usage is not counted: " + err.Error() + ".", Err: err}
+	}
+	if err != nil && ctx.Err() == nil {
 		u.s.log.Warn("usage is told without the latest", "error", err)
 	}
 	return u.s.ledger.Series(ctx, q)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +14,7 @@ import (
 // Usage other than invocations: what is kept ready or stored is looked at each
 // minute and paid for the time since the last look; requests to queues are
 // counted. Each record's id has the minute and when this server started, so
-// that every server has paid for its own time, once.
+// that every server has paid for its own time, once: see standing.go.
 
 const (
 	usageMinute  = time.Minute
@@ -31,6 +32,7 @@ type usageLook struct {
 	resolve   func(tenant, name, qualifier string) (*millicent.Version, error)
 	queues    func() []queueBytes
 	record    func(millicent.UsageRecord)
+	save      func(standingState)
 	book      func() string
 
 	life    string // names the server's start
@@ -39,11 +41,18 @@ type usageLook struct {
 	span    time.Duration      // since the last records of storage
 	stored  map[storedBy]int64 // byte-seconds in that time
 
+	// What the last look saw.
+	held  map[storedBy]int64               // bytes
+	ready []readyState                     // provisioned environments
+	tags  map[functionOf]map[string]string // of functions
+
 	mu       sync.Mutex
 	requests map[queueOf]int64 // since the last look
 }
 
 type queueOf struct{ tenant, queue string }
+
+type functionOf struct{ tenant, function string }
 
 // storedBy is what storage is paid by: a function's packages, or a queue.
 type storedBy struct{ tenant, function, what string }
@@ -76,9 +85,20 @@ func (l *usageLook) look(now time.Time, end bool) {
 	if since <= 0 {
 		return
 	}
-	minute := begin.UTC().Format("2006-01-02T15:04:05Z")
-	l.lookProvisioned(begin, since, minute)
-	l.lookStorage(since)
+	minute := lookName(begin)
+	l.see()
+	for _, r := range l.ready {
+		rec := r.Record
+		rec.ID = r.IDStart + "/" + minute + "/" + l.life
+		rec.Start, rec.Duration, rec.Quantity, rec.PriceBook = begin, since, r.PerMs*since.Milliseconds(), l.book()
+		l.record(rec)
+	}
+	if l.stored == nil {
+		l.stored = map[storedBy]int64{}
+	}
+	for of, bytes := range l.held {
+		l.stored[of] += byteSeconds(bytes, since)
+	}
 	l.mu.Lock()
 	requests := l.requests
 	l.requests = nil
@@ -100,60 +120,57 @@ func (l *usageLook) look(now time.Time, end bool) {
 	l.stored = nil
 }
 
+// lookName is how a look is called in the ids of the records of the time after
+// it.
+func lookName(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05Z") }
+
+// standingRecord returns a record without its time and quantity.
+func standingRecord(kind millicent.UsageKind, tenant, function, what, minute, life string) millicent.UsageRecord {
+	return millicent.UsageRecord{
+		Kind: kind, ID: strings.Join([]string{string(kind), tenant, what, minute, life}, "/"), Attempt: 1, Tenant: tenant, Function: function,
+	}
+}
+
 // keep makes a record.
 func (l *usageLook) keep(kind millicent.UsageKind, tenant, function, what, minute string, begin time.Time, took time.Duration, quantity int64) {
-	rec := millicent.UsageRecord{
-		Kind: kind, ID: strings.Join([]string{string(kind), tenant, what, minute, l.life}, "/"), Attempt: 1,
-		Tenant: tenant, Function: function, Start: begin, Duration: took, Quantity: quantity, PriceBook: l.book(),
-	}
+	rec := standingRecord(kind, tenant, function, what, minute, l.life)
+	rec.Tags, rec.Start, rec.Duration, rec.Quantity, rec.PriceBook = l.tags[functionOf{tenant, function}], begin, took, quantity, l.book()
 	l.record(rec)
 }
 
-// lookProvisioned records the environments that are kept ready.
-func (l *usageLook) lookProvisioned(begin time.Time, since time.Duration, minute string) {
-	var all []*millicent.Function
-	l.functions(func(f *millicent.Function) {
-		if len(f.Provisioned) > 0 {
-			all = append(all, f)
-		}
-	})
-	for _, f := range all {
-		for qualifier := range f.Provisioned {
-			v, err := l.resolve(f.Tenant, f.Name, qualifier)
-			if err != nil {
-				continue // deleted meanwhile
-			}
-			n := l.provided(v)
-			if n == 0 {
-				continue
-			}
-			rec := millicent.UsageRecord{
-				Kind: millicent.UsageProvisioned, Attempt: 1,
-				ID:     fmt.Sprintf("provisioned/%s/%s:%s/%s/%s", f.Tenant, f.Name, qualifier, minute, l.life),
-				Tenant: f.Tenant, Function: f.Name, Version: v.Number, Tags: f.Tags, Start: begin, Duration: since,
-				MemoryMB: v.MemoryMB, Quantity: int64(n) * int64(v.MemoryMB) * since.Milliseconds(), PriceBook: l.book(),
-			}
-			if !millicent.IsNumber(qualifier) {
-				rec.Alias = qualifier
-			}
-			l.record(rec)
-		}
-	}
-}
-
-// lookStorage adds what is stored now to what will be recorded.
-func (l *usageLook) lookStorage(since time.Duration) {
-	if l.stored == nil {
-		l.stored = map[storedBy]int64{}
-	}
-	milliseconds := since.Milliseconds()
+// see looks at what stands.
+func (l *usageLook) see() {
+	l.held, l.ready, l.tags = map[storedBy]int64{}, nil, map[functionOf]map[string]string{}
 	var all []*millicent.Function // versions are not to be asked for while the store is held
 	l.functions(func(f *millicent.Function) { all = append(all, f) })
 	for _, f := range all {
-		l.stored[storedBy{f.Tenant, f.Name, "function/" + f.Name}] += l.packageBytes(f) * milliseconds / 1000
+		l.tags[functionOf{f.Tenant, f.Name}] = f.Tags
+		l.held[storedBy{f.Tenant, f.Name, "function/" + f.Name}] += l.packageBytes(f)
+		l.seeProvisioned(f)
 	}
 	for _, q := range l.queues() {
-		l.stored[storedBy{q.tenant, q.function, q.name}] += q.bytes * milliseconds / 1000
+		l.held[storedBy{q.tenant, q.function, q.name}] += q.bytes
+	}
+}
+
+// seeProvisioned looks at a function's environments that are kept ready.
+func (l *usageLook) seeProvisioned(f *millicent.Function) {
+	for qualifier := range f.Provisioned {
+		v, err := l.resolve(f.Tenant, f.Name, qualifier)
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		n := l.provided(v)
+		if n == 0 {
+			continue
+		}
+		rec := millicent.UsageRecord{
+			Kind: millicent.UsageProvisioned, Attempt: 1, Tenant: f.Tenant, Function: f.Name, Version: v.Number, Tags: f.Tags, MemoryMB: v.MemoryMB,
+		}
+		if !millicent.IsNumber(qualifier) {
+			rec.Alias = qualifier
+		}
+		l.ready = append(l.ready, readyState{rec, int64(n) * int64(v.MemoryMB), fmt.Sprintf("provisioned/%s/%s:%s", f.Tenant, f.Name, qualifier)})
 	}
 }
 
@@ -173,23 +190,29 @@ func (l *usageLook) packageBytes(f *millicent.Function) int64 {
 	return total
 }
 
-// run looks each minute until ctx ends, and once more.
+// run looks each minute until ctx ends, and once more; in between it saves what
+// is not recorded yet.
 func (l *usageLook) run(ctx context.Context) {
-	ticker := time.NewTicker(usageMinute)
+	ticker := time.NewTicker(standingEvery)
 	defer ticker.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			l.look(time.Now(), true)
+			l.held, l.ready = nil, nil // the server's time is over
+			l.save(l.state(time.Now()))
 			return
 		case now := <-ticker.C:
-			l.look(now, false)
+			if n%int(usageMinute/standingEvery) == 0 {
+				l.look(now, false)
+			}
+			l.save(l.state(now))
 		}
 	}
 }
 
 // meterStanding begins to record usage other than invocations.
-func (s *server) meterStanding(context.Context) error {
+func (s *server) meterStanding(ctx context.Context) error {
 	if s.meter == nil {
 		return nil
 	}
@@ -202,20 +225,49 @@ func (s *server) meterStanding(context.Context) error {
 	l.queues = s.queueBytes
 	l.record, l.book = s.recordStanding, s.book
 	l.last, l.life = time.Now(), s.begin.UTC().Format("20060102T150405.000")
-	ctx, cancel := context.WithCancel(context.Background())
+	if err := s.restoreStanding(ctx); err != nil {
+		return err
+	}
+	l.save = func(st standingState) {
+		if err := saveStanding(filepath.Join(s.cfg.Data, usageDir), st); err != nil {
+			s.log.Warn("standing usage is not saved", "error", err)
+		}
+	}
+	l.see()
+	l.save(l.state(time.Now()))
+	life, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { // until the server stops
 		defer close(done)
-		l.run(ctx)
+		l.run(life)
 	}()
 	s.built.push("standing usage", func(context.Context) error { cancel(); <-done; return nil })
+	return nil
+}
+
+// restoreStanding records what a server that was killed did not come to, each
+// record once, also when this one is killed meanwhile.
+func (s *server) restoreStanding(ctx context.Context) error {
+	st, err := readStanding(filepath.Join(s.cfg.Data, usageDir))
+	if err != nil {
+		s.log.Error("standing usage of a server that was killed is lost", "error", err)
+		return nil
+	}
+	for _, rec := range st.records(s.book()) {
+		if rec.Number, err = s.meter.RecordOnce(ctx, rec); err != nil {
+			return err
+		}
+		if rec.Number > 0 {
+			s.budgets.Count(&rec)
+		}
+	}
 	return nil
 }
 
 // recordStanding records what was used without an invocation, and counts it
 // for the budgets, which know it from the ledger after the next start.
 func (s *server) recordStanding(rec millicent.UsageRecord) {
-	s.meter.Record(rec)
+	rec.Number = s.meter.Record(rec)
 	s.budgets.Count(&rec)
 }
 

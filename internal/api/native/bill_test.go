@@ -55,6 +55,7 @@ func TestBills(t *testing.T) {
 		{user, "POST", path + other, ownBook, "AccessDeniedException"},
 		{operator, "GET", path + other, "", `"tenant":"` + two + `"`},
 		{operator, "GET", path + "?tenant=all", "", "one tenant's"},
+		{user, "POST", "/_millicent/ledger/skip?group=1", "", "AccessDeniedException"},
 		{user, "GET", "/_millicent/usage?by=" + strings.Repeat("tag:a,", maxBy+1), "", "choose 8 at most"},
 		{user, "GET", "/_millicent/export/focus/2026-10", "", ",Usage,"},
 		{user, "GET", "/_millicent/export/focus/2026-10", "", ",Credit,"},

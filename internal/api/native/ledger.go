@@ -21,6 +21,7 @@ type Ledger interface {
 	Verify(ctx context.Context, anchors ...meter.Anchor) (meter.Report, error)
 	Receipt(ctx context.Context, tenant, id string) (*meter.Receipt, error)
 	Durable(ctx context.Context) error
+	Skip(ctx context.Context, seq uint64) error
 	Groups(ctx context.Context, after uint64, f func(meter.Group) error) error
 }
 
@@ -70,6 +71,25 @@ func (h *Handler) verifyLedger(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, report)
+}
+
+// skipGroup has a damaged group left out of all sums, for the operator.
+func (h *Handler) skipGroup(w http.ResponseWriter, r *http.Request) error {
+	if !millicent.IdentityFrom(r.Context()).Operator {
+		return millicent.Errorf(millicent.CodeAccessDenied, "Groups of the ledger are skipped on the admin socket.")
+	}
+	l, err := h.ledger()
+	if err != nil {
+		return err
+	}
+	seq, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 63)
+	if err != nil {
+		return millicent.Errorf(millicent.CodeInvalid, "group is the number of a group")
+	}
+	if err := l.Skip(r.Context(), seq); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]uint64{"group": seq})
 }
 
 func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {

@@ -146,6 +146,7 @@ func (h *Handler) routes() {
 		"POST /_millicent/functions/{name}/resume":              h.resume,
 		"GET /_millicent/ledger/head":                           h.ledgerHead,
 		"GET /_millicent/ledger/verify":                         h.verifyLedger,
+		"POST /_millicent/ledger/skip":                          h.skipGroup,
 		"GET /_millicent/ledger/records":                        h.ledgerRecords,
 		"GET /_millicent/receipts/{id}":                         h.receipt,
 		"GET /_millicent/packages/{token}":                      h.download,
