@@ -61,7 +61,7 @@ func (b *bench) asyncRun(ctx context.Context, conns int, rate, p50 *target) (err
 	event := `{"pad":"` + strings.Repeat("x", acceptedEvent-10) + `"}`
 	r, err := newRace(ctx, []contestant{
 		{name: bareName, addr: b.bare.addr, event: post(b.bare.addr, "/", event)},
-		{name: "events", addr: s.addr, event: asEvent(s.event(names[0], "", event)), accepts: true},
+		{name: "events", addr: s.addr, event: asEvent(s.event(names[0], "", event)), check: answer.accepted},
 	}, conns)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{"deployed", "10,000 functions deployed, none running", (*bench).deployed},
 	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
 	{"wasm-engine", "requests of WebAssembly modules by the engine alone", (*bench).wasmEngine},
+	{"wasm", "functions that are WebAssembly modules, through the Lambda API", (*bench).wasm},
 	{"floors", "what the runtimes take for such steps by themselves, without sandbox and API", (*bench).floors},
 	{"peers", "first answer of a peer's process", (*bench).peerStarts},
 }
@@ -56,6 +57,7 @@ type sizes struct {
 	mappings                                      int
 	watch                                         time.Duration // of what does nothing
 	streams, streamMB                             int
+	instances                                     int
 	engine                                        time.Duration // of each benchmark of the WebAssembly engine
 }
 
@@ -66,7 +68,7 @@ var (
 		rounds: 10, round: time.Second, duels: 3, fours: 8, runIn: 300 * time.Millisecond, turn: 500 * time.Millisecond, ledger: 5 * time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
-		engine: time.Second,
+		engine: time.Second, instances: 200,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
@@ -74,7 +76,7 @@ var (
 		rounds: 3, round: 400 * time.Millisecond, duels: 1, fours: 6, runIn: 100 * time.Millisecond, turn: 200 * time.Millisecond, ledger: time.Second,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
 		mappings: 100, watch: 3 * time.Second, streams: 50, streamMB: 50,
-		engine: 100 * time.Millisecond,
+		engine: 100 * time.Millisecond, instances: 20,
 	}
 )
 

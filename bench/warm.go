@@ -15,13 +15,13 @@ const (
 
 // A contestant answers events; contestants are measured in turns.
 type contestant struct {
-	name    string
-	addr    string
-	event   []byte
-	target  *target
-	accepts bool // answers that an event was accepted
-	pid     int  // of its server; zero where what that takes is not asked
-	peer    bool // is not ours: its failures are a note
+	name   string
+	addr   string
+	event  []byte
+	target *target
+	check  func(answer) error // nil for answer.succeeded
+	pid    int                // of its server; zero where what that takes is not asked
+	peer   bool               // is not ours: its failures are a note
 }
 
 // A race is the rounds of several contestants.
@@ -74,11 +74,11 @@ func (r *race) rush(ctx context.Context, i int, more func() bool) (us []float64,
 		}
 		return r.contestants[i].event
 	}, func(_ int, a answer, took time.Duration) {
-		check := a.succeeded
-		if r.contestants[i].accepts {
-			check = a.accepted
+		check := answer.succeeded
+		if r.contestants[i].check != nil {
+			check = r.contestants[i].check
 		}
-		if err := check(); err != nil {
+		if err := check(a); err != nil {
 			failure = err
 		}
 		us = append(us, float64(took)/1e3)

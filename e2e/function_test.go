@@ -14,7 +14,7 @@ import (
 )
 
 // Every example is deployed as its README says, and called both ways. Those that
-// are WebAssembly modules are built first: see TestWasmInspect; those of the
+// are WebAssembly modules are built first: see TestWasmExamples; those of the
 // built-in JavaScript are in TestJavaScript.
 func TestExamples(t *testing.T) {
 	s := up(t)
