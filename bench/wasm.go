@@ -40,9 +40,9 @@ func (b *bench) wasmEngine(ctx context.Context) error {
 			continue
 		}
 		s := summarise(whole)
-		note := fmt.Sprintf("its guest's processor time %s µs; without isolation %s µs", digits(median(cpu)), digits(median(alone)))
+		note := fmt.Sprintf("processor time %s µs; without isolation %s µs", digits(median(cpu)), digits(median(alone)))
 		if len(alone) == 0 {
-			note = fmt.Sprintf("its guest's processor time %s µs; a command, which begins anew each time", digits(median(cpu)))
+			note = fmt.Sprintf("processor time %s µs; a command, which begins anew each time", digits(median(cpu)))
 		}
 		b.rec.add(figure{
 			Name: w.name + ": isolated request", Unit: "µs", Value: number(s.p50), Spread: number(s.mad), N: s.n,
@@ -78,16 +78,16 @@ var othersLine = regexp.MustCompile(`([0-9.]+) longest-ms\s+([0-9.]+) median-ms`
 // engineRounds is how often each benchmark runs.
 const engineRounds = 5
 
-// engineFigures finds a benchmark's rounds: µs for each request, and µs of the
-// guest's processor time.
+// engineFigures finds a benchmark's rounds: µs for each request, and µs of
+// the process's processor time.
 func engineFigures(out []byte, name, kind string) (whole, cpu []float64) {
 	for _, m := range benchmarkLine.FindAllSubmatch(out, -1) {
 		if string(m[1]) != name || string(m[2]) != kind {
 			continue
 		}
 		ns, _ := strconv.ParseFloat(string(m[3]), 64) // both matched as numbers
-		guest, _ := strconv.ParseFloat(string(m[4]), 64)
-		whole, cpu = append(whole, ns/1e3), append(cpu, guest/1e3)
+		used, _ := strconv.ParseFloat(string(m[4]), 64)
+		whole, cpu = append(whole, ns/1e3), append(cpu, used/1e3)
 	}
 	return whole, cpu
 }

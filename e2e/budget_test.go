@@ -123,6 +123,7 @@ func spentOf(s *server) (spent, reserved int64) {
 // killed and started again. They never spend more than there is, the server
 // knows of all that they spent, and a raise lets them go on.
 func TestBudgetSurvivesKillNine(t *testing.T) {
+	inOneMonth(t)
 	s := up(t)
 	s.create(&lambda.CreateFunctionInput{
 		FunctionName: aws.String("hello"), Runtime: types.RuntimePython311, Handler: aws.String("app.handler"), Timeout: aws.Int32(1),

@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	api METHOD PATH BODY   calls the server
 //	until RE ARG...  runs millicent ARG... until it prints what RE matches
 //	number VAR       sets VAR to the first number of the JSON in stdout
+//	oneday           waits where a day is about to end: a day's budget begins anew then
 //	request VAR      sets VAR to the requestId of the JSON in stdout
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": scriptUp, "down": scriptDown, "fetch": scriptFetch, "usekey": scriptUseKey,
 			"request": scriptRequest, "api": scriptAPI, "until": scriptUntil, "number": scriptNumber,
+			"oneday": scriptOneDay,
 		},
 	})
 }
@@ -102,6 +104,12 @@ func scriptUp(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("up: the server did not get ready:\n%s", &r.log)
+}
+
+func scriptOneDay(*testscript.TestScript, bool, []string) {
+	if next := time.Now().Truncate(24 * time.Hour).Add(24 * time.Hour); time.Until(next) < time.Minute {
+		time.Sleep(time.Until(next) + time.Second)
+	}
 }
 
 func scriptDown(ts *testscript.TestScript, neg bool, args []string) {

@@ -65,7 +65,6 @@ int main(void) {
 		length = strlen(name);
 	}
 	const char *request = getenv("AWS_LAMBDA_REQUEST_ID");
-	fprintf(stderr, "greeting %.*s\n", (int)length, name);
 	printf("{\"message\":\"Hello, %.*s!\",\"runtime\":\"C\",\"request\":\"%s\"}", (int)length, name, request ? request : "");
 	return 0;
 }

@@ -9,7 +9,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
 	"runtime"
 )
 
@@ -33,7 +32,6 @@ func handler(event []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the event: %w", err)
 	}
 	name := cmp.Or(in.Name, in.QueryStringParameters.Name, "world")
-	fmt.Fprintln(os.Stderr, "greeting", name)
 	return json.Marshal(answer{"Hello, " + name + "!", runtime.Version() + " " + runtime.GOOS})
 }
 

@@ -222,7 +222,7 @@ func TestIdleConnectionEnds(t *testing.T) {
 }
 
 func TestOneWayTrafficIsNotIdle(t *testing.T) {
-	const idle, period, ticks = time.Second, 50 * time.Millisecond, 50
+	const idle, period, ticks = 2 * time.Second, 50 * time.Millisecond, 50
 	server := outside(t, func(c *net.TCPConn) {
 		for range ticks { // 2.5 s of download with nothing sent
 			time.Sleep(period)

@@ -52,7 +52,7 @@ const closeTimeout = 30 * time.Second
 // Open checks what this machine can enforce, sweeps what an earlier Host of
 // the same Name left behind (processes, cgroups, mounts, images), and prepares
 // the shared parts. At most one Host of a Name may be open at a time.
-func Open(cfg Config) (_ *Host, err error) {
+func Open(cfg Config) (open *Host, err error) {
 	if !validName.MatchString(cfg.Name) {
 		return nil, fmt.Errorf("sandbox host name %q: letters, digits, '.', '_' and '-' only", cfg.Name)
 	}
@@ -72,7 +72,7 @@ func Open(cfg Config) (_ *Host, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, h.release())
+			open, err = nil, errors.Join(err, h.release())
 		}
 	}()
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,40 +90,52 @@ func storedFunction(name string, p millicent.Package) *millicent.Function {
 }
 
 // startTime starts a server and stops it, and returns how long it took until
-// it was ready.
-func startTime(t testing.TB, data string) time.Duration {
+// it was ready, and the processor time that this process took for that.
+func startTime(t testing.TB, data string) (took, cpu time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var took time.Duration
-	begin := time.Now()
+	begin, used := time.Now(), processorTime(t)
 	err := Run(ctx, Config{
 		Data: data, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler),
-		Ready: func(string) { took = time.Since(begin); cancel() },
+		Ready: func(string) {
+			took, cpu = time.Since(begin), processorTime(t)-used
+			cancel()
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return took
+	return took, cpu
+}
+
+// processorTime returns what this process has used of it.
+func processorTime(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Error(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // TestStartWithManyFunctions bounds the start with 1,000 functions stored.
 // The aim is 300 ms on an idle machine, which the benchmark measures; the
 // bound here is what only a start that has become another kind of slow
-// exceeds.
+// exceeds. It is of processor time, which a busy machine makes little more.
 func TestStartWithManyFunctions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stores 1,000 functions")
 	}
 	data := t.TempDir()
 	fillStore(t, data, 1000)
-	var times []time.Duration
+	var times, cpus []time.Duration
 	for range 3 {
-		times = append(times, startTime(t, data))
+		took, cpu := startTime(t, data)
+		times, cpus = append(times, took), append(cpus, cpu)
 	}
-	t.Logf("start to ready: %v", times)
-	if best := slices.Min(times); best > 2*time.Second {
-		t.Errorf("the best of three starts took %v", best)
+	t.Logf("start to ready: %v, processor time %v", times, cpus)
+	if best := slices.Min(cpus); best > 3*time.Second {
+		t.Errorf("the best of three starts took %v of processor time", best)
 	}
 }
 
@@ -132,7 +145,8 @@ func BenchmarkStart(b *testing.B) {
 	fillStore(b, data, 1000)
 	var times []time.Duration
 	for b.Loop() {
-		times = append(times, startTime(b, data))
+		took, _ := startTime(b, data)
+		times = append(times, took)
 	}
 	slices.Sort(times)
 	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "ms/ready-p50")
