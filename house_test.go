@@ -57,7 +57,7 @@ var imports = map[string][]string{
 	"internal/wasm/worker":          {"internal/wasm", "internal/wasm/wire", "internal/sandbox", "internal/nowait"},
 	"internal/wasm/javascript":      {},
 	"internal/wasm":                 {"internal/wasm/module", "internal/wasm/javascript"},
-	"internal/wasm/launcher":        {".", "internal/lifecycle", "internal/wasm", "internal/wasm/module"},
+	"internal/wasm/launcher":        {".", "internal/lifecycle", "internal/egress", "internal/wasm", "internal/wasm/module"},
 	"internal/process/bootstrap":    {},
 	"internal/process/launchertest": {"."},
 	"internal/api/lambda/gen":       {},

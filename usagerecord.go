@@ -41,6 +41,7 @@ type UsageRecord struct {
 	CPU          time.Duration // of all processes of the environment, user and system
 	In, Out      int64         // bytes of the event and of the answer
 	Egress       int64         // bytes sent out of the sandbox to elsewhere
+	Fuel         uint64        // instructions run, where they are counted; see Usage.Fuel
 
 	Cold    bool
 	Outcome Outcome

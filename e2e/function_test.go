@@ -14,7 +14,8 @@ import (
 )
 
 // Every example is deployed as its README says, and called both ways. Those that
-// are WebAssembly modules are built first: see TestWasmInspect.
+// are WebAssembly modules are built first: see TestWasmInspect; those of the
+// built-in JavaScript are in TestJavaScript.
 func TestExamples(t *testing.T) {
 	s := up(t)
 	entries, err := os.ReadDir("../examples")
@@ -22,7 +23,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() || strings.HasPrefix(e.Name(), "wasm-") {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), "wasm-") || strings.HasPrefix(e.Name(), "js-") || strings.HasPrefix(e.Name(), "ts-") {
 			continue
 		}
 		t.Run(e.Name(), func(t *testing.T) {

@@ -30,15 +30,19 @@ func (c *cli) deployCommand() *cobra.Command {
 	var d deployment
 	cmd := &cobra.Command{
 		Use:   "deploy DIR",
-		Short: "Deploy a folder as a function, and print its URL",
-		Long: `Deploy a folder as a function: create it, or update it when it exists, wait
-until it is ready, give it a URL, and print that.
+		Short: "Deploy a folder or a module as a function, and print its URL",
+		Long: `Deploy a folder, or a file that is a WebAssembly module, as a function: create
+it, or update it when it exists, wait until it is ready, give it a URL, and
+print that.
 
 What the folder holds says what the function is:
   index.mjs, index.js, index.cjs                      Node.js, handler index.handler
   app.py, lambda_function.py, main.py, handler.py     Python, its lambda_handler or handler
   bootstrap                                           a compiled program or a script
   main.go                                             Go, built here to a bootstrap
+  bootstrap.wasm, main.wasm, or the only .wasm        WebAssembly
+With --runtime javascript, JavaScript and TypeScript (index.ts) run as
+WebAssembly, too: each request in an instance of its own.
 
 The newest installed version of the language serves a new function; an update
 keeps the one it has. What stays out of the package: .git, __pycache__, .venv,
@@ -46,6 +50,7 @@ node_modules/.cache, and what a .millicentignore says, in the syntax of
 .gitignore. Settings that are not given stay as they are.`,
 		Example: `  millicent deploy ./hello
   millicent deploy ./api --name orders --memory 512 --timeout 30 --env STAGE=test
+  millicent deploy ./hello.wasm
   millicent deploy ./api --runtime python3.12 --handler service.entry
   curl $(millicent deploy ./hello --json | jq -r .pathUrl)`,
 		Args: wantArgs(1, 1, "one DIR"),
@@ -131,8 +136,11 @@ func (c *cli) deploy(ctx context.Context, d deployment) error {
 
 // pack makes the package of a project.
 func (c *cli) pack(ctx context.Context, p *project) ([]byte, error) {
-	if p.build {
+	switch {
+	case p.build:
 		return buildGo(ctx, p.dir, c.err)
+	case p.bare:
+		return readModule(p.dir)
 	}
 	bar := c.newBar("Packing")
 	defer bar.clear()

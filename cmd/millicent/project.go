@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -9,15 +10,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/millicent-run/millicent/internal/wasm/module"
 )
 
 // A project is what a folder turned out to hold.
 type project struct {
 	dir     string
 	entry   string // the file that tells, like app.py
-	family  string // python, nodejs or provided
+	family  string // python, nodejs, javascript, provided or wasm
 	handler string
 	build   bool // a Go main package, to be built to bootstrap
+	bare    bool // dir is a WebAssembly module, and all of the package
 }
 
 // entries are the files that make a folder a function, in the order in which
@@ -27,6 +31,8 @@ var entries = []struct{ file, family string }{
 	{"app.py", "python"}, {"lambda_function.py", "python"}, {"main.py", "python"}, {"handler.py", "python"},
 	{"bootstrap", "provided"},
 	{"main.go", "go"},
+	{"bootstrap.wasm", "wasm"}, {"main.wasm", "wasm"},
+	{"index.ts", "javascript"},
 }
 
 // maxSource bounds how much of a source file is searched for its handler.
@@ -37,8 +43,10 @@ const maxSource = 1 << 20
 func findProject(dir, runtime, handler string) (*project, error) {
 	if info, err := os.Stat(dir); err != nil {
 		return nil, err
+	} else if !info.IsDir() && isModuleFile(dir) && (runtime == "" || familyOf(runtime) == "wasm" || familyOf(runtime) == "provided") {
+		return &project{dir: dir, entry: filepath.Base(dir), family: cmp.Or(familyOf(runtime), "wasm"), handler: cmp.Or(handler, "bootstrap"), bare: true}, nil
 	} else if !info.IsDir() {
-		return nil, fmt.Errorf("%s is a file: deploy takes the folder that holds the function", dir)
+		return nil, fmt.Errorf("%s is a file: deploy takes the folder that holds the function, or a WebAssembly module", dir)
 	}
 	p, err := findEntry(dir, familyOf(runtime), handler)
 	if err != nil {
@@ -49,7 +57,9 @@ func findProject(dir, runtime, handler string) (*project, error) {
 		p.handler = handler
 	case p.family == "python":
 		p.handler, err = pythonHandler(dir, p.entry)
-	case p.family == "nodejs":
+	case p.family == "wasm":
+		p.handler = p.entry
+	case p.family == "nodejs", p.family == "javascript":
 		p.handler = strings.TrimSuffix(p.entry, filepath.Ext(p.entry)) + ".handler"
 	default:
 		p.handler = "bootstrap"
@@ -63,11 +73,14 @@ func findEntry(dir, family, handler string) (*project, error) {
 	var found *project
 	for _, e := range entries {
 		p := &project{dir: dir, entry: e.file, family: e.family}
-		if p.family == "go" {
+		switch {
+		case p.family == "go":
 			p.family, p.build = "provided", true
+		case family == "javascript" && p.family == "nodejs":
+			p.family = family // the same files, for another engine
 		}
-		if family != "" && p.family != family {
-			continue
+		if family != "" && p.family != family || family == "" && p.family == "javascript" {
+			continue // index.ts is for that engine alone
 		}
 		if info, err := os.Stat(filepath.Join(dir, e.file)); err != nil || !info.Mode().IsRegular() {
 			continue
@@ -81,6 +94,9 @@ func findEntry(dir, family, handler string) (*project, error) {
 			found = p // the next name may have it
 		}
 	}
+	if found == nil && (family == "" || family == "wasm") {
+		found = findModule(dir)
+	}
 	if found != nil {
 		return found, nil
 	}
@@ -91,6 +107,28 @@ func findEntry(dir, family, handler string) (*project, error) {
 		return &project{dir: dir, family: family}, nil
 	}
 	return nil, fmt.Errorf("no function found in %s: looked for %s%s", dir, entryNames(family), entryHint(dir, family))
+}
+
+// findModule returns the project of a folder with one WebAssembly module; nil
+// when there is none, or are several.
+func findModule(dir string) *project {
+	files, _ := fs.Glob(os.DirFS(dir), "*.wasm") // the pattern is good, and the folder could be read
+	if len(files) != 1 || !isModuleFile(filepath.Join(dir, files[0])) {
+		return nil
+	}
+	return &project{dir: dir, entry: files[0], family: "wasm"}
+}
+
+// isModuleFile reports whether a file is a WebAssembly module.
+func isModuleFile(name string) bool {
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 8)
+	_, err = io.ReadFull(f, head)
+	return err == nil && module.IsModule(head)
 }
 
 // entryNames lists the entries of a family, or of all.
@@ -137,7 +175,7 @@ func entryHint(dir, family string) string {
 		}
 	}
 	for file, hint := range map[string]string{
-		"index.ts":   "\nindex.ts has to be compiled to JavaScript first",
+		"index.ts":   "\nindex.ts has to be compiled to JavaScript first, or deployed with --runtime javascript",
 		"Cargo.toml": "\na Rust function has to be built to a file named bootstrap first",
 	} {
 		if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
@@ -149,7 +187,7 @@ func entryHint(dir, family string) string {
 
 // familyOf returns the family of a runtime's name: python of python3.13.
 func familyOf(runtime string) string {
-	for _, f := range []string{"python", "nodejs", "provided"} {
+	for _, f := range []string{"python", "nodejs", "provided", "wasm", "javascript"} {
 		if strings.HasPrefix(runtime, f) {
 			return f
 		}
@@ -203,7 +241,7 @@ func functionName(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := strings.Trim(nameGaps.ReplaceAllString(filepath.Base(abs), "-"), "-")
+	name := strings.Trim(nameGaps.ReplaceAllString(strings.TrimSuffix(filepath.Base(abs), ".wasm"), "-"), "-")
 	if name == "" {
 		return "", fmt.Errorf("no function's name can be made of %s: give one with --name", abs)
 	}

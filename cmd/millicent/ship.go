@@ -97,7 +97,7 @@ func (s *shipment) create(ctx context.Context) error {
 // user said, and what the folder says of language and handler.
 func (s *shipment) change(ctx context.Context, old *client.Configuration) (in client.UpdateConfiguration, differs bool, err error) {
 	runtime := old.Runtime
-	if s.d.runtime != "" || familyOf(old.Runtime) != s.p.family {
+	if s.d.runtime != "" || familyOf(old.Runtime) != s.p.family && !(old.Runtime == "javascript" && s.p.family == "nodejs") {
 		if runtime, err = s.newestRuntime(ctx); err != nil {
 			return in, false, err
 		}
@@ -129,8 +129,11 @@ func (s *shipment) newestRuntime(ctx context.Context) (string, error) {
 	if s.d.runtime != "" {
 		return s.d.runtime, nil
 	}
-	if s.p.family == "provided" {
+	switch s.p.family {
+	case "provided":
 		return "provided.al2023", nil
+	case "wasm", "javascript":
+		return s.p.family, nil
 	}
 	runtimes, err := s.api.Runtimes(ctx)
 	if err != nil {

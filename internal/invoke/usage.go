@@ -11,7 +11,7 @@ func usage(inv *millicent.Invocation, f *millicent.Function, res *millicent.Resu
 		Root: inv.Root, Parent: inv.Parent,
 		Start: u.Start, Duration: u.Duration, Init: u.Init + u.RestoreBilled, Billed: u.Billed(),
 		MemoryMB: u.MemoryMB, PeakMemoryMB: u.PeakMemoryMB, CPU: u.CPU,
-		In: int64(len(inv.Event)), Out: int64(len(res.Payload)) + u.Streamed, Egress: u.Egress,
+		In: int64(len(inv.Event)), Out: int64(len(res.Payload)) + u.Streamed, Egress: u.Egress, Fuel: u.Fuel,
 		Cold: u.Cold, Outcome: res.Outcome(), PriceBook: book,
 	}
 	if _, ok := f.Aliases[inv.Qualifier]; ok {

@@ -60,6 +60,7 @@ type UsageText struct {
 	In         int64               `json:"bytesIn"`
 	Out        int64               `json:"bytesOut"`
 	Egress     int64               `json:"bytesEgress"`
+	Fuel       uint64              `json:"fuel,omitempty"`
 	Cold       bool                `json:"cold"`
 	Outcome    millicent.Outcome   `json:"outcome,omitempty"`
 	Quantity   int64               `json:"quantity,omitempty"`
@@ -73,7 +74,7 @@ func TextOf(r millicent.UsageRecord) UsageText {
 		Key: r.Key, Tags: r.Tags, Root: r.Root, Parent: r.Parent, Start: r.Start,
 		DurationUs: r.Duration.Microseconds(), InitUs: r.Init.Microseconds(), BilledMs: r.Billed.Milliseconds(),
 		MemoryMB: r.MemoryMB, PeakMB: r.PeakMemoryMB, CPUUs: r.CPU.Microseconds(),
-		In: r.In, Out: r.Out, Egress: r.Egress, Cold: r.Cold, Outcome: r.Outcome, Quantity: r.Quantity, PriceBook: r.PriceBook,
+		In: r.In, Out: r.Out, Egress: r.Egress, Fuel: r.Fuel, Cold: r.Cold, Outcome: r.Outcome, Quantity: r.Quantity, PriceBook: r.PriceBook,
 	}
 }
 

@@ -26,7 +26,10 @@ const (
 	idSame // as the record's own
 )
 
-const flagCold = 1
+const (
+	flagCold = 1
+	flagFuel = 2 // the record ends with its fuel
+)
 
 // maxText bounds a text of a record, in bytes; longer ones are cut.
 const maxText = 16 << 10
@@ -43,6 +46,7 @@ func normal(r millicent.UsageRecord) millicent.UsageRecord {
 	r.CPU = max(0, r.CPU.Truncate(time.Microsecond))
 	r.Attempt, r.MemoryMB, r.PeakMemoryMB = max(0, r.Attempt), max(0, r.MemoryMB), max(0, r.PeakMemoryMB)
 	r.In, r.Out, r.Egress, r.Quantity = max(0, r.In), max(0, r.Out), max(0, r.Egress), max(0, r.Quantity)
+	r.Fuel = min(r.Fuel, math.MaxInt64)
 	for _, s := range []*string{
 		(*string)(&r.Kind), &r.ID, &r.Tenant, &r.Function, &r.Version, &r.Alias, &r.Key,
 		&r.Root, &r.Parent, (*string)(&r.Outcome), &r.PriceBook,
@@ -119,10 +123,17 @@ func appendRecord(b []byte, r *millicent.UsageRecord, t *texts) []byte {
 	if r.Cold {
 		flags |= flagCold
 	}
+	if r.Fuel > 0 {
+		flags |= flagFuel
+	}
 	b = append(b, flags)
 	b = appendText(b, string(r.Outcome), t)
 	b = binary.AppendUvarint(b, uint64(r.Quantity))
-	return appendText(b, r.PriceBook, t)
+	b = appendText(b, r.PriceBook, t)
+	if r.Fuel > 0 {
+		b = binary.AppendUvarint(b, r.Fuel)
+	}
+	return b
 }
 
 func appendText(b []byte, s string, t *texts) []byte {
@@ -310,13 +321,18 @@ func (r *reader) record() (rec millicent.UsageRecord) {
 	rec.CPU = r.micros()
 	rec.In, rec.Out, rec.Egress = int64(r.number()), int64(r.number()), int64(r.number())
 	flags := r.byte()
-	if flags&^flagCold != 0 {
+	if flags&^(flagCold|flagFuel) != 0 {
 		r.fail()
 	}
 	rec.Cold = flags&flagCold != 0
 	rec.Outcome = millicent.Outcome(r.text())
 	rec.Quantity = int64(r.number())
 	rec.PriceBook = r.text()
+	if flags&flagFuel != 0 {
+		if rec.Fuel = r.number(); rec.Fuel == 0 {
+			r.fail() // there is one way to write a record
+		}
+	}
 	return rec
 }
 

@@ -72,9 +72,9 @@
 //   - A line is served in the order of asking. Idle environments are reused
 //     last in, first out; the longest idle expire. For others' sake those go
 //     first whose loss costs least (idle.go).
-//   - The environments and their configured memory never exceed the caps. All
-//     four states count: room is free again once Close or a failed Launch has
-//     returned.
+//   - The environments and the memory that they take never exceed the caps: it
+//     is what is configured, unless Config.Size says less. All four states
+//     count: room is free again once Close or a failed Launch has returned.
 //   - Room for first environments goes out in the order of asking: nobody
 //     behind takes room that the one in front waits for.
 //   - Concurrency counts the invocations of a function, over all its versions,

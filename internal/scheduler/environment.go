@@ -26,6 +26,7 @@ type environment struct {
 
 	of      *version
 	spec    *millicent.Version
+	takes   room // of what all may have together
 	state   state
 	retired bool // close it instead of reusing it
 
@@ -43,7 +44,10 @@ type environment struct {
 	nap          nap
 }
 
-func (e *environment) room() room { return room{1, e.spec.MemoryMB} }
+func (e *environment) room() room { return e.takes }
+
+// need returns what an environment of v takes.
+func (s *Scheduler) need(v *millicent.Version) room { return room{1, s.cfg.Size(v)} }
 
 // rooms yields what each environment takes.
 func rooms(order iter.Seq[*environment]) iter.Seq[room] {
@@ -159,7 +163,7 @@ func (s *Scheduler) hungryGets(e *environment, now time.Time) bool {
 	if !ok || !yields(e.of.environments(), h.environments(), now.Sub(c.request.since), s.cfg.QueueWait) {
 		return false
 	}
-	need := room{1, c.request.spec.MemoryMB}
+	need := s.need(c.request.spec)
 	order := s.evictionOrder(now, settled(h.environments()))
 	m, _ := place(need, s.used, s.limit, s.closing.plus(e.room()), room{}, rooms(order))
 	return m != moveFull

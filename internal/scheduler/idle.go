@@ -85,7 +85,7 @@ func (s *Scheduler) settle(now time.Time) {
 		rank := max(1, ver.environments()-ver.settled)
 		ver.settled++
 		l.serial++
-		e.place.priority = l.clock + worth(start, uses, e.spec.MemoryMB, rank)
+		e.place.priority = l.clock + worth(start, uses, e.takes.memoryMB, rank)
 		e.place.serial = l.serial
 		heap.Push(&l.settled, e)
 	}

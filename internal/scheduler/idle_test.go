@@ -26,7 +26,7 @@ func newShelf() *shelf {
 
 // add has an environment of ver become idle.
 func (h *shelf) add(ver *version, memoryMB int) *environment {
-	e := &environment{of: ver, spec: &millicent.Version{MemoryMB: memoryMB}, state: idle, idleSince: h.now}
+	e := &environment{of: ver, spec: &millicent.Version{MemoryMB: memoryMB}, takes: room{1, memoryMB}, state: idle, idleSince: h.now}
 	ver.count[idle]++
 	h.s.idle.push(e)
 	h.all = append(h.all, e)

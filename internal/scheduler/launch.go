@@ -17,7 +17,7 @@ const launchTimeout = 3 * time.Minute
 // held.
 func (s *Scheduler) launch(ver *version, spec *millicent.Version, now time.Time) {
 	e := &environment{
-		of: ver, spec: spec, state: launching,
+		of: ver, spec: spec, takes: s.need(spec), state: launching,
 		began: now, after: ver.why, start: nextStart(ver.record, ver.environments(), now),
 	}
 	ver.refs++

@@ -105,7 +105,7 @@ func (s *Scheduler) beginLaunches(now time.Time) {
 			ver.why = forSlot
 			continue
 		}
-		need := room{1, c.request.spec.MemoryMB}
+		need := s.need(c.request.spec)
 		first := ver.environments()+ver.promised == 0
 		order := s.evictionOrder(now, settled(ver.environments()+ver.promised))
 		if !need.plus(s.used).plus(ahead).minus(s.closing).minus(s.idle.total).within(s.limit) {

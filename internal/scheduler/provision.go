@@ -93,7 +93,7 @@ func (s *Scheduler) setWant(p Provision) *version {
 	if !w.Modified.Equal(p.Modified) {
 		w.failures, w.failure, w.retry, w.told = 0, "", time.Time{}, false
 	}
-	if need := (room{1, p.Version.MemoryMB}); !need.within(provisionable(s.limit)) {
+	if need := s.need(p.Version); !need.within(provisionable(s.limit)) {
 		w.failure = "The version needs more memory than provisioned environments may have altogether on this server."
 		w.retry = time.Now().Add(everSenior)
 	}
@@ -217,7 +217,7 @@ func (s *Scheduler) takeStock(now time.Time) ([]*version, stock) {
 	for _, ver := range versions {
 		st.supplies = append(st.supplies, supply{
 			function: ver.function.key, wanted: ver.want.Environments, owned: len(ver.own), idle: owned(ver, idle),
-			need: room{1, ver.want.Version.MemoryMB}, leaving: ver.want.Leaving, retry: ver.want.retry,
+			need: s.need(ver.want.Version), leaving: ver.want.Leaving, retry: ver.want.retry,
 		})
 	}
 	if s.hungry == nil { // nobody's room is taken

@@ -16,7 +16,7 @@ const provisionTimeout = 16 * time.Minute
 // launchAhead starts a provisioned environment of ver in the room that there
 // is. The lock is held.
 func (s *Scheduler) launchAhead(ver *version, now time.Time) {
-	e := &environment{of: ver, spec: ver.want.Version, state: provisioning, provisioned: true, began: now}
+	e := &environment{of: ver, spec: ver.want.Version, takes: s.need(ver.want.Version), state: provisioning, provisioned: true, began: now}
 	ver.refs++
 	ver.count[provisioning]++
 	ver.own = append(ver.own, e)

@@ -25,6 +25,11 @@ type Config struct {
 	// is asked at every Acquire and must answer from memory; default: 0.
 	Reserved func(tenant string) int
 
+	// Size returns how much of MaxMemoryMB an environment of a version takes,
+	// in MB. It is asked when one is about to start, must answer from memory,
+	// and not call the Scheduler; default: the configured memory.
+	Size func(v *millicent.Version) int
+
 	Memory func() Memory // of the machine, now; must not block; default: as the kernel says
 
 	// Provisioned is told of a function when a version of it has got all its
@@ -52,6 +57,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 1000
+	}
+	if cfg.Size == nil {
+		cfg.Size = func(v *millicent.Version) int { return v.MemoryMB }
 	}
 	if cfg.Reserved == nil {
 		cfg.Reserved = func(string) int { return 0 }
@@ -150,7 +158,7 @@ func (s *Scheduler) Acquire(ctx context.Context, v *millicent.Version, reserved 
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	if v.MemoryMB > s.limit.memoryMB {
+	if s.cfg.Size(v) > s.limit.memoryMB {
 		return nil, millicent.Errorf(millicent.CodeInvalid,
 			"The function is configured with %d MB of memory, but this server runs functions in %d MB altogether.",
 			v.MemoryMB, s.limit.memoryMB)
@@ -215,7 +223,7 @@ type Load struct {
 	Launching, Idle, Busy, Closing int // environments by state
 	Frozen                         int // of the idle ones
 
-	MemoryMB int // configured memory of all of these
+	MemoryMB int // that all of these take; see Config.Size
 	Waiting  int // invocations that wait for an environment
 }
 

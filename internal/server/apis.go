@@ -20,6 +20,7 @@ import (
 	"github.com/millicent-run/millicent/internal/api/url"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/process"
+	"github.com/millicent-run/millicent/internal/wasm/launcher"
 )
 
 func (s *server) newAPI(context.Context) error {
@@ -87,6 +88,9 @@ func (s *server) nativeConfig(links *native.Links, lambdaAPI *lambda.Handler) na
 			list := []native.Runtime{}
 			for _, rt := range s.runtimes.List() {
 				list = append(list, native.Runtime(rt))
+			}
+			for _, name := range []string{launcher.RuntimeWasm, launcher.RuntimeJavaScript} {
+				list = append(list, native.Runtime{Name: name, Exact: true})
 			}
 			return list
 		},
@@ -176,11 +180,14 @@ type lookup interface {
 }
 
 func runtimeNote(runtimes lookup, name string, strict bool) (note string, err error) {
+	if wasmRuntime(name) {
+		return "", nil
+	}
 	rt, ok := runtimes.Lookup(name)
 	switch {
 	case !ok && rt.Note == "":
 		return "", millicent.Errorf(millicent.CodeNotImplemented,
-			"The runtime %s is not built yet: this server runs python3.x, nodejsN.x, provided.al2 and provided.al2023.", name)
+			"The runtime %s is not built yet: this server runs python3.x, nodejsN.x, provided.al2, provided.al2023, wasm and javascript.", name)
 	case !ok:
 		return "", millicent.Errorf(millicent.CodeInvalid, "The runtime %s cannot run on this machine. %s", name, rt.Note)
 	case rt.Exact:

@@ -31,6 +31,7 @@ type Config struct {
 
 	KeepUsage       int           // days that usage records are kept; default 400
 	Unmetered       bool          // keep no ledger of what is used, for measuring what that costs
+	WasmInProcess   bool          // run WebAssembly in the server's own process, and not in one for each tenant: for trusted code
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500
 	MaxMemoryMB     int           // sum of their configured memory; default the machine's but for 512 or a tenth

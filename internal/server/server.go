@@ -101,6 +101,7 @@ type server struct {
 	runtimes   *process.Runtimes
 	inside     door // the API, for calls from within sandboxes
 	launcher   *process.Launcher
+	launchers  *launchers
 	launches   chan struct{} // closed when there is a launcher
 	scheduler  *scheduler.Scheduler
 	provider   *provider
@@ -151,6 +152,7 @@ func (s *server) build(ctx context.Context) error {
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
+		{"preparations", s.prepareAhead},
 		// What was spent is known before anything spends more.
 		{"budgets", s.openBudgets},
 		{"invoker", s.newInvoker},
@@ -235,12 +237,13 @@ func (s *server) openEgress(context.Context) (err error) {
 }
 
 func (s *server) newLauncher(context.Context) (err error) {
+	code := func(ctx context.Context, v *millicent.Version) (string, error) {
+		return s.store.PackageDir(ctx, v.Package)
+	}
 	s.launcher, err = process.NewLauncher(process.Config{
 		Host: s.host, Egress: s.egress, Region: s.cfg.Region,
-		Dir: filepath.Join(s.cfg.Data, "run", "process"),
-		Code: func(ctx context.Context, v *millicent.Version) (string, error) {
-			return s.store.PackageDir(ctx, v.Package)
-		},
+		Dir:         filepath.Join(s.cfg.Data, "run", "process"),
+		Code:        code,
 		Compiled:    s.store,
 		Allow:       s.allow,
 		Credentials: s.credentials,
@@ -254,8 +257,11 @@ func (s *server) newLauncher(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	close(s.launches)
 	s.built.push("launcher", func(context.Context) error { return s.launcher.Close() })
+	if err := s.newWasm(code); err != nil {
+		return err
+	}
+	close(s.launches)
 	return nil
 }
 
@@ -263,7 +269,8 @@ func (s *server) newScheduler(context.Context) error {
 	reserved := &reservations{functions: s.store.Functions}
 	s.provider = newProvider(s.store, s.log)
 	s.scheduler = scheduler.New(scheduler.Config{
-		Launcher:        func(string) (millicent.Launcher, error) { return s.launcher, nil },
+		Launcher:        func(string) (millicent.Launcher, error) { return s.launchers, nil },
+		Size:            s.launchers.size,
 		MaxEnvironments: s.cfg.MaxEnvironments,
 		MaxMemoryMB:     s.cfg.MaxMemoryMB,
 		Reserved:        reserved.of,

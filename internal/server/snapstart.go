@@ -14,6 +14,13 @@ func (s *server) initialise(ctx context.Context, v *millicent.Version) (ok bool,
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
+	switch is, err := s.launchers.isWasm(ctx, v); {
+	case err != nil:
+		return false, err
+	case is: // has an image of its own, snapshot or not
+		err := s.launchers.wasm.Prepare(ctx, v)
+		return err == nil, err
+	}
 	return s.launcher.Initialise(ctx, v)
 }
 

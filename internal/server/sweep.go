@@ -43,7 +43,7 @@ func (s *server) startSweep(context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		sweepPackages(ctx, s.store, s.launcher.Uses, s.log)
+		sweepPackages(ctx, s.store, s.launchers.Uses, s.log)
 	}()
 	s.built.push("package sweep", func(context.Context) error {
 		cancel()

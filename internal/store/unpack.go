@@ -24,6 +24,9 @@ const linkMode = fs.ModeSymlink
 // Everything goes through an os.Root, so that no name, and no link that an
 // entry made, can lead out of the directory.
 func unpackZip(ctx context.Context, r io.ReaderAt, size int64, dir string) error {
+	if isModule(r, size) {
+		return unpackModule(r, size, dir)
+	}
 	a, err := readArchive(r, size)
 	if err != nil {
 		return err
@@ -52,6 +55,16 @@ func unpackZip(ctx context.Context, r io.ReaderAt, size int64, dir string) error
 		return err
 	}
 	return finishDirs(root, made)
+}
+
+// unpackModule makes the directory of a package that is a WebAssembly module.
+func unpackModule(r io.ReaderAt, size int64, dir string) error {
+	f, err := os.OpenFile(filepath.Join(dir, moduleName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, io.NewSectionReader(r, 0, size))
+	return errors.Join(err, f.Close())
 }
 
 // makeDirs makes a directory and those above it.

@@ -50,8 +50,12 @@ func badZip(format string, args ...any) *zipError {
 // CheckPackage reads a zip file through and returns an *millicent.Error with
 // CodeInvalid and the protocol's text if it can't be deployed: not a zip file,
 // names that lead out of the package, damaged contents, or files of 262144000
-// bytes and more. What it passes, PackageDir unpacks.
+// bytes and more. What it passes, PackageDir unpacks. A WebAssembly module is a
+// package of that one file.
 func CheckPackage(r io.ReaderAt, size int64) error {
+	if isModule(r, size) {
+		return nil
+	}
 	a, err := readArchive(r, size)
 	if err == nil {
 		err = a.readThrough()
@@ -61,6 +65,20 @@ func CheckPackage(r io.ReaderAt, size int64) error {
 		return &millicent.Error{Code: millicent.CodeInvalid, Message: bad.message(), Err: err}
 	}
 	return err
+}
+
+// moduleHead is what a WebAssembly module of version 1 begins with, and
+// moduleName what a package that is one has it as.
+const (
+	moduleHead = "\x00asm\x01\x00\x00\x00"
+	moduleName = "bootstrap"
+)
+
+// isModule reports whether a package is a WebAssembly module itself.
+func isModule(r io.ReaderAt, size int64) bool {
+	var head [len(moduleHead)]byte
+	n, _ := r.ReadAt(head[:], 0) // what cannot be read is none
+	return n == len(head) && string(head[:]) == moduleHead && size < maxUnpacked
 }
 
 // archive is a zip file whose directory has been checked.

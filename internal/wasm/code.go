@@ -145,7 +145,7 @@ func (e *Engine) Prepare(ctx context.Context, file []byte, memoryMB int) error {
 func (c *code) limit(memoryMB int) (int, error) {
 	pages := min(memoryMB*(1<<20)/wasmPage, maxPages)
 	if int(c.parsed.MinPages) > pages {
-		return 0, &moduleError{fmt.Errorf("the module's memory begins with %d pages of 64 KB, and %d are what it may have", c.parsed.MinPages, pages)}
+		return 0, &moduleError{fmt.Errorf("its memory begins with %d pages of 64 KB, and %d are what it may have", c.parsed.MinPages, pages)}
 	}
 	return min(pages, int(c.parsed.MaxPages)) * wasmPage, nil
 }

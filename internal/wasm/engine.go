@@ -19,6 +19,10 @@ type EngineConfig struct {
 	CacheDir string // where compiled code is kept; "" for nowhere
 	Audit    int    // one in so many resets is checked byte by byte; 0 for none
 
+	// Memory is how many bytes the process may have: guests' memories are not
+	// to grow beyond it. 0 for no limit.
+	Memory int64
+
 	// PlainPagemap reads /proc/self/pagemap where it would ask the kernel by
 	// ioctl, as on kernels before 6.7.
 	PlainPagemap bool
@@ -30,6 +34,7 @@ type Engine struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil for none
 	pagemap *os.File
+	budget  *budget
 	scripts scripts
 	codes   codes
 	ending  chan struct{} // closed by End
@@ -44,11 +49,14 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 	if e.pagemap, err = os.Open("/proc/self/pagemap"); err != nil {
 		return nil, fmt.Errorf("find out what requests change: %w", err)
 	}
+	if e.budget, err = openBudget(cfg.Memory); err != nil {
+		return nil, errors.Join(err, e.pagemap.Close())
+	}
 	rc := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
 	if cfg.CacheDir != "" {
 		if e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir); err != nil {
-			e.pagemap.Close()
-			return nil, fmt.Errorf("keep compiled code in %s: %w", cfg.CacheDir, err)
+			err = fmt.Errorf("keep compiled code in %s: %w", cfg.CacheDir, err)
+			return nil, errors.Join(err, e.pagemap.Close(), e.budget.close())
 		}
 		rc = rc.WithCompilationCache(e.cache)
 	}
@@ -112,8 +120,5 @@ func (e *Engine) Close(ctx context.Context) error {
 			err = cacheErr
 		}
 	}
-	if closeErr := e.pagemap.Close(); err == nil {
-		err = closeErr
-	}
-	return err
+	return errors.Join(err, e.pagemap.Close(), e.budget.close())
 }

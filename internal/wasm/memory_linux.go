@@ -106,8 +106,9 @@ type memory struct {
 	size   int    // of what is there, for the guest
 	ready  int    // of what can be touched; what is beyond size is zeros
 	image  *image // that it begins with; nil for zeros
-	shrink bool   // the next Reallocate is one to the image's size
-	most   int    // the largest size since the last restore
+	budget *budget
+	shrink bool // the next Reallocate is one to the image's size
+	most   int  // the largest size since the last restore
 
 	refused bool // it wanted to be larger than it may, since the last restore
 }
@@ -116,8 +117,11 @@ var _ experimental.LinearMemory = (*memory)(nil)
 
 // newMemory reserves space for a memory of at most so many bytes. With an image
 // it begins as large as that.
-func newMemory(most int, from *image) (*memory, error) {
-	m := &memory{image: from}
+func newMemory(most int, from *image, of *budget) (*memory, error) {
+	m := &memory{image: from, budget: of}
+	if of.full() {
+		return nil, errors.New("reserve memory: the process that functions run in has none left")
+	}
 	var err error
 	m.space, err = unix.Mmap(-1, 0, max(most, wasmPage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
@@ -152,7 +156,12 @@ func (m *memory) Reallocate(size uint64) []byte {
 	}
 	if n := int(size); n > m.size {
 		if n > m.ready {
+			if !m.budget.take(n - m.ready) {
+				m.refused = true
+				return nil
+			}
 			if unix.Mprotect(m.space[m.ready:n], unix.PROT_READ|unix.PROT_WRITE) != nil {
+				m.budget.give(n - m.ready)
 				return nil // the machine has none left: the guest is told that it cannot grow
 			}
 			m.ready = n
@@ -165,9 +174,18 @@ func (m *memory) Reallocate(size uint64) []byte {
 // Free implements experimental.LinearMemory. It is idempotent.
 func (m *memory) Free() {
 	if m.space != nil {
+		m.budget.give(m.beyond())
 		_ = unix.Munmap(m.space) // fails for no mapping of our own
 		m.space = nil
 	}
+}
+
+// beyond is how many bytes there are beyond the image.
+func (m *memory) beyond() int {
+	if m.image == nil {
+		return m.ready
+	}
+	return m.ready - len(m.image.view)
 }
 
 // restore takes the memory back to its image, and reports whether that was
@@ -179,6 +197,7 @@ func (m *memory) restore(scan *scanner) bool {
 		if unix.Madvise(grown, unix.MADV_DONTNEED) != nil || unix.Mprotect(grown, unix.PROT_NONE) != nil {
 			return false
 		}
+		m.budget.give(m.ready - n)
 		m.ready = n
 	}
 	m.size, m.most, m.refused = n, n, false

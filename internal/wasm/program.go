@@ -183,7 +183,7 @@ func (p *Program) another(ctx context.Context, log Log) (*Instance, error) {
 
 // instantiate makes an instance upon the image, if there is one.
 func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
-	mem, err := newMemory(p.maxBytes, p.image)
+	mem, err := newMemory(p.maxBytes, p.image, p.engine.budget)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,9 @@ var retiredRuntimes = []string{
 	"go1.x", "ruby2.5", "ruby2.7", "provided",
 }
 
+// ownRuntimes are this platform's.
+var ownRuntimes = []string{"wasm", "javascript"}
+
 // checkRuntime refuses a runtime that is unknown, retired, or not to be had
 // on this machine, and notes what the machine has to say of any other.
 func (h *Handler) checkRuntime(req *request, name string) error {
@@ -32,7 +35,7 @@ func (h *Handler) checkRuntime(req *request, name string) error {
 	case slices.Contains(retiredRuntimes, name):
 		return invalid("The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. "+
 			"We recommend you use a supported runtime while creating or updating functions.", name)
-	case !slices.Contains(runtimes, name) && !slices.Contains(newerRuntimes, name):
+	case !slices.Contains(runtimes, name) && !slices.Contains(newerRuntimes, name) && !slices.Contains(ownRuntimes, name):
 		return invalid("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN",
 			name, strings.Join(runtimes, ", "))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/wasm"
 )
@@ -22,6 +23,7 @@ type environment struct {
 	log      *slog.Logger
 	journal  *lifecycle.Journal
 	output   lifecycle.Lines // of the guest
+	fetcher  *egress.Fetcher // nil where the function may make no requests
 
 	ctx    context.Context // ends when Close is called
 	cancel context.CancelFunc
@@ -34,13 +36,14 @@ type environment struct {
 	session wasm.Session  // nil when there is none
 	cold    bool          // no invocation has been served yet
 	init    time.Duration // what a successful Init phase took
+	sent    int64         // bytes to elsewhere so far
 
 	started millicent.StartRecord  // complete with the first invocation
 	again   *millicent.StartRecord // of the session in the running invocation; nil where it was there
 	after   millicent.StartCause   // of a start after the last session, which has ended
 }
 
-// log takes the guest's output.
+// A guestLog takes the guest's output.
 type guestLog struct{ *environment }
 
 // Write implements wasm.Log.
@@ -59,6 +62,9 @@ func (e *environment) shutDown() error {
 	e.slot <- struct{}{}
 	defer func() { <-e.slot }()
 	err := e.drop()
+	if e.fetcher != nil {
+		e.fetcher.Close()
+	}
 	e.freed()
 	return err
 }
@@ -120,7 +126,7 @@ func (e *environment) open(ctx context.Context, limit time.Duration) (*lifecycle
 	}
 	spec.InitTime, spec.Log = limit, guestLog{e}
 	defer e.output.Flush()
-	host, err := e.launcher.cfg.Host(ctx, e.version.Tenant)
+	host, err := e.launcher.cfg.Host(e.version.Tenant)
 	if err != nil {
 		return nil, err
 	}

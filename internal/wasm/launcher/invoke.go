@@ -155,7 +155,12 @@ func (e *environment) request(inv *millicent.Invocation, deadline time.Time) *wa
 	if len(event) == 0 {
 		event = []byte("{}")
 	}
-	return &wasm.Request{Event: event, Environ: env, Deadline: deadline, Log: guestLog{e}}
+	req := &wasm.Request{Event: event, Environ: env, Deadline: deadline, Log: guestLog{e}}
+	if e.fetcher != nil {
+		e.fetcher.Begin()
+		req.Fetch = e.fetcher.Fetch
+	}
+	return req
 }
 
 // measure completes what an invocation used by what the host has counted.
@@ -163,6 +168,10 @@ func (e *environment) measure(end ending, usage *millicent.Usage) {
 	if a := end.answer; a != nil {
 		usage.CPU, usage.Fuel = a.CPU, a.Fuel
 		usage.PeakMemoryMB = min((a.Peak+1<<20-1)>>20, e.version.MemoryMB)
+	}
+	if e.fetcher != nil {
+		sent := e.fetcher.Sent()
+		usage.Egress, e.sent = sent-e.sent, sent
 	}
 	if end.failure != nil && end.failure.Reported == lifecycle.OutOfMemory {
 		usage.PeakMemoryMB = e.version.MemoryMB // the limit ended the guest

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/lifecycle"
 	"github.com/millicent-run/millicent/internal/wasm"
 )
@@ -22,11 +23,16 @@ const (
 
 // Config gives a Launcher what it needs of the rest of the platform.
 type Config struct {
-	// Host returns the host that a tenant's programs run in, which it may have
-	// to start. It is asked again when a host has gone.
-	Host func(ctx context.Context, tenant string) (wasm.Host, error)
+	// Host returns the host that a tenant's programs run in. It is asked again
+	// when a host has gone.
+	Host func(tenant string) (wasm.Host, error)
 
+	Egress *egress.Gateway // nil lets no function make HTTP requests
 	Region string
+
+	// Allow returns a function's egress allow-list: to nowhere else it may make
+	// requests. Nil allows none.
+	Allow func(v *millicent.Version) []string
 
 	// Code returns the directory of a version's unpacked package.
 	Code func(ctx context.Context, v *millicent.Version) (string, error)
@@ -88,7 +94,7 @@ func (l *Launcher) Prepare(ctx context.Context, v *millicent.Version) error {
 	if f != nil {
 		return errors.New(f.Said())
 	}
-	host, err := l.cfg.Host(ctx, v.Tenant)
+	host, err := l.cfg.Host(v.Tenant)
 	if err != nil {
 		return err
 	}
@@ -169,6 +175,11 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind lifecycle.Initializa
 		stream:   "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
 	}
 	e.output.Emit = e.journal.Text
+	if l.cfg.Egress != nil && l.cfg.Allow != nil {
+		if allow := l.cfg.Allow(v); len(allow) > 0 {
+			e.fetcher = l.cfg.Egress.Fetcher(allow)
+		}
+	}
 	e.started.Environment, e.started.Runtime = stream, v.Runtime
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.close = sync.OnceValue(e.shutDown)

@@ -39,7 +39,7 @@ func newLauncher(t *testing.T, dir string, logs millicent.LogSink) (*Launcher, *
 		}
 	})
 	l := New(Config{
-		Host:   func(context.Context, string) (wasm.Host, error) { return host, nil },
+		Host:   func(string) (wasm.Host, error) { return host, nil },
 		Region: "us-east-1",
 		Code:   func(context.Context, *millicent.Version) (string, error) { return dir, nil },
 		Logs:   logs,

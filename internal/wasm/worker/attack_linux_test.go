@@ -33,7 +33,7 @@ func takenOver() {
 		return
 	}
 	memory, err := strconv.Atoi(os.Args[1])
-	if err != nil || memory%1000 == someMemory%1000 {
+	if err != nil || memory <= someMemory || memory > someMemory+100 {
 		return
 	}
 	_, control, err := setUp(os.Args[1])
@@ -150,7 +150,7 @@ func explore() map[string]string {
 	for _, e := range entries {
 		to, err := os.Readlink("/proc/self/fd/" + e.Name())
 		harmless := strings.HasPrefix(to, "socket:") || strings.HasPrefix(to, "pipe:") || strings.HasPrefix(to, "anon_inode:") ||
-			to == "/dev/null" || strings.HasSuffix(to, "/pagemap") || strings.HasSuffix(to, "/fd")
+			to == "/dev/null" || strings.HasPrefix(to, fmt.Sprintf("/proc/%d/", os.Getpid())) // its own
 		if err == nil && !harmless {
 			could["hold "+to] = "yes"
 		}

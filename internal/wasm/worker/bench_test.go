@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/millicent-run/millicent/internal/wasm"
 )
 
@@ -31,14 +33,18 @@ func requests(b *testing.B, h wasm.Host) {
 		}
 		defer s.Close()
 		b.ReportAllocs()
+		done := used(b, h)
 		for b.Loop() {
 			serveOne(b, s)
 		}
+		done()
 	})
 	b.Run("eight", func(b *testing.B) {
 		spec := newSpec(b)
 		b.SetParallelism(4) // by two processors
 		b.ReportAllocs()
+		done := used(b, h)
+		defer func() { done() }()
 		b.RunParallel(func(pb *testing.PB) {
 			s, err := h.Open(b.Context(), spec)
 			if err != nil {
@@ -51,6 +57,36 @@ func requests(b *testing.B, h wasm.Host) {
 			}
 		})
 	})
+}
+
+// used begins to count the processor time of this process and of the worker's,
+// which a loaded machine disturbs less than time.
+func used(b *testing.B, h wasm.Host) (report func()) {
+	times := func() (ours, theirs time.Duration) {
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+			b.Error(err)
+		}
+		if h, ok := h.(*Host); ok {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.current != nil && h.current.process != nil {
+				var err error
+				if theirs, err = h.current.process.sandbox.CPU(); err != nil {
+					b.Error(err)
+				}
+			}
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano()), theirs
+	}
+	ours, theirs := times()
+	return func() {
+		nowOurs, nowTheirs := times()
+		b.ReportMetric(float64(nowOurs-ours)/1e3/float64(b.N), "server-µs/op")
+		if nowTheirs > 0 {
+			b.ReportMetric(float64(nowTheirs-theirs)/1e3/float64(b.N), "worker-µs/op")
+		}
+	}
 }
 
 func serveOne(b *testing.B, s wasm.Session) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -26,8 +27,9 @@ type cache struct {
 // maxCompiled is the largest file that is kept.
 const maxCompiled = 256 << 20
 
-// cached are names of files: the engine's version, and a key.
-var cached = regexp.MustCompile(`^(wazero-[A-Za-z0-9._+-]{1,100})/([0-9a-f]{64})$`)
+// cached are names of files: what was compiled, by the engine's version and a
+// key, and the bundles of JavaScript.
+var cached = regexp.MustCompile(`^(?:wazero-[A-Za-z0-9._+-]{1,100}/[0-9a-f]{64}|javascript-[0-9a-f]{32})$`)
 
 // open makes the directory, which the worker's user may read.
 func (c *cache) open() error {
@@ -49,8 +51,7 @@ func (h *Host) keep(conn *wire.Conn, head []byte) error {
 	if err := of.Decode(head); err != nil {
 		return err
 	}
-	name := cached.FindStringSubmatch(of.Path)
-	if name == nil || of.Size > maxCompiled {
+	if !cached.MatchString(of.Path) || of.Size > maxCompiled {
 		return wire.ErrFrame
 	}
 	into, err := h.cache.begin(of.Size)
@@ -63,7 +64,7 @@ func (h *Host) keep(conn *wire.Conn, head []byte) error {
 		return err
 	}
 	if got == nil {
-		got = h.cache.add(into, name[1], name[2])
+		got = h.cache.add(into, of.Path)
 	} else {
 		got = errors.Join(got, into.Close(), os.Remove(into.Name()))
 	}
@@ -103,16 +104,16 @@ func (c *cache) begin(size int64) (*os.File, error) {
 }
 
 // add gives a file that is complete its name.
-func (c *cache) add(f *os.File, version, key string) error {
-	dir := filepath.Join(c.dir, version)
+func (c *cache) add(f *os.File, name string) error {
+	name = filepath.Join(c.dir, name)
 	err := errors.Join(f.Chmod(0o644), f.Close())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		err = shown(dir)
+		err = shown(filepath.Dir(name))
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, key))
+		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
@@ -129,6 +130,9 @@ type entry struct {
 
 // makeRoom removes the oldest files until there is room for so many bytes.
 func (c *cache) makeRoom(size int64) error {
+	if size > c.size {
+		return fmt.Errorf("%d bytes are more than a tenant's may have", size)
+	}
 	entries, err := c.list()
 	if err != nil {
 		return err
@@ -146,31 +150,23 @@ func (c *cache) makeRoom(size int64) error {
 		}
 		size -= e.size
 	}
-	if size > c.size {
-		return fmt.Errorf("%d bytes are more than a tenant's may have", size)
-	}
 	return nil
 }
 
-// list returns the files that there are.
+// list returns the files that there are, also those that are being written.
 func (c *cache) list() (entries []entry, err error) {
-	paths, err := filepath.Glob(filepath.Join(c.dir, "wazero-*", "*"))
-	if err != nil {
-		return nil, err
-	}
-	left, err := filepath.Glob(filepath.Join(c.dir, "new-*"))
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range append(paths, left...) {
-		info, err := os.Lstat(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+	err = filepath.WalkDir(c.dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
 		}
-		if err != nil {
-			return nil, err
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
 		}
-		entries = append(entries, entry{path, info.Size(), info.ModTime().UnixNano()})
-	}
-	return entries, nil
+		if err == nil {
+			entries = append(entries, entry{path, info.Size(), info.ModTime().UnixNano()})
+		}
+		return err
+	})
+	return entries, err
 }

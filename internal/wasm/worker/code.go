@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 
@@ -14,7 +15,8 @@ import (
 // writes, with links to what the server keeps. What the engine adds is handed
 // over to the server, and found in the next worker.
 type code struct {
-	dir string // with the version of the engine
+	dir     string
+	version string // the directory in it with what was compiled, named after the engine
 
 	mu    sync.Mutex // held while files are handed over
 	given map[string]bool
@@ -26,15 +28,20 @@ func newCode(dir, kept string) (*code, error) {
 	if err != nil || len(versions) != 1 {
 		return nil, errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
 	}
-	c := &code{dir: versions[0], given: map[string]bool{}}
-	from := filepath.Join(kept, filepath.Base(c.dir))
-	entries, err := os.ReadDir(from)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	for _, e := range entries {
-		if err := os.Symlink(filepath.Join(from, e.Name()), filepath.Join(c.dir, e.Name())); err != nil {
+	c := &code{dir: dir, version: filepath.Base(versions[0]), given: map[string]bool{}}
+	for _, sub := range []string{"", c.version} {
+		entries, err := os.ReadDir(filepath.Join(kept, sub))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
+		}
+		for _, e := range entries {
+			name := path.Join(sub, e.Name())
+			if !cached.MatchString(name) {
+				continue
+			}
+			if err := os.Symlink(filepath.Join(kept, name), filepath.Join(dir, name)); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return c, nil
@@ -45,18 +52,21 @@ func newCode(dir, kept string) (*code, error) {
 func (c *code) handOver(conn *wire.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	entries, err := os.ReadDir(c.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !e.Type().IsRegular() || filepath.Ext(e.Name()) != "" || c.given[e.Name()] {
-			continue
-		}
-		if err := c.send(conn, e.Name()); err != nil {
+	for _, sub := range []string{"", c.version} {
+		entries, err := os.ReadDir(filepath.Join(c.dir, sub))
+		if err != nil {
 			return err
 		}
-		c.given[e.Name()] = true
+		for _, e := range entries {
+			name := path.Join(sub, e.Name())
+			if !e.Type().IsRegular() || !cached.MatchString(name) || c.given[name] {
+				continue
+			}
+			if err := c.send(conn, name); err != nil {
+				return err
+			}
+			c.given[name] = true
+		}
 	}
 	return nil
 }
@@ -74,7 +84,7 @@ func (c *code) send(conn *wire.Conn, name string) error {
 	if info.Size() > maxCompiled {
 		return nil
 	}
-	head := wire.FileHead{Path: filepath.Base(c.dir) + "/" + name, Size: info.Size(), Modified: info.ModTime()}
+	head := wire.FileHead{Path: name, Size: info.Size(), Modified: info.ModTime()}
 	if err := conn.Send(head.Append(conn.Begin(wire.Compiled)), nil); err != nil {
 		return errors.Join(errConn, err)
 	}

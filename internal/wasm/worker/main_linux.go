@@ -63,7 +63,10 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	local, err := wasm.NewLocal(wasm.LocalConfig{EngineConfig: wasm.EngineConfig{CacheDir: codeDir}, Keep: keepPrograms})
+	local, err := wasm.NewLocal(wasm.LocalConfig{
+		EngineConfig: wasm.EngineConfig{CacheDir: codeDir, Memory: bytes / 8 * 7},
+		Keep:         keepPrograms,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -20,7 +20,7 @@ type Config struct {
 	CacheDir  string        // where compiled code is kept, by tenant
 	CacheSize int64         // bytes of a tenant's; default 1 GB
 
-	Memory int64   // bytes that a worker may have in all; default 1 GB
+	Memory int64   // bytes that a worker may have in all; default half of the machine's
 	CPU    float64 // cores; zero means no limit
 	Tmp    int64   // bytes of unpacked packages in a worker; default 4 GB
 
@@ -35,7 +35,7 @@ func (c *Config) defaults() {
 		c.CacheSize = 1 << 30
 	}
 	if c.Memory == 0 {
-		c.Memory = 1 << 30
+		c.Memory = machine() / 2
 	}
 	if c.Tmp == 0 {
 		c.Tmp = 4 << 30

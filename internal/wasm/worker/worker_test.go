@@ -207,6 +207,45 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// Guests that want more memory than the worker may have fail, one by one, and
+// the worker serves on. Each alone may have what it asks for.
+func TestMemory(t *testing.T) {
+	h := newHost(t, newPool(t, Config{Memory: 256 << 20}), "a")
+	spec := newSpec(t)
+	spec.MemoryMB = 128
+	alone := open(t, h, spec)
+	if a := ask(t, alone, "grow"); a.Failure == nil || a.Peak != 128<<20 {
+		t.Errorf("alone: %v, %d bytes", a.Failure, a.Peak)
+	}
+	worker := running(t, h)
+	peak := 0
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for range 4 {
+		s := open(t, h, spec)
+		wg.Go(func() {
+			for range 5 {
+				a, err := s.Serve(t.Context(), request("grow"))
+				if err != nil || a.Failure == nil || a.Failure.Timeout {
+					t.Errorf("got %v, %v", a, err)
+					return
+				}
+				mu.Lock()
+				peak = max(peak, a.Peak)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if peak <= 8<<20 {
+		t.Errorf("none got more than %d bytes", peak)
+	}
+	if running(t, h) != worker {
+		t.Error("the worker has ended")
+	}
+	echoes(t, alone)
+}
+
 // A guest's requests to the outside are the server's to make; the event is what
 // it was afterwards, and the deadline holds.
 func TestFetch(t *testing.T) {
@@ -232,6 +271,27 @@ func TestFetch(t *testing.T) {
 		t.Errorf("beyond the deadline: %v, %v", a, err)
 	}
 	echoes(t, s)
+}
+
+// A worker without sessions ends after a while, and the next Open starts
+// another.
+func TestIdle(t *testing.T) {
+	h := newHost(t, newPool(t, Config{Keep: time.Millisecond}), "a")
+	s := open(t, h, newSpec(t))
+	worker := running(t, h)
+	echoes(t, s)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, func() bool {
+		select {
+		case <-worker.sandbox.Done():
+			return true
+		default:
+			return false
+		}
+	})
+	echoes(t, open(t, h, newSpec(t)))
 }
 
 // Compiled code outlives the worker, and is another tenant's no more than
@@ -347,6 +407,28 @@ func waitFor(t *testing.T, what func() bool) {
 	for end := time.Now().Add(time.Minute); !what(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("waited in vain")
+		}
+	}
+}
+
+// A function of JavaScript runs in a worker, also in the next one.
+func TestJavaScript(t *testing.T) {
+	dir, cache := t.TempDir(), t.TempDir()
+	code := `export const handler = async (event) => ({sum: event.a + event.b, id: typeof crypto.randomUUID()})`
+	if err := os.WriteFile(filepath.Join(dir, "index.mjs"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	spec := &wasm.Spec{Digest: "javascript", Dir: dir, Handler: "index.handler", MemoryMB: 128, Log: &lines{}}
+	for range 2 {
+		p := newPool(t, Config{CacheDir: cache})
+		s := open(t, newHost(t, p, "a"), spec)
+		if a := ask(t, s, `{"a": 1, "b": 2}`); a.Failure != nil || string(a.Payload) != `{"sum":3,"id":"string"}` {
+			t.Errorf("got %s, %v, %s", a.Payload, a.Failure, spec.Log)
+		}
+	}
+	for _, pattern := range []string{"a/javascript-*", "a/wazero-*/*"} {
+		if kept, err := filepath.Glob(filepath.Join(cache, pattern)); err != nil || len(kept) != 1 {
+			t.Errorf("%s: %v, %v", pattern, kept, err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ import { HandlerNotFound, ImportModuleError, MalformedHandlerName, NodeJsExit, U
 import { UnhandledPromiseRejection, toDocument } from './errors.js';
 import { failed } from './host.js';
 import { setEnvironment } from './process.js';
-import { start, step } from './timers.js';
+import { start, step, wake } from './timers.js';
 import './clone.js';
 import './crypto.js';
 import './encoding.js';
@@ -102,6 +102,7 @@ function initError(error) {
 // request. What comes after the deadline is not always told.
 export function begin(event, requestId, arn, until, trace, client, tenant) {
   answer = undefined;
+  wake();
   deadline = +until;
   context.awsRequestId = requestId;
   context.invokedFunctionArn = arn;

@@ -5,6 +5,7 @@
 const clock = performance.now.bind(performance);
 const MOST = 2 ** 31 - 1; // milliseconds; more is 1, as in Node.js
 
+let time = 0; // when the turn began: timers that it sets count from there, as in Node.js
 let heap = []; // of Timeouts, the next one first
 let immediates = [];
 let next = 0; // index into immediates
@@ -14,11 +15,15 @@ let uncaught;
 
 // start forgets all that was to happen, and says who hears of exceptions.
 export function start(onUncaught) {
+  wake();
   heap = [];
   immediates = [];
   next = holding = 0;
   uncaught = onUncaught;
 }
+
+// wake looks at the clock, which an image knows nothing of.
+export function wake() { time = clock(); }
 
 // step runs one callback, if one is due, and returns 0; otherwise in how many
 // milliseconds the next one is, or -1 if there is none that is waited for.
@@ -33,7 +38,8 @@ export function step() {
     return 0;
   }
   if (holding === 0) return -1;
-  const wait = heap[0].due - clock();
+  wake();
+  const wait = heap[0].due - time;
   if (wait > 0) return wait;
   pop().run();
   return 0;
@@ -105,7 +111,7 @@ class Timeout {
   }
 
   #enter() {
-    this.due = clock() + this.#delay;
+    this.due = time + this.#delay;
     push(this);
     if (this.#counts) holding++;
   }

@@ -1,0 +1,46 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestJavaScript deploys the examples of the built-in JavaScript, and one that
+// is broken: in worker processes, and in the server's own.
+func TestJavaScript(t *testing.T) {
+	for name, args := range map[string][]string{"in a worker": nil, "in the server": {"--wasm-in-process"}} {
+		t.Run(name, func(t *testing.T) {
+			s := up(t, args...)
+			for _, example := range []string{"js-hello", "ts-hello"} {
+				s.mustCLI("deploy", "../examples/"+example, "--runtime", "javascript", "--env", "COLOUR=blue")
+				for range 3 {
+					if out := s.mustCLI("invoke", example, "--payload", `{"name":"tester"}`); !strings.Contains(out, `"Hello tester"`) {
+						t.Errorf("%s answered %s", example, out)
+					}
+				}
+				url := strings.TrimSpace(s.mustCLI("url", example))
+				if body := s.callURL(t, url+"?name=somebody"); !strings.Contains(body, `"Hello somebody"`) {
+					t.Errorf("the URL of %s answered %s", example, body)
+				}
+			}
+			out, errOut, err := s.cli("invoke", "ts-hello", "--payload", `{"name":""}`)
+			if err == nil || !strings.Contains(out+errOut, "RangeError") || !strings.Contains(out+errOut, "/var/task/greet.ts:4:") {
+				t.Errorf("a handler that throws answered %s, %s, %v", out, errOut, err)
+			}
+			broken := filepath.Join(t.TempDir(), "broken")
+			if err := os.MkdirAll(broken, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(broken, "index.ts"), []byte("export const handler = () => {\n  let a: = 1;\n};\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s.mustCLI("deploy", broken, "--runtime", "javascript")
+			out, errOut, err = s.cli("invoke", "broken")
+			if err == nil || !strings.Contains(out+errOut, "Runtime.UserCodeSyntaxError") || !strings.Contains(out+errOut, "index.ts:2:10") {
+				t.Errorf("broken source answered %s, %s, %v", out, errOut, err)
+			}
+		})
+	}
+}
