@@ -97,7 +97,8 @@ func (s *shipment) create(ctx context.Context) error {
 // user said, and what the folder says of language and handler.
 func (s *shipment) change(ctx context.Context, old *client.Configuration) (in client.UpdateConfiguration, differs bool, err error) {
 	runtime := old.Runtime
-	if s.d.runtime != "" || familyOf(old.Runtime) != s.p.family && !(old.Runtime == "javascript" && s.p.family == "nodejs") {
+	same := familyOf(old.Runtime) == s.p.family || old.Runtime == "javascript" && s.p.family == "nodejs"
+	if s.d.runtime != "" || !same {
 		if runtime, err = s.newestRuntime(ctx); err != nil {
 			return in, false, err
 		}

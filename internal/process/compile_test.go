@@ -52,6 +52,21 @@ true
 	}
 }
 
+// An overdue context is beyond its deadline once done is closed.
+type overdue struct {
+	context.Context
+	done chan struct{}
+}
+
+func (o overdue) Done() <-chan struct{} { return o.done }
+
+func (o overdue) Err() error {
+	if isClosed(o.done) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
 // TestCompilerIsBounded: what takes too much ends, and nothing is kept of it.
 func TestCompilerIsBounded(t *testing.T) {
 	for name, text := range map[string]string{
@@ -62,8 +77,8 @@ func TestCompilerIsBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, job, kept, dir := hostileCompiler(t, text)
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-			defer cancel()
+			ctx := overdue{t.Context(), make(chan struct{})}
+			kept.began = func() { time.AfterFunc(500*time.Millisecond, func() { close(ctx.done) }) }
 			err := l.compiler.compile(ctx, job, dir)
 			if err == nil || name != "output" && !errors.Is(err, errCompilation) || len(kept.files) > 0 {
 				t.Errorf("got %v, and %d files", err, len(kept.files))

@@ -22,8 +22,9 @@ import (
 
 // compiledFiles is a CompiledStore that checks nothing.
 type compiledFiles struct {
-	dir  string
-	puts chan string // what came of each compilation: its file, or what went wrong
+	dir   string
+	began func()      // is told when the program has been started; nil: nobody is
+	puts  chan string // what came of each compilation: its file, or what went wrong
 
 	mu    sync.Mutex
 	files map[string]string
@@ -51,6 +52,9 @@ func (f *compiledFiles) made(t *testing.T) string {
 }
 
 func (f *compiledFiles) PutCompiled(_ millicent.Package, slot, identity string, content io.Reader) error {
+	if f.began != nil {
+		f.began()
+	}
 	data, err := io.ReadAll(io.LimitReader(content, 64<<20))
 	if err == nil && len(data) == 64<<20 {
 		err = errors.New("too much")

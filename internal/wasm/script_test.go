@@ -163,6 +163,7 @@ func TestScriptFailures(t *testing.T) {
 		{`Promise.reject("text")`, "string", `\{"errorType":"string","errorMessage":"text","trace":\[\]\}`},
 		{`Promise.reject(undefined)`, "undefined", `"errorMessage":"undefined"`},
 		{`Promise.reject(Object.assign(new Error("named"), {name: "Mine"}))`, "Mine", `"errorMessage":"named"`},
+		{`Promise.reject(Object.assign(new Error("forged"), {name: "A\nREPORT é"}))`, "AREPORT ", `"errorMessage":"forged"`},
 		{`new Promise(() => { Promise.reject(new Error("unheard")) })`, "Runtime.UnhandledPromiseRejection", `"errorMessage":"Error: unheard"`},
 		{`new Promise(() => { setTimeout(() => { throw new Error("uncaught") }, 1) })`, "Error", `"errorMessage":"uncaught"`},
 		{`new Promise(() => { queueMicrotask(() => { throw new Error("uncaught") }) })`, "Error", `"errorMessage":"uncaught"`},

@@ -100,10 +100,22 @@ func hostFail(v *vm, p []uint64) uint64 {
 		if len(f.Document) > maxAnswer {
 			f.Document = nil
 		}
-		f.Type, f.Message = f.Type[:min(len(f.Type), maxMessage)], f.Message[:min(len(f.Message), maxMessage)]
+		f.Type = strings.Map(printable, f.Type[:min(len(f.Type), maxType)]) // it stands in lines of the log
+		f.Message = f.Message[:min(len(f.Message), maxMessage)]
 		v.i.run.failure = f
 	}
 	return v.do(jsUndefined)
+}
+
+// maxType is how much of the type of an error is kept.
+const maxType = 256
+
+// printable drops what is no plain character.
+func printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return -1
+	}
+	return r
 }
 
 // exit(code) ends what runs at once.
