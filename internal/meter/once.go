@@ -14,8 +14,9 @@ const (
 	// onceWindow is how far back before the end of the ledger a Meter that is
 	// opened knows the names of records. What runs again because a process was
 	// killed had its record just before that: between it and the end of the
-	// event lies one write to the queues.
-	onceWindow = 5 * time.Second
+	// event lies one write to the queues, for which a machine that is busy beyond
+	// measure may take seconds.
+	onceWindow = time.Minute
 
 	// onceGroups bounds the groups that are read for that.
 	onceGroups = 4096
