@@ -35,7 +35,9 @@ def handler(event, context):
 type ledgerCall struct {
 	in, out int // bytes; below zero where the client does not see them
 	outcome string
-	calls   bool // made another call from inside
+	calls   bool      // made another call from inside
+	event   bool      // runs later
+	at      time.Time // when it was acknowledged
 }
 
 // A ledgerLoad keeps what was acknowledged.
@@ -69,7 +71,7 @@ func (l *ledgerLoad) call() bool {
 		path += "?Qualifier=live"
 	case 3, 4:
 		header.Set("X-Amz-Invocation-Type", "Event")
-		want.out = -1
+		want.out, want.event = -1, true
 	case 5:
 		path, event = "/", `{"text":"hello"}`
 	}
@@ -100,6 +102,7 @@ func (l *ledgerLoad) call() bool {
 	if want.out == 0 {
 		want.out = len(body)
 	}
+	want.at = time.Now()
 	l.acked[resp.Header.Get("X-Amzn-Requestid")] = want
 	return true
 }

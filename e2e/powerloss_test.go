@@ -19,6 +19,7 @@ type socket struct {
 	dir   string
 	disk  *powerloss.Disk
 	mount *powerloss.Mount
+	last  time.Time // of the latest cut
 }
 
 func plugIn(t *testing.T) *socket {
@@ -53,6 +54,7 @@ func (p *socket) cut(s *server) {
 	before := s.descendants()
 	seed := rand.Uint64()
 	p.t.Logf("cut with seed %d", seed)
+	p.last = time.Now()
 	after := p.disk.Cut(rand.New(rand.NewPCG(seed, 0)))
 	if err := s.cmd.Process.Signal(syscall.SIGKILL); err != nil {
 		p.t.Fatal(err)

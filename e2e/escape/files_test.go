@@ -39,7 +39,7 @@ func machinesFiles(a *arena) []attempt {
 	attempts = append(attempts, paths("list", "ok", "/opt", "/mnt", "/sys", "/tmp", "/dev/shm", "/var/lang")...)
 	attempts = append(attempts,
 		attempt{Op: "list", Arg: "/run", want: "ok: group hostname hosts passwd"},
-		attempt{Op: "list", Arg: "/var", want: "ok: lang run runtime task"},
+		attempt{Op: "list", Arg: "/var", want: "ok: lang program run runtime task"},
 		attempt{Op: "list", Arg: "/dev", want: "ok: fd full null random shm stderr stdin stdout urandom zero"},
 		attempt{Op: "read", Arg: "/etc/passwd", want: "ok: root:x:0:0:root:/root:/sbin/nologin\n…"},
 	)

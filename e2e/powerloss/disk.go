@@ -122,8 +122,9 @@ func (d *Disk) Mount(dir string) (*Mount, error) {
 	return m, server.WaitMount()
 }
 
-// unmountTime is how long a disk may be in use after it was unmounted.
-const unmountTime = 20 * time.Second
+// unmountTime is how long a disk may be in use after it was unmounted: Linux
+// may take half a minute to write back the pages of mapped files.
+const unmountTime = 2 * time.Minute
 
 // Unmount unmounts the disk and returns when nobody uses it any more.
 func (m *Mount) Unmount() error {
