@@ -41,7 +41,7 @@ func (s *LocalSession) Run(ctx context.Context, req *Request) (*Answer, error) {
 		return nil, err
 	}
 	a := i.Run(ctx, req)
-	if a.Failure != nil && a.Failure.Type == typeCancelled {
+	if f := a.Failure; f != nil && f.Type == typeCancelled && f.Document == nil { // what a guest says of itself has a document
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
