@@ -14,8 +14,8 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm/module"
 )
 
-// maxAnswer is the largest answer, the protocol's limit.
-const maxAnswer = 6<<20 + 100
+// MaxAnswer is how many bytes an answer has at most, the protocol's limit.
+const MaxAnswer = 6<<20 + 100
 
 // A Log takes what a guest writes to its log.
 type Log interface{ Write(p []byte) (int, error) }
@@ -200,16 +200,16 @@ func (i *Instance) react(ctx context.Context, event []byte) ([]byte, *Failure) {
 	switch {
 	case !ok:
 		return nil, &Failure{Type: "Runtime.InvalidMemory", Message: "handle returned an answer outside of the memory"}
-	case n > maxAnswer:
-		return nil, tooLarge(int(n))
+	case n > MaxAnswer:
+		return nil, TooLarge(int(n))
 	}
 	return append([]byte(nil), answer...), nil
 }
 
-// tooLarge is the protocol's failure for an answer of so many bytes.
-func tooLarge(n int) *Failure {
-	return &Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf(
-		"Response payload size (%d bytes) exceeded maximum allowed payload size (6291556 bytes).", n)}
+// TooLarge is the protocol's failure for an answer of so many bytes.
+func TooLarge(n int) *Failure {
+	return &Failure{Type: TypeTooLarge, Message: fmt.Sprintf(
+		"Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", n, MaxAnswer)}
 }
 
 // enter calls a function of the guest outside of requests.
@@ -236,8 +236,9 @@ func (i *Instance) call(ctx context.Context, f api.Function) *Failure {
 
 // Types of failures that the engine finds.
 const (
-	TypeExit = "Runtime.ExitError" // it exited, or did what the machine does not do
-	TypeTrap = "Runtime.Trap"      // the message has the stack
+	TypeExit     = "Runtime.ExitError"             // it exited, or did what the machine does not do
+	TypeTrap     = "Runtime.Trap"                  // the message has the stack
+	TypeTooLarge = "Function.ResponseSizeTooLarge" // of an answer over MaxAnswer
 )
 
 // errExited is a guest that exited with code 0: commands end so.

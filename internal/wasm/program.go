@@ -85,7 +85,7 @@ type Program struct {
 // is the module's own; others say why it cannot run here.
 func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Program, error) {
 	if cfg.InitTime == 0 {
-		cfg.InitTime = 10 * time.Second
+		cfg.InitTime = DefaultInitTime
 	}
 	p := &Program{engine: e, cfg: cfg}
 	var err error

@@ -88,7 +88,7 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{engine: e, code: c, release: c.compiled.Close, script: &script{}, maxBytes: 64 << 20}
-	p.cfg = ProgramConfig{InitTime: 10 * time.Second, Log: io.Discard}
+	p.cfg = ProgramConfig{InitTime: DefaultInitTime, Log: io.Discard}
 	if err := p.initialise(ctx); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
@@ -99,7 +99,7 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 // that is a *Failure is the function's own.
 func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, handler string, cfg ProgramConfig) (*Program, error) {
 	if cfg.InitTime == 0 {
-		cfg.InitTime = 10 * time.Second
+		cfg.InitTime = DefaultInitTime
 	}
 	base, err := e.javascript(ctx)
 	if err != nil {

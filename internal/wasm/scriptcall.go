@@ -311,8 +311,8 @@ func (v *vm) settle() []byte {
 // answer returns a string, unless it is too long for an answer.
 func (v *vm) answer(value uint64) []byte {
 	b := v.text(value)
-	if len(b) > maxAnswer {
-		v.fail(tooLarge(len(b)))
+	if len(b) > MaxAnswer {
+		v.fail(TooLarge(len(b)))
 	}
 	return b
 }

@@ -97,7 +97,7 @@ func hostLog(v *vm, p []uint64) uint64 {
 func hostFail(v *vm, p []uint64) uint64 {
 	if v.i.run.failure == nil {
 		f := &Failure{Type: string(v.text(p[0])), Message: string(v.text(p[1])), Document: v.text(p[2])}
-		if len(f.Document) > maxAnswer {
+		if len(f.Document) > MaxAnswer {
 			f.Document = nil
 		}
 		f.Type = strings.Map(printable, f.Type[:min(len(f.Type), maxType)]) // it stands in lines of the log

@@ -52,6 +52,9 @@ var (
 	ErrNotServed = errors.New("the process that the function was to run in has ended before")
 )
 
+// DefaultInitTime is how long initialisation may take where nobody says it.
+const DefaultInitTime = 10 * time.Second
+
 // A Spec describes a program: a version of a function. Specs that are equal but
 // for InitTime and Log describe the same program, which is loaded once.
 type Spec struct {
@@ -69,7 +72,7 @@ type Spec struct {
 	MemoryMB int      // of the guest's memory, and its files in /tmp besides
 	Environ  []string // NAME=value, sorted; what initialisation sees, too
 
-	InitTime time.Duration // how long initialisation may take; default 10 s
+	InitTime time.Duration // how long initialisation may take; default DefaultInitTime
 	Log      Log           // of the initialisation; not nil. Not used after Open
 }
 

@@ -283,8 +283,8 @@ func (c *syscall) print(f *file, b []byte) (int, errno) {
 		}
 		return len(b), success
 	}
-	if len(c.answer)+len(b) > maxAnswer {
-		panic(tooLarge(len(c.answer) + len(b)))
+	if len(c.answer)+len(b) > MaxAnswer {
+		panic(TooLarge(len(c.answer) + len(b)))
 	}
 	c.answer = append(c.answer, b...)
 	return len(b), success

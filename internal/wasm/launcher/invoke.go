@@ -12,9 +12,6 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm"
 )
 
-// maxPayload is the largest answer.
-const maxPayload = 6<<20 + 100
-
 // Invoke implements millicent.Environment. What the function answers is in the
 // Result as a whole.
 func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
@@ -218,8 +215,8 @@ func (e *environment) failure(f *wasm.Failure) *lifecycle.Failure {
 		return &lifecycle.Failure{Type: lifecycle.FunctionErrorType(f.Type), Document: f.Document}
 	case f.Type == lifecycle.OutOfMemory:
 		return lifecycle.Exited(0, syscall.SIGKILL, true)
-	case f.Type == "Function.ResponseSizeTooLarge":
-		return lifecycle.ResponseTooLarge(maxPayload)
+	case f.Type == wasm.TypeTooLarge:
+		return lifecycle.ResponseTooLarge(wasm.MaxAnswer)
 	case f.Type == wasm.TypeTrap:
 		e.journal.Text(f.Message) // with the guest's stack
 		return &lifecycle.Failure{Type: "Runtime.ExitError", Message: "Runtime exited with error: signal: aborted", Fatal: true}

@@ -22,9 +22,6 @@ import (
 // its initialisation.
 const maxLoad = 2 * time.Minute
 
-// maxAnswer is the largest answer that the protocol has.
-const maxAnswer = 6<<20 + 100
-
 // A session is a wasm.Session in a worker.
 type session struct {
 	host    *Host
@@ -79,7 +76,7 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 	s.spec = spec
 	most := spec.InitTime
 	if most == 0 {
-		most = defaultInit
+		most = wasm.DefaultInitTime
 	}
 	most += maxLoad
 	if err := s.socket.SetDeadline(time.Now().Add(most)); err != nil {
@@ -107,9 +104,6 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 	}
 	return err
 }
-
-// defaultInit is how long initialisation may take where a Spec says nothing.
-const defaultInit = 10 * time.Second
 
 // ended reports whether an error of a socket means that the other side has.
 func ended(err error) bool {
@@ -242,9 +236,8 @@ func (s *session) fetch(ctx context.Context, req *wasm.Request, document []byte)
 func (s *session) bound(a *wasm.Answer, took time.Duration) {
 	a.CPU = min(a.CPU, took)
 	a.Peak = min(a.Peak, s.spec.MemoryMB<<20)
-	if a.Failure == nil && len(a.Payload) > maxAnswer {
-		a.Failure = &wasm.Failure{Type: "Function.ResponseSizeTooLarge", Message: fmt.Sprintf(
-			"Response payload size (%d bytes) exceeded maximum allowed payload size (6291556 bytes).", len(a.Payload))}
+	if a.Failure == nil && len(a.Payload) > wasm.MaxAnswer {
+		a.Failure = wasm.TooLarge(len(a.Payload))
 	}
 }
 
