@@ -50,6 +50,15 @@ func (f *Failure) Said() string {
 	return f.Type + ": " + f.Message
 }
 
+// OfInit is what whoever wanted an initialised environment is told of f.
+func (f *Failure) OfInit() error {
+	return &millicent.Error{
+		Code:    millicent.CodeInitFailed,
+		Message: "The function could not be initialised.",
+		Err:     errors.New(f.ReportedType()),
+	}
+}
+
 // ReportedType is the Error Type of a REPORT line.
 func (f *Failure) ReportedType() string {
 	if f.Reported != "" {

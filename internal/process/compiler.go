@@ -276,7 +276,7 @@ func (c *compiler) make(job compilation) error {
 	if l.cfg.Compiled.Compiled(v.Package, job.slot.slot, c.identity(job.runtime)) != "" {
 		return nil
 	}
-	defer l.use(v.Package.SHA256)()
+	defer l.uses.Add(v.Package.SHA256)()
 	ctx, cancel := context.WithTimeout(c.ctx, compilationTime)
 	defer cancel()
 	dir, err := l.cfg.Code(ctx, v)

@@ -64,10 +64,10 @@ type Launcher struct {
 	compiler *compiler      // nil without Config.Compiled
 
 	snapshots *snapshots
+	uses      lifecycle.Uses // of packages
 
 	mu       sync.Mutex
 	compiled map[string]*sync.Once // by interpreter
-	using    map[string]int        // environments, by the digest of the package that they run
 	zygotes  map[string]*zygote    // by interpreter
 }
 
@@ -84,7 +84,6 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 		runtimes: filepath.Join(dir, "runtime"),
 		opt:      filepath.Join(dir, "opt"),
 		compiled: map[string]*sync.Once{},
-		using:    map[string]int{},
 		zygotes:  map[string]*zygote{},
 	}
 	if err := l.layOut(); err != nil {
@@ -175,7 +174,7 @@ func (l *Launcher) start(ctx context.Context, kind lifecycle.Initialization, v *
 	if kind != lifecycle.Provisioned {
 		defer l.pool.begin()()
 	}
-	done := l.use(v.Package.SHA256)
+	done := l.uses.Add(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, kind, v, rt, dir)
 	if err != nil {
 		done()
@@ -220,25 +219,7 @@ func (l *Launcher) restore(ctx context.Context, e *environment) (ok bool, err er
 
 // Uses reports whether an environment runs the package of a digest: its files
 // must stay where they are.
-func (l *Launcher) Uses(digest string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.using[digest] > 0
-}
-
-// use counts an environment of a package until done is called.
-func (l *Launcher) use(digest string) (done func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.using[digest]++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.using[digest]--; l.using[digest] == 0 {
-			delete(l.using, digest)
-		}
-	}
-}
+func (l *Launcher) Uses(digest string) bool { return l.uses.Any(digest) }
 
 // Expect tells that there are functions of a runtime: from now on a sandbox
 // for them is kept ready even if none of them was called for long.

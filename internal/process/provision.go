@@ -15,11 +15,7 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 		return nil, err
 	}
 	if f != nil {
-		return nil, errors.Join(&millicent.Error{
-			Code:    millicent.CodeInitFailed,
-			Message: "The function could not be initialised.",
-			Err:     errors.New(f.ReportedType()),
-		}, e.Close())
+		return nil, errors.Join(f.OfInit(), e.Close())
 	}
 	if err := e.box.SetBackground(false); err != nil {
 		return nil, errors.Join(lifecycle.PlatformError("take CPU", err), e.Close())

@@ -122,7 +122,7 @@ func (l *Launcher) initialised(ctx context.Context, v *millicent.Version) (_ *sn
 
 // initialiseInto runs an environment of v until k has its snapshot.
 func (l *Launcher) initialiseInto(ctx context.Context, v *millicent.Version, rt Runtime, dir string, k *keeper) (err error) {
-	done := l.use(v.Package.SHA256)
+	done := l.uses.Add(v.Package.SHA256)
 	e, err := l.newEnvironment(ctx, lifecycle.SnapStart, v, rt, dir)
 	if err != nil {
 		done()

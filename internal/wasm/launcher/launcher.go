@@ -44,16 +44,14 @@ type Config struct {
 // Launcher implements millicent.Launcher and millicent.Provisioner for
 // WebAssembly.
 type Launcher struct {
-	cfg Config
-
-	mu    sync.Mutex
-	using map[string]int // environments, by the digest of the package that they run
+	cfg  Config
+	uses lifecycle.Uses // of packages
 }
 
 // New returns a Launcher. Its hosts are closed by who made them, after the last
 // of its environments.
 func New(cfg Config) *Launcher {
-	return &Launcher{cfg: cfg, using: map[string]int{}}
+	return &Launcher{cfg: cfg}
 }
 
 // Launch implements millicent.Launcher.
@@ -72,11 +70,7 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 		return nil, err
 	}
 	if f != nil {
-		return nil, errors.Join(&millicent.Error{
-			Code:    millicent.CodeInitFailed,
-			Message: "The function could not be initialised.",
-			Err:     errors.New(f.ReportedType()),
-		}, e.Close())
+		return nil, errors.Join(f.OfInit(), e.Close())
 	}
 	e.cold = false // whoever comes first has waited for nothing
 	return e, nil
@@ -89,7 +83,7 @@ func (l *Launcher) Prepare(ctx context.Context, v *millicent.Version) error {
 	if err != nil {
 		return fmt.Errorf("find code of %s %s: %w", v.Function, v.Number, err)
 	}
-	defer l.use(v.Package.SHA256)()
+	defer l.uses.Add(v.Package.SHA256)()
 	spec, f := l.spec(lifecycle.OnDemand, v, dir)
 	if f != nil {
 		return errors.New(f.Said())
@@ -138,25 +132,7 @@ func (l *Launcher) spec(kind lifecycle.Initialization, v *millicent.Version, dir
 
 // Uses reports whether an environment runs the package of a digest: its files
 // must stay where they are.
-func (l *Launcher) Uses(digest string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.using[digest] > 0
-}
-
-// use counts an environment of a package until done is called, once.
-func (l *Launcher) use(digest string) (done func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.using[digest]++
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.using[digest]--; l.using[digest] == 0 {
-			delete(l.using, digest)
-		}
-	}
-}
+func (l *Launcher) Uses(digest string) bool { return l.uses.Any(digest) }
 
 // newEnvironment returns an environment without a session.
 func (l *Launcher) newEnvironment(ctx context.Context, kind lifecycle.Initialization, v *millicent.Version, dir string) *environment {
@@ -171,7 +147,7 @@ func (l *Launcher) newEnvironment(ctx context.Context, kind lifecycle.Initializa
 		slot:     make(chan struct{}, 1),
 		cold:     true,
 		started:  millicent.StartFrom(ctx),
-		freed:    l.use(v.Package.SHA256),
+		freed:    l.uses.Add(v.Package.SHA256),
 		stream:   "AWS_LAMBDA_LOG_STREAM_NAME=" + stream,
 	}
 	e.output.Emit = e.journal.Text
