@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -167,7 +166,8 @@ func (s *server) prepareAhead(context.Context) error {
 	return nil
 }
 
-// prepare compiles a version, if it is WebAssembly.
+// prepare compiles a version, if it is WebAssembly. Of a fault in it whoever
+// calls the function is told, too.
 func (p *preparations) prepare(v *millicent.Version) error {
 	select {
 	case p.slot <- struct{}{}:
@@ -179,11 +179,5 @@ func (p *preparations) prepare(v *millicent.Version) error {
 	if err != nil || !is {
 		return err
 	}
-	var own *wasm.Failure
-	if err := p.launchers.wasm.Prepare(p.ctx, v); errors.As(err, &own) {
-		return own // whoever calls the function is told, too
-	} else if err != nil {
-		return err
-	}
-	return nil
+	return p.launchers.wasm.Prepare(p.ctx, v)
 }
