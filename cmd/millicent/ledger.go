@@ -124,11 +124,7 @@ ever after. A group that is not damaged cannot be skipped.`,
 			if err != nil || group == 0 {
 				return &usageError{cmd: cmd.CommandPath(), message: fmt.Sprintf("a group is a number, not %q", args[0])}
 			}
-			connect := c.client
-			if data != "" {
-				connect = func() (*client.Client, error) { return c.adminClient(data) }
-			}
-			api, err := connect()
+			api, err := c.clientOf(data)
 			if err != nil {
 				return err
 			}
@@ -155,11 +151,7 @@ those of all accounts; otherwise the caller's.`,
 		Example: "  millicent ledger export > usage.ndjson\n  millicent ledger export --after 1200 --data ./data",
 		Args:    wantArgs(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			connect := c.client
-			if data != "" {
-				connect = func() (*client.Client, error) { return c.adminClient(data) }
-			}
-			api, err := connect()
+			api, err := c.clientOf(data)
 			if err != nil {
 				return err
 			}
