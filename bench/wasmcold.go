@@ -51,6 +51,9 @@ func (b *bench) wasmCold(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+		if err := s.greetAll(ctx, names); err != nil { // which waits until they are compiled
+			return err
+		}
 		for _, name := range names {
 			events[i] = append(events[i], s.event(name, "", `{"name":"somebody"}`))
 		}

@@ -175,12 +175,11 @@ func (e *Engine) prove(ctx context.Context, c *code, want int32) error {
 	if err != nil {
 		return err
 	}
-	defer mod.Close(ctx)
 	got, err := mod.ExportedFunction(module.Proof).Call(ctx)
-	if err != nil || int32(got[0]) != want {
-		return errors.Join(errNoCode, err)
+	if err == nil && int32(got[0]) != want {
+		err = errNoCode
 	}
-	return nil
+	return errors.Join(err, mod.Close(ctx))
 }
 
 // keep compiles a module and keeps it, in place of what may be there.
