@@ -58,7 +58,6 @@ type Instance struct {
 	program *Program
 	mod     api.Module
 	mem     *memory
-	scan    *scanner
 	globals []api.MutableGlobal
 	fuel    api.MutableGlobal
 	run     guest // of the request that runs
@@ -276,7 +275,7 @@ func (i *Instance) Reset() {
 		return
 	}
 	i.ran = false
-	if p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
+	if p.image == nil || !i.shrink() || !i.restore() {
 		i.broken = true
 		return
 	}
@@ -286,6 +285,13 @@ func (i *Instance) Reset() {
 	if audit := p.engine.cfg.Audit; audit > 0 && i.served%audit == 0 && !i.same() {
 		panic("a reset instance differs from its image") // no request may see what another left
 	}
+}
+
+// restore takes the memory back to its image.
+func (i *Instance) restore() bool {
+	scan := i.program.engine.scanners.Get().(*scanner) //nolint:forcetypeassert // it has no others
+	defer i.program.engine.scanners.Put(scan)
+	return i.mem.restore(scan)
 }
 
 // shrink takes a memory that has grown back to the image's size for the guest.

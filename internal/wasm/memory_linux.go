@@ -59,13 +59,18 @@ func (i *image) fill(memory []byte) error {
 		return err
 	}
 	page := os.Getpagesize()
-	for at := 0; at < len(memory); at += page {
-		if part := memory[at : at+page]; !allZero(part) {
-			if _, err := i.file.WriteAt(part, int64(at)); err != nil {
+	for at := 0; at < len(memory); {
+		end := at
+		for end < len(memory) && !allZero(memory[end:end+page]) {
+			end += page
+		}
+		if end > at {
+			if _, err := i.file.WriteAt(memory[at:end], int64(at)); err != nil {
 				return err
 			}
-			i.filled += page
+			i.filled += end - at
 		}
+		at = end + page
 	}
 	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
 	if _, err := unix.FcntlInt(i.file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
@@ -230,7 +235,7 @@ func (m *memory) same() bool {
 type region struct{ start, length int }
 
 // scanner finds the pages of a private mapping that were written. It is not
-// safe for concurrent use.
+// safe for concurrent use: an engine's restores take turns with some.
 type scanner struct {
 	pagemap int // /proc/self/pagemap
 	plain   bool
