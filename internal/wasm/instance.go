@@ -89,13 +89,14 @@ func (i *Instance) find() {
 	}
 }
 
-// picture returns an image of what the instance is now.
-func (i *Instance) picture() (*image, error) {
+// picture returns an image of what the instance is now, which shares with base,
+// unless that is nil, what is the same.
+func (i *Instance) picture(base *image) (*image, error) {
 	globals := make([]uint64, len(i.globals))
 	for n, g := range i.globals {
 		globals[n] = g.Get()
 	}
-	return newImage(i.mem.space[:i.mem.size], globals)
+	return newImage(i.mem.space[:i.mem.size], globals, base)
 }
 
 // Close frees the instance. It is idempotent.
@@ -296,7 +297,7 @@ func (i *Instance) restore() bool {
 
 // shrink takes a memory that has grown back to the image's size for the guest.
 func (i *Instance) shrink() bool {
-	if i.mem.size == len(i.program.image.view) {
+	if i.mem.size == i.program.image.size {
 		return true
 	}
 	i.mem.shrink = true

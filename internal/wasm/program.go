@@ -139,7 +139,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	if p.changesTables {
 		return nil
 	}
-	p.image, err = i.picture()
+	p.image, err = p.shareImage(i)
 	return err
 }
 
