@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -79,11 +80,7 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := module.Parse(file)
-	if err != nil {
-		return nil, err
-	}
-	c, err := e.compileModule(ctx, m, JavaScript)
+	c, err := e.compile(ctx, &source{digest: sha256.Sum256(file), file: file, read: readEngine, kind: "engine"})
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +90,12 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil
+}
+
+// readEngine reads the engine's module.
+func readEngine(file []byte) (*module.Module, ABI, error) {
+	m, err := module.Parse(file)
+	return m, JavaScript, err
 }
 
 // LoadScript initialises a function that is written in JavaScript. An error
@@ -131,7 +134,7 @@ func shared(context.Context) error { return nil }
 // bundle returns a function's code, and whether it was kept from before. A
 // *Failure is the function's own.
 func (e *Engine) bundle(ctx context.Context, spec *Spec) (*javascript.Bundle, bool, error) {
-	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
+	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir, Kept: e.cfg.KeptDir, Added: e.added}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
 	var own *javascript.Error
 	if errors.As(err, &own) {
 		return nil, false, ownFailure(own, spec.Log)
