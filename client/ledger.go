@@ -52,10 +52,14 @@ func (c *Client) SkipGroup(ctx context.Context, group uint64) error {
 	return c.call(ctx, http.MethodPost, "/_millicent/ledger/skip", url.Values{"group": {strconv.FormatUint(group, 10)}}, nil, &struct{}{})
 }
 
-// Receipt returns the receipt of an invocation, by its request id. Of another
-// account than the caller's, an admin socket gives it.
-func (c *Client) Receipt(ctx context.Context, id, tenant string) (json.RawMessage, error) {
+// Receipt returns the receipt of an invocation, by its request id: of an attempt
+// of an asynchronous one, or of the latest for zero. Of another account than the
+// caller's, an admin socket gives it.
+func (c *Client) Receipt(ctx context.Context, id string, attempt int, tenant string) (json.RawMessage, error) {
 	query := url.Values{}
+	if attempt > 0 {
+		query.Set("attempt", strconv.Itoa(attempt))
+	}
 	if tenant != "" {
 		query.Set("tenant", tenant)
 	}

@@ -31,6 +31,7 @@
 //	GET    /_millicent/ledger/records?after=N    NDJSON, one {"group":N,"number":N,"usage":meter.UsageText} a line, oldest first: the
 //	           &all=1                            account's records in groups after one; all: of all accounts, on the admin socket
 //	GET    /_millicent/receipts/{id}             PricedReceipt of an invocation; the admin socket may name another &tenant=ACCOUNT
+//	           ?attempt=N                        of that run of an asynchronous event; of the latest otherwise
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204
