@@ -91,6 +91,7 @@ var imports = map[string][]string{
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
+	"internal/plain":         {"internal/nowait"},
 	"internal/wasm/launcher": {"internal/process/launchertest"},
 	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
 	"internal/api/native":    {"internal/natsd"},
