@@ -167,7 +167,7 @@ func (o *Stopped) Close() error {
 	var errs []error
 	if o.http.Handler != nil {
 		errs = append(errs, o.http.Close())
-		<-o.served
+		_ = <-o.served // that it was closed
 	}
 	if o.dir != "" {
 		errs = append(errs, os.RemoveAll(o.dir))
