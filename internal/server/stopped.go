@@ -37,7 +37,7 @@ type Stopped struct {
 	server server
 	dir    string // of the socket
 	http   http.Server
-	served chan error
+	served chan struct{} // closed when it answers no more
 }
 
 // OpenStopped opens the usage in a data directory. ctx bounds the opening
@@ -51,7 +51,7 @@ func OpenStopped(ctx context.Context, data string) (_ *Stopped, err error) {
 			return nil, fmt.Errorf("%s is not the data directory of a server that records usage: %w", data, err)
 		}
 	}
-	o := &Stopped{served: make(chan error, 1)}
+	o := &Stopped{served: make(chan struct{})}
 	s := &o.server
 	s.cfg, s.log, s.begin = Config{Data: data, Account: DefaultAccount, Region: DefaultRegion}, slog.New(slog.DiscardHandler), time.Now()
 	for _, step := range []func(context.Context) error{s.startStopped, s.openLedger, s.soleAccount, o.serve} {
@@ -148,7 +148,10 @@ func (o *Stopped) serve(ctx context.Context) (err error) {
 		}
 		all.ServeHTTP(w, r)
 	})
-	go func() { o.served <- o.http.Serve(l) }() // ends with Close
+	go func() { // ends with Close
+		defer close(o.served)
+		_ = o.http.Serve(l) // that it was closed
+	}()
 	return nil
 }
 
@@ -167,7 +170,7 @@ func (o *Stopped) Close() error {
 	var errs []error
 	if o.http.Handler != nil {
 		errs = append(errs, o.http.Close())
-		_ = <-o.served // that it was closed
+		<-o.served
 	}
 	if o.dir != "" {
 		errs = append(errs, os.RemoveAll(o.dir))
