@@ -93,7 +93,7 @@ var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
 	"internal/plain":         {"internal/nowait"},
 	"internal/wasm/launcher": {"internal/process/launchertest"},
-	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
+	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs", "e2e/millicenttest"},
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},

@@ -31,6 +31,7 @@ type Server struct {
 	slots  chan struct{}  // one for each connection, the handed ones included
 	work   sync.WaitGroup // all goroutines but those of handed connections
 	closed chan struct{}  // with the beginning of the end
+	ended  chan struct{}  // see Ended
 
 	mu       sync.Mutex // guards what follows
 	stopping bool
@@ -38,13 +39,14 @@ type Server struct {
 	conns    map[*Conn]struct{}
 	handed   chan net.Conn // nil while there was none
 	others   *http.Server  // nil while there was none
+	open     int           // connections, and one more while others may come
 }
 
 // NewServer returns a Server. Shut it down, or close it.
 func NewServer(cfg Config) *Server {
 	return &Server{
-		cfg: cfg, slots: make(chan struct{}, cfg.Connections), closed: make(chan struct{}),
-		conns: map[*Conn]struct{}{},
+		cfg: cfg, slots: make(chan struct{}, cfg.Connections), closed: make(chan struct{}), ended: make(chan struct{}),
+		conns: map[*Conn]struct{}{}, open: 1,
 	}
 }
 
@@ -54,6 +56,7 @@ const acceptPause = 50 * time.Millisecond
 // Serve takes l's connections until the server ends, or l does: it returns nil
 // in the first case. It is called once.
 func (s *Server) Serve(l net.Listener) error {
+	defer s.leave()
 	s.mu.Lock()
 	s.listener = l
 	stopping := s.stopping
@@ -69,13 +72,13 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		conn, err := l.Accept()
 		for ; err != nil; conn, err = l.Accept() {
+			if errors.Is(err, net.ErrClosed) && !s.isStopping() {
+				return err
+			}
 			select {
 			case <-s.closed:
 				return nil
 			case <-time.After(acceptPause):
-			}
-			if errors.Is(err, net.ErrClosed) {
-				return err
 			}
 			s.cfg.Log.Warn("connection not accepted", "address", l.Addr().String(), "error", err)
 		}
@@ -93,6 +96,7 @@ func (s *Server) begin(c *Conn) {
 		return
 	}
 	s.conns[c] = struct{}{}
+	s.open++
 	s.work.Go(func() { s.serve(c) })
 }
 
@@ -104,6 +108,7 @@ func (s *Server) serve(c *Conn) {
 	s.mu.Unlock()
 	conn := handed{Conn: c, in: unusual, close: sync.OnceValue(func() error {
 		<-s.slots
+		defer s.leave()
 		return c.conn.Close()
 	})}
 	if unusual != nil {
@@ -130,6 +135,15 @@ func (s *Server) toOthers() chan<- net.Conn {
 		})
 	}
 	return s.handed
+}
+
+// leave counts what is no longer open.
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open--; s.open == 0 {
+		close(s.ended)
+	}
 }
 
 // stop begins the end: no more connections, and those are closed that wait for
@@ -183,6 +197,10 @@ func (s *Server) Close() error {
 
 // Wait waits for the end of all goroutines, but those of handed connections.
 func (s *Server) Wait() { s.work.Wait() }
+
+// Ended is closed when Serve has ended and so have all connections, also those
+// that were handed over.
+func (s *Server) Ended() <-chan struct{} { return s.ended }
 
 // isStopping reports whether the end has begun.
 func (s *Server) isStopping() bool {
