@@ -91,7 +91,7 @@ var imports = map[string][]string{
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
 	"internal/wasm/launcher": {"internal/process/launchertest"},
-	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs"},
+	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs", "e2e/millicenttest"},
 	"internal/api/native":    {"internal/natsd"},
 	"internal/store":         {"internal/natsd"},
 	"internal/queue":         {"internal/natsd"},

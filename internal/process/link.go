@@ -155,10 +155,16 @@ const maxRest = 8 << 20
 
 // rest takes what has arrived, without waiting for more.
 func (l *link) rest() {
-	defer func() { l.in.src = l.said }()
-	l.in.src = &present{l.r, maxRest}
+	defer l.arrived()()
 	for l.read() == nil {
 	}
+}
+
+// arrived has reads see what has arrived, as if nothing more came, until it is
+// undone.
+func (l *link) arrived() (undo func()) {
+	l.in.src = &present{l.r, maxRest}
+	return func() { l.in.src = l.said }
 }
 
 // present reads what a file holds, as if nothing more came, and no more of it

@@ -204,7 +204,7 @@ func FuzzRuntimeConn(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	ours := serveRuntimeAPI(s, l, slog.New(slog.DiscardHandler))
+	ours := serveRuntimeAPI(s, runListener{l.(*net.TCPListener)}, slog.New(slog.DiscardHandler))
 	f.Cleanup(func() { ours.Close() })
 	f.Fuzz(func(t *testing.T, said []byte) {
 		got, want := heard(t, l.Addr().String(), said), heard(t, theirs.Listener.Addr().String(), said)

@@ -27,9 +27,11 @@ const acceptPause = 50 * time.Millisecond
 // that dawdles harms only itself.
 type runtimeAPI struct {
 	session  *session
-	listener net.Listener
+	listener runListener
 	log      *slog.Logger
 	closed   chan struct{}
+	finished chan struct{}  // closed by finish
+	heard    chan struct{}  // closed when nothing can come any more
 	slots    chan struct{}  // one for each connection
 	work     sync.WaitGroup // all goroutines but those of others' connections
 
@@ -37,58 +39,99 @@ type runtimeAPI struct {
 	conns  map[*runtimeConn]struct{} // nil once it is closed
 	handed chan net.Conn             // to others; nil while there was none
 	others *http.Server
+	open   int // connections that are read, and one more while others may come
 }
 
 // serveRuntimeAPI serves s on l until the API is closed.
-func serveRuntimeAPI(s *session, l net.Listener, log *slog.Logger) *runtimeAPI {
+func serveRuntimeAPI(s *session, l runListener, log *slog.Logger) *runtimeAPI {
 	a := &runtimeAPI{
 		session: s, listener: l, log: log,
-		closed: make(chan struct{}),
-		slots:  make(chan struct{}, maxConnections),
-		conns:  map[*runtimeConn]struct{}{},
+		closed:   make(chan struct{}),
+		finished: make(chan struct{}),
+		heard:    make(chan struct{}),
+		slots:    make(chan struct{}, maxConnections),
+		conns:    map[*runtimeConn]struct{}{},
+		open:     1,
 	}
 	a.work.Go(a.accept)
 	return a
 }
 
-// accept takes connections until the API is closed.
+// accept serves connections until there are no more.
 func (a *runtimeAPI) accept() {
+	defer a.leave()
 	for {
 		select {
 		case a.slots <- struct{}{}:
 		case <-a.closed:
 			return
 		}
-		conn, err := a.listener.Accept()
-		for ; err != nil; conn, err = a.listener.Accept() {
-			select {
-			case <-a.closed:
-				return
-			case <-time.After(acceptPause):
-				a.log.Warn("Runtime API", "function", a.session.version.Function, "error", err)
-			}
+		conn := a.next()
+		if conn == nil {
+			return
 		}
-		c, err := nowait.NewConn(conn.(*net.TCPConn)) // see ports
+		c, err := nowait.NewConn(conn)
 		if err != nil {
 			_ = conn.Close() // it is over
 			<-a.slots
 			continue
 		}
-		a.work.Go(func() { a.serve(&runtimeConn{api: a, conn: c, in: bufio.NewReaderSize(c, maxPlainHead)}) })
+		served := &runtimeConn{api: a, conn: c, in: bufio.NewReaderSize(c, maxPlainHead)}
+		if !a.keep(served) {
+			return
+		}
+		a.work.Go(func() { a.serve(served) })
+	}
+}
+
+// next returns the next connection: nil when the API is closed, or finished and
+// there is none that was made before.
+func (a *runtimeAPI) next() *net.TCPConn {
+	for {
+		conn, err := a.listener.AcceptTCP()
+		if err == nil {
+			return conn
+		}
+		select {
+		case <-a.closed:
+			return nil
+		case <-a.finished:
+			return a.listener.acceptNow()
+		case <-time.After(acceptPause):
+			a.log.Warn("Runtime API", "function", a.session.version.Function, "error", err)
+		}
+	}
+}
+
+// finish is for when the runtime has ended: heard is closed as soon as all that
+// it had sent has been read, also on connections that nobody has accepted yet.
+// It is called by one goroutine.
+func (a *runtimeAPI) finish() (heard <-chan struct{}) {
+	if !isClosed(a.finished) {
+		close(a.finished)
+		_ = a.listener.SetDeadline(time.Unix(1, 0)) // fails only when it is closed: then accept ends
+	}
+	return a.heard
+}
+
+// leave counts what is no longer open.
+func (a *runtimeAPI) leave() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open--; a.open == 0 {
+		close(a.heard)
 	}
 }
 
 // serve serves a connection, or hands it over.
 func (a *runtimeAPI) serve(c *runtimeConn) {
-	if !a.keep(c) {
-		return
-	}
 	unusual := c.serve()
 	a.mu.Lock()
 	delete(a.conns, c)
 	a.mu.Unlock()
 	conn := &handedConn{Conn: c.conn, in: unusual, close: sync.OnceValue(func() error {
 		<-a.slots
+		defer a.leave()
 		return c.conn.Close()
 	})}
 	if unusual != nil {
@@ -111,6 +154,7 @@ func (a *runtimeAPI) keep(c *runtimeConn) bool {
 		return false
 	}
 	a.conns[c] = struct{}{}
+	a.open++
 	return true
 }
 

@@ -294,6 +294,16 @@ func (s *session) untake(c *runtimeConn) {
 	}
 }
 
+// moved is that of the latest turn's stream, 0 without one.
+func (s *session) moved() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turn == nil || s.turn.stream == nil {
+		return 0
+	}
+	return s.turn.stream.moved.Load()
+}
+
 // abandon ends the wait for t's outcome and returns the outcome if one came
 // first. What the runtime sends for t from now on is refused.
 func (s *session) abandon(t *turn) (out *outcome, delivered bool) {

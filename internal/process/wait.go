@@ -42,10 +42,38 @@ func (e *environment) wait(ctx context.Context, r *run, late time.Time, cond fun
 	case <-e.ctx.Done():
 		return signCancelled
 	}
-	if isClosed(w.met) {
-		return signMet
+	return e.hearOut(ctx, r, late, w)
+}
+
+// hearOut is the end of a wait for a runtime that has ended: what it had sent
+// is read first. A process that it left behind may hold a connection open. That
+// is waited for no longer than exitGrace, but for as long as the response's
+// receiver takes what has come.
+func (e *environment) hearOut(ctx context.Context, r *run, late time.Time, w *watch) sign {
+	heard := r.api.finish()
+	timer := time.NewTimer(exitGrace)
+	defer timer.Stop()
+	for moved := r.session.moved(); ; {
+		select {
+		case <-w.met:
+			return signMet
+		case <-heard:
+		case <-ctx.Done():
+			return signCancelled
+		case <-e.ctx.Done():
+			return signCancelled
+		case <-timer.C:
+			before := moved
+			if moved = r.session.moved(); (moved != before || moved%2 != 0) && time.Now().Before(late) {
+				timer.Reset(exitGrace)
+				continue
+			}
+		}
+		if isClosed(w.met) {
+			return signMet
+		}
+		return signExit
 	}
-	return signExit
 }
 
 // patience is how long a wait on a link may take before it can be cancelled:
