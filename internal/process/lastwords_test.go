@@ -261,7 +261,7 @@ func TestHearingOutIsBounded(t *testing.T) {
 					}
 				})
 				began := time.Now()
-				w := s.watch(func() bool { return turn.outcome != nil })
+				w := s.watch((*session).answered)
 				got := e.hearOut(ctx, &run{session: s, api: api}, turn.deadline, w)
 				if after := time.Since(began); got != tt.want || after != tt.after {
 					t.Errorf("got sign %d after %v, want %d after %v", got, after, tt.want, tt.after)

@@ -127,7 +127,7 @@ func (c *runtimeConn) next() bool {
 		return false
 	}
 	// The runtime has been given the event, unless it did not wait for it.
-	given := s.watch(func() bool { return !slices.Contains(s.takers, c) })
+	given := s.watch(func(s *session) bool { return !slices.Contains(s.takers, c) })
 	select {
 	case <-given.met:
 		return true
