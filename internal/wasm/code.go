@@ -32,6 +32,32 @@ type code struct {
 	minPages, maxPages uint32
 	changesTables      bool
 	data               []module.Data // that the memory begins with, in its order
+
+	first struct {
+		sync.Mutex
+		image *image // the first program's, which those of others have as their base
+	}
+}
+
+// shareImage returns an image of an instance, with the first one of this code as
+// its base.
+func (c *code) shareImage(i *Instance) (*image, error) {
+	c.first.Lock()
+	defer c.first.Unlock()
+	made, err := i.picture(c.first.image)
+	if err == nil && c.first.image == nil {
+		c.first.image = made.use()
+	}
+	return made, err
+}
+
+// close frees the code, which no program has any more.
+func (c *code) close(ctx context.Context) error {
+	err := c.compiled.Close(ctx)
+	if c.first.image != nil {
+		err = errors.Join(err, c.first.image.close())
+	}
+	return err
 }
 
 // A moduleError says what is wrong with a module.
@@ -88,7 +114,7 @@ func (e *Engine) code(ctx context.Context, file []byte) (c *code, before bool, r
 		if u.code == nil {
 			return nil
 		}
-		return u.compiled.Close(ctx)
+		return u.close(ctx)
 	}
 	u.ready.Do(func() {
 		u.code, u.err = e.compile(context.WithoutCancel(ctx), &source{digest: digest, file: file, read: readModule, kind: "function"})

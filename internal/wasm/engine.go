@@ -40,16 +40,17 @@ type EngineConfig struct {
 
 // An Engine compiles programs and runs them. It is safe for concurrent use.
 type Engine struct {
-	cfg     EngineConfig
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil for none
-	codeDir string                  // the directory in CacheDir with what was compiled, named after what compiles
-	pagemap *os.File
-	budget  *budget
-	scripts scripts
-	codes   codes
-	ending  chan struct{} // closed by End
-	end     func()
+	cfg      EngineConfig
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil for none
+	codeDir  string                  // the directory in CacheDir with what was compiled, named after what compiles
+	pagemap  *os.File
+	scanners sync.Pool // of *scanner
+	budget   *budget
+	scripts  scripts
+	codes    codes
+	ending   chan struct{} // closed by End
+	end      func()
 }
 
 // NewEngine returns an Engine. Close it.
@@ -60,6 +61,7 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 	if e.pagemap, err = os.Open("/proc/self/pagemap"); err != nil {
 		return nil, fmt.Errorf("find out what requests change: %w", err)
 	}
+	e.scanners.New = func() any { return newScanner(int(e.pagemap.Fd()), cfg.PlainPagemap) }
 	if e.budget, err = openBudget(cfg.Memory); err != nil {
 		return nil, errors.Join(err, e.pagemap.Close())
 	}

@@ -28,7 +28,7 @@ import (
 
 // keptFormat is part of the names: it changes with what Rewrite makes, and with
 // what this file writes.
-const keptFormat = "module-1"
+const keptFormat = "module-2"
 
 // A kept is a module as it is on disk.
 type kept struct {

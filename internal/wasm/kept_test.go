@@ -122,7 +122,7 @@ func TestKeptFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(append(bytes.Clone(r.Code), r.Shape...))
-	const format, want = "module-1", "747b2c5f15bdca73"
+	const format, want = "module-2", "12cb2dc7696fac38"
 	if got := hex.EncodeToString(sum[:8]); keptFormat != format || got != want {
 		t.Errorf("Rewrite makes %s and keptFormat is %s; they were %s and %s: change the format, and then this test", got, keptFormat, want, format)
 	}

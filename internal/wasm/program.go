@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -138,7 +139,7 @@ func (p *Program) initialise(ctx context.Context) error {
 	if p.changesTables {
 		return nil
 	}
-	p.image, err = i.picture()
+	p.image, err = p.shareImage(i)
 	return err
 }
 
@@ -188,7 +189,7 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{program: p, mem: mem, scan: newScanner(int(p.engine.pagemap.Fd()), p.engine.cfg.PlainPagemap)}
+	i := &Instance{program: p, mem: mem}
 	if mem.Reallocate(uint64(p.minPages)*wasmPage) == nil {
 		mem.Free()
 		return nil, errors.New("make an instance: the machine has no memory for it")
@@ -196,7 +197,7 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory {
 		return mem
 	}))
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader)
 	if i.mod, err = p.engine.runtime.InstantiateModule(ctx, p.compiled, config); err != nil {
 		mem.Free()
 		return nil, fmt.Errorf("make an instance: %w", err)

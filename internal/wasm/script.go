@@ -84,7 +84,7 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{engine: e, code: c, release: c.compiled.Close, script: &script{}, maxBytes: 64 << 20}
+	p := &Program{engine: e, code: c, release: c.close, script: &script{}, maxBytes: 64 << 20}
 	p.cfg = ProgramConfig{InitTime: DefaultInitTime, Log: io.Discard}
 	if err := p.initialise(ctx); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
@@ -123,7 +123,7 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	if f := i.loadScript(ctx, bundle, handler); f != nil {
 		return nil, f
 	}
-	p.image, err = i.picture()
+	p.image, err = i.picture(base.image)
 	p.initTime = time.Since(began)
 	return p, err
 }
@@ -204,6 +204,7 @@ func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {
 		}
 		v.findRandom(global)
 		v.do(jsCollect)
+		v.fillHoles() // here, so that functions' modules change few pages
 	})
 }
 

@@ -75,7 +75,7 @@ func (m *Module) Rewrite(opts Options) (*Rewritten, error) {
 	if m.hasElements {
 		w.section(secElement, len(m.elements), w.elements)
 	}
-	if len(m.data) > 0 {
+	if m.usesData {
 		w.section(secDataCount, len(m.data), func(b []byte) []byte { return b })
 	}
 	return w.finish()
@@ -106,7 +106,7 @@ func (w *writer) finish() (*Rewritten, error) {
 		return b
 	})
 	for _, half := range []*writer{w, shape} {
-		if len(w.m.data) > 0 {
+		if w.m.usesData {
 			half.section(secData, len(w.m.data), half.data)
 		}
 	}
@@ -256,7 +256,8 @@ func (w *writer) elements(b []byte) []byte {
 }
 
 // data keeps passive segments, and leaves of active ones what they are after
-// they were applied: empty.
+// they were applied: empty. It is for modules that use segments by themselves:
+// of Go's there are tens of thousands, which each instance would have a list of.
 func (w *writer) data(b []byte) []byte {
 	for _, s := range w.m.data {
 		b = append(b, 1)

@@ -67,6 +67,7 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 	local, err := wasm.NewLocal(wasm.LocalConfig{
 		EngineConfig: wasm.EngineConfig{CacheDir: codeDir, KeptDir: cacheMount, Added: func(name string) { code.new.put(name) }, Memory: bytes / 8 * 7},
 		Keep:         keepPrograms,
+		Rested:       debug.FreeOSMemory,
 	})
 	if err != nil {
 		return nil, nil, err
