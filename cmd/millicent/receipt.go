@@ -19,6 +19,7 @@ import (
 const maxReceipt = 1 << 20
 
 func (c *cli) receiptCommand() *cobra.Command {
+	var data dataFlag
 	var account string
 	var attempt int
 	cmd := &cobra.Command{
@@ -36,7 +37,7 @@ asynchronous event that ran several times has a receipt for each attempt: withou
   millicent receipt 8f1e2c2a-5c5e-4d8e-9d0a-0c7f9b0a1b2c --json > receipt.json
   millicent receipt verify receipt.json`,
 		Args: wantArgs(1, 1, "one REQUEST-ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: c.ofData(&data, func(cmd *cobra.Command, args []string) error {
 			api, err := c.client()
 			if err != nil {
 				return err
@@ -46,9 +47,10 @@ asynchronous event that ran several times has a receipt for each attempt: withou
 				return err
 			}
 			return c.printReceipt(text, "")
-		},
+		}),
 	}
-	cmd.Flags().StringVar(&account, "account", "", "account `id` of the invocation, on the admin socket")
+	cmd.Flags().StringVar(&account, "account", "", "account `id` of the invocation, with --data")
+	data.add(cmd.Flags())
 	cmd.Flags().IntVar(&attempt, "attempt", 0, "`number` of an asynchronous event's run, from 1")
 	c.jsonFlag(cmd)
 	cmd.AddCommand(c.receiptVerifyCommand())
