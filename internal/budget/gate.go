@@ -76,7 +76,7 @@ func (g *Gate) Reserve(inv *millicent.Invocation, f *millicent.Function, v *mill
 	if r != nil {
 		return nil, r.err(most, g.cfg.Currency())
 	}
-	if h.stops() && g.cfg.Egress(gigabyte) > 0 {
+	if h.stops && g.cfg.Egress(gigabyte) > 0 {
 		inv.Pay = h.pay
 	}
 	return h.settle, nil
@@ -132,6 +132,7 @@ type hold struct {
 	gate   *Gate
 	tenant *tenant
 	hops   int
+	stops  bool  // one of the budgets does
 	sent   int64 // bytes that are paid for
 	taken  []taking
 	few    [inlined]taking
@@ -140,11 +141,6 @@ type hold struct {
 type taking struct {
 	account *account
 	amount  millicent.Money
-}
-
-// stops reports whether a budget that stops covers the invocation.
-func (h *hold) stops() bool {
-	return slices.ContainsFunc(h.taken, func(t taking) bool { return t.account.budget.Stop })
 }
 
 // pay takes what it costs to send so many bytes more, from all budgets or from
