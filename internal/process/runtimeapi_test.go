@@ -104,7 +104,7 @@ func (a *apiTest) offer(inv *millicent.Invocation) *turn {
 func (a *apiTest) offerTurn(turn *turn) {
 	a.t.Helper()
 	select {
-	case <-a.session.watch(a.session.idle).met:
+	case <-a.session.watch((*session).idle).met:
 	case <-time.After(testWait):
 		a.t.Fatal("the runtime did not ask for an event")
 	}

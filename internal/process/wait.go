@@ -16,10 +16,10 @@ const (
 	signCancelled             // nobody waits any more: the context ended, or Close was called
 )
 
-// wait waits until cond, which is called with the lock of r's session held,
-// is met, or until something else ends the wait. What the runtime sent before
+// wait waits until cond, which is called with the lock of r's session held, is
+// met, or until something else ends the wait. What the runtime sent before
 // it ended counts.
-func (e *environment) wait(ctx context.Context, r *run, late time.Time, cond func() bool) sign {
+func (e *environment) wait(ctx context.Context, r *run, late time.Time, cond func(*session) bool) sign {
 	if r.link != nil {
 		return e.waitLink(ctx, r, late, cond)
 	}
@@ -84,12 +84,13 @@ const patience = 5 * time.Millisecond
 // waitLink is wait for a runtime on a link: the caller's goroutine itself
 // reads what the runtime sends, for a hand-over between goroutines would cost
 // as much as the rest.
-func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond func() bool) sign {
+func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond func(*session) bool) sign {
 	if r.session.holds(cond) {
 		return signMet
 	}
-	r.link.patiently(late)
-	for cancellable := false; ; r.link.until(late) {
+	now := time.Now()
+	r.link.patiently(now, late)
+	for cancellable := false; ; now = time.Now() {
 		// Whatever ends the wait is seen below, or interrupts the read: its
 		// mark is set before the interruption.
 		switch {
@@ -101,7 +102,7 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 				return signMet
 			}
 			return signExit
-		case !time.Now().Before(late):
+		case !now.Before(late):
 			// Nobody has read since the wait before: what came in time counts,
 			// an idle runtime's wish for the next event above all.
 			r.link.rest()
@@ -126,6 +127,7 @@ func (e *environment) waitLink(ctx context.Context, r *run, late time.Time, cond
 		case errors.Is(err, errViolation), !r.exitsWithin(exitGrace): // or it has closed its link
 			r.kill()
 		}
+		r.link.until(late)
 	}
 }
 
