@@ -2,6 +2,7 @@ package millicent
 
 import (
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -60,8 +61,20 @@ type waitWire struct {
 }
 
 // MarshalJSON implements json.Marshaler.
-func (w Wait) MarshalJSON() ([]byte, error) {
-	return json.Marshal(waitWire{w.For, micros(w.Time), micros(w.Before)})
+func (w Wait) MarshalJSON() ([]byte, error) { return w.AppendJSON(nil), nil }
+
+// AppendJSON appends w as JSON. On a busy server most log records have one.
+func (w Wait) AppendJSON(b []byte) []byte {
+	reason, err := json.Marshal(string(w.For))
+	if err != nil {
+		panic(err) // a string
+	}
+	b = append(append(b, `{"for":`...), reason...)
+	b = strconv.AppendInt(append(b, `,"timeUs":`...), w.Time.Microseconds(), 10)
+	if w.Before != 0 {
+		b = strconv.AppendInt(append(b, `,"beforeUs":`...), w.Before.Microseconds(), 10)
+	}
+	return append(b, '}')
 }
 
 // UnmarshalJSON implements json.Unmarshaler.

@@ -37,6 +37,8 @@ type Invocation struct {
 
 	Attempt int // of an asynchronous event's runs, from 1; zero where a caller waits
 
+	Tail bool // the Result is to have the end of the log
+
 	Received time.Time
 	Wait     Wait // for its environment; the Invoker sets it
 }
@@ -74,7 +76,7 @@ type Result struct {
 	ErrorType string
 
 	Version string // number of the version that ran
-	LogTail []byte // the last 4 KB of the invocation's log
+	LogTail []byte // the last 4 KB of the invocation's log, where its Tail was wanted
 	Usage   Usage
 
 	// Start tells how the environment started, in the Result of the first

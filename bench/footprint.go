@@ -245,6 +245,7 @@ func cgroupsOf(data string) (hierarchies, below int) {
 type holding struct {
 	private float64 // pages that nobody else maps
 	pss     float64 // and a share of those that others map, too
+	shared  float64 // of that, what files in memory have
 	frozen  bool    // all that are in a cgroup of ours are
 	count   int     // processes
 }
@@ -305,6 +306,8 @@ func memoryOf(pid int) (h holding, err error) {
 			h.private += kb / 1024
 		case "Pss:":
 			h.pss += kb / 1024
+		case "Pss_Shmem:":
+			h.shared += kb / 1024
 		}
 	}
 	return h, nil

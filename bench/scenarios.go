@@ -34,6 +34,8 @@ var scenarios = []scenario{
 	{"queues", "messages by the SQS API, and from a queue to a function", (*bench).queues},
 	{"wasm-engine", "requests of WebAssembly modules by the engine alone", (*bench).wasmEngine},
 	{"wasm", "functions that are WebAssembly modules, through the Lambda API", (*bench).wasm},
+	{"wasm-cold", "cold starts of WebAssembly functions, from the cache of compiled code", (*bench).wasmCold},
+	{"wasm-many", "10,000 functions in JavaScript, of which 1,000 are live", (*bench).wasmMany},
 	{"floors", "what the runtimes take for such steps by themselves, without sandbox and API", (*bench).floors},
 	{"peers", "first answer of a peer's process", (*bench).peerStarts},
 }
@@ -58,6 +60,8 @@ type sizes struct {
 	watch                                         time.Duration // of what does nothing
 	streams, streamMB                             int
 	instances                                     int
+	wasmModules, wasmRounds                       int // of wasm-cold: functions of each language, and how often each starts
+	wasmDeployed, wasmLive                        int
 	engine                                        time.Duration // of each benchmark of the WebAssembly engine
 }
 
@@ -68,7 +72,7 @@ var (
 		rounds: 10, round: time.Second, duels: 3, fours: 8, runIn: 300 * time.Millisecond, turn: 500 * time.Millisecond, ledger: 5 * time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
-		engine: time.Second, instances: 200,
+		engine: time.Second, instances: 200, wasmModules: 8, wasmRounds: 12, wasmDeployed: 10_000, wasmLive: 1000,
 	}
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
@@ -76,7 +80,7 @@ var (
 		rounds: 3, round: 400 * time.Millisecond, duels: 1, fours: 6, runIn: 100 * time.Millisecond, turn: 200 * time.Millisecond, ledger: time.Second,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
 		mappings: 100, watch: 3 * time.Second, streams: 50, streamMB: 50,
-		engine: 100 * time.Millisecond, instances: 20,
+		engine: 100 * time.Millisecond, instances: 20, wasmModules: 2, wasmRounds: 3, wasmDeployed: 100, wasmLive: 20,
 	}
 )
 

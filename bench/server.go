@@ -179,20 +179,26 @@ const deployers = 16
 // deploy makes n functions like f, named f.name-0 and so on, and waits until
 // all are active.
 func (s *server) deploy(ctx context.Context, f function, n int) ([]string, error) {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprintf("%s-%d", f.name, i)
+	all := make([]function, n)
+	for i := range all {
+		all[i] = f
+		all[i].name = fmt.Sprintf("%s-%d", f.name, i)
 	}
+	return s.deployAll(ctx, all)
+}
+
+// deployAll makes functions, waits until all are active and returns their names.
+func (s *server) deployAll(ctx context.Context, all []function) ([]string, error) {
+	names := make([]string, len(all))
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(deployers)
-	for _, name := range names {
+	for i, f := range all {
+		names[i] = f.name
 		group.Go(func() error {
-			one := f
-			one.name = name
-			if err := s.create(inner, one); err != nil {
+			if err := s.create(inner, f); err != nil {
 				return err
 			}
-			_, err := s.awaitActive(inner, name, "$LATEST")
+			_, err := s.awaitActive(inner, f.name, "$LATEST")
 			return err
 		})
 	}

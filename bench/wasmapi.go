@@ -12,9 +12,45 @@ import (
 	"time"
 )
 
-// wasmFunctions makes functions of the runtimes for WebAssembly. It needs the
-// module's sources, and the compilers that `make examples-wasm` installs.
-func (b *bench) wasmFunctions(ctx context.Context) (all []function, err error) {
+// A wasmModule is what a function of a runtime for WebAssembly is made of.
+type wasmModule struct {
+	label    string // its language
+	function        // without its zip
+	file     string // its name in the package
+	code     []byte
+}
+
+// zipped returns the function.
+func (m wasmModule) zipped() (function, error) {
+	zip, err := zipOf(map[string]string{m.file: string(m.code)})
+	m.zip = zip
+	return m.function, err
+}
+
+// distinct returns n functions with code that does the same and is no other's:
+// a module has one section more, which names it, and JavaScript a comment.
+func (m wasmModule) distinct(n int) (all []function, err error) {
+	for i := range n {
+		one := m
+		name := fmt.Sprintf("%s-%d", m.name, i)
+		if one.code = append(bytes.Clone(m.code), "\n// "+name...); m.runtime == "wasm" {
+			section := append([]byte{byte(len(name))}, name...)
+			one.code = append(append(bytes.Clone(m.code), 0, byte(len(section))), section...)
+		}
+		f, err := one.zipped()
+		if err != nil {
+			return nil, err
+		}
+		f.name = name
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// wasmModules are the code of functions in three languages that do the same. It
+// needs the module's sources, and the compilers that `make examples-wasm`
+// installs.
+func (b *bench) wasmModules(ctx context.Context) (all []wasmModule, err error) {
 	dir := filepath.Join(b.tmp, "wasm")
 	if out, err := exec.CommandContext(ctx, "examples/build-wasm.sh", dir, "wasm-rust", "wasm-go-reactor").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the examples: %w\n%s", err, out)
@@ -30,22 +66,18 @@ func (b *bench) wasmFunctions(ctx context.Context) (all []function, err error) {
 				return nil, err
 			}
 		}
-		zip, err := zipOf(map[string]string{f.file: string(code)})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, function{name: "wasm-" + strings.ToLower(f.name), runtime: f.runtime, handler: f.handler, zip: zip, memoryMB: defaultMB})
+		all = append(all, wasmModule{
+			label: f.name, file: f.file, code: code,
+			function: function{name: "wasm-" + strings.ToLower(f.name), runtime: f.runtime, handler: f.handler, memoryMB: defaultMB},
+		})
 	}
 	return all, nil
 }
 
-// wasmLabels are the languages of wasmFunctions.
-var wasmLabels = []string{"Rust", "JavaScript", "Go"}
-
 // wasm measures functions that are WebAssembly modules through the Lambda API,
 // in a worker process: with one caller, with 8 connections, and their memory.
 func (b *bench) wasm(ctx context.Context) (err error) {
-	functions, err := b.wasmFunctions(ctx)
+	modules, err := b.wasmModules(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,12 +87,16 @@ func (b *bench) wasm(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	all := []contestant{b.bareContestant()}
-	for i, f := range functions {
+	for _, m := range modules {
+		f, err := m.zipped()
+		if err != nil {
+			return err
+		}
 		names, err := s.deploy(ctx, f, 1)
 		if err != nil {
 			return err
 		}
-		all = append(all, contestant{name: wasmLabels[i], addr: s.addr, event: s.event(names[0], "", `{"name":"somebody"}`), check: answer.greeted, pid: s.pid()})
+		all = append(all, contestant{name: m.label, addr: s.addr, event: s.event(names[0], "", `{"name":"somebody"}`), check: answer.greeted, pid: s.pid()})
 	}
 	latency := func(_ int, us []float64, _ time.Duration) []float64 { return us }
 	if err := b.race(ctx, all, nil, 1, latency, b.recordWasmLatency); err != nil {
@@ -72,8 +108,8 @@ func (b *bench) wasm(ctx context.Context) (err error) {
 	if err := b.race(ctx, all, nil, throughputConns, rate, b.recordWasmRate); err != nil {
 		return err
 	}
-	for i, f := range functions {
-		if err := b.wasmMemory(ctx, wasmLabels[i], f); err != nil {
+	for _, m := range modules {
+		if err := b.wasmMemory(ctx, m); err != nil {
 			return err
 		}
 	}
@@ -110,71 +146,4 @@ func (b *bench) recordWasmRate(r *race) {
 			Target: targets[c.name], Bare: number(bare), Note: strings.TrimSuffix(fmt.Sprint(r.bills[i+1]), "; "),
 		})
 	}
-}
-
-// wasmMemory measures what one live instance adds to the server and its worker:
-// functions with one package are deployed and called once each, the first of
-// them before.
-func (b *bench) wasmMemory(ctx context.Context, label string, f function) (err error) {
-	targets := map[string]*target{"Rust": atMost(100), "JavaScript": atMost(400), "Go": atMost(600)}
-	s, err := b.startServer(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	names, err := s.deploy(ctx, f, b.size.instances+1)
-	if err != nil {
-		return err
-	}
-	l, err := newLoader(s.addr, 1)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	var before float64
-	for i, name := range names {
-		a, _, err := l.once(ctx, s.event(name, "", `{"name":"somebody"}`))
-		if err == nil {
-			err = a.greeted()
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if i == 0 {
-			if before, err = workersMB(s.pid()); err != nil {
-				return err
-			}
-		}
-	}
-	after, err := workersMB(s.pid())
-	if err != nil {
-		return err
-	}
-	b.rec.add(figure{
-		Name: label + ": memory of a live instance", Unit: "KB", Value: number((after - before) * 1024 / float64(len(names)-1)), Spread: unknown,
-		N: len(names) - 1, Target: targets[label], Bare: unknown, Note: fmt.Sprintf("PSS of the worker, %s MB with the first", digits(before)),
-	})
-	return nil
-}
-
-// workersMB is the PSS of the processes below a server that run WebAssembly.
-func workersMB(pid int) (mb float64, err error) {
-	all, err := descendants(pid)
-	if err != nil {
-		return 0, err
-	}
-	for _, p := range all {
-		if cmd, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", p)); err != nil || !strings.HasPrefix(string(cmd), "millicent-wasm") {
-			continue // another kind, or ended meanwhile
-		}
-		h, err := memoryOf(p)
-		if err != nil {
-			return 0, err
-		}
-		mb += h.pss
-	}
-	if mb == 0 {
-		return 0, errors.New("no worker for WebAssembly runs")
-	}
-	return mb, nil
 }

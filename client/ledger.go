@@ -46,16 +46,23 @@ func (c *Client) VerifyLedger(ctx context.Context, anchors ...string) (LedgerRep
 	return out, err
 }
 
-// SkipGroup has a damaged group of the ledger left out of all sums. Only an
-// admin socket takes that.
-func (c *Client) SkipGroup(ctx context.Context, group uint64) error {
-	return c.call(ctx, http.MethodPost, "/_millicent/ledger/skip", url.Values{"group": {strconv.FormatUint(group, 10)}}, nil, &struct{}{})
+// SkipGroups has the damaged groups of the ledger from one to another left out
+// of all sums, and returns them. Only an admin socket takes that.
+func (c *Client) SkipGroups(ctx context.Context, from, to uint64) ([]uint64, error) {
+	var out struct{ Groups []uint64 }
+	query := url.Values{"group": {strconv.FormatUint(from, 10)}, "to": {strconv.FormatUint(to, 10)}}
+	err := c.call(ctx, http.MethodPost, "/_millicent/ledger/skip", query, nil, &out)
+	return out.Groups, err
 }
 
-// Receipt returns the receipt of an invocation, by its request id. Of another
-// account than the caller's, an admin socket gives it.
-func (c *Client) Receipt(ctx context.Context, id, tenant string) (json.RawMessage, error) {
+// Receipt returns the receipt of an invocation, by its request id: of an attempt
+// of an asynchronous one, or of the latest for zero. Of another account than the
+// caller's, an admin socket gives it.
+func (c *Client) Receipt(ctx context.Context, id string, attempt int, tenant string) (json.RawMessage, error) {
 	query := url.Values{}
+	if attempt > 0 {
+		query.Set("attempt", strconv.Itoa(attempt))
+	}
 	if tenant != "" {
 		query.Set("tenant", tenant)
 	}

@@ -69,7 +69,7 @@ func upOn(t testing.TB, data string, args ...string) *server {
 	t.Helper()
 	needRoot(t)
 	s := &server{t: t, data: data, addr: freeAddr(t), args: args, keyID: "test", keySecret: "test",
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}}
+		client: &http.Client{Transport: millicenttest.WholeBodies(&http.Transport{MaxIdleConnsPerHost: 512})}}
 	s.start()
 	t.Cleanup(func() {
 		s.stop()

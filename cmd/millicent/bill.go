@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/client"
@@ -19,13 +20,21 @@ import (
 
 // A billing is which bill the flags of a command name.
 type billing struct {
+	data   dataFlag
 	tenant string
 	month  string
 }
 
 // flags adds the flags that name a bill.
 func (b *billing) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&b.tenant, "account", "", "account `id`, of another one on the admin socket only")
+	cmd.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "tenant" {
+			name = "account" // a tenant is an account
+		}
+		return pflag.NormalizedName(name)
+	})
+	b.data.add(cmd.Flags())
+	cmd.Flags().StringVar(&b.tenant, "account", "", "account `id`, also --tenant; of another one with --data only")
 	cmd.Flags().StringVar(&b.month, "month", "", "`month` like 2026-11 (default this one, UTC)")
 }
 
@@ -53,13 +62,17 @@ which is what the receipts of the invocations add up to; and what is owed, after
 free quantities and volume prices.
 
 With --book also show what it would have cost by another price book: one that
-the server knows, by its name, or a file.`,
+the server knows, by its name, or a file.
+
+With --data, the data directory of a server on this machine, which may be stopped,
+bills of all accounts are shown.`,
 		Example: `  millicent bill
   millicent bill --by day --month 2026-10
   millicent bill --by tag:team
-  millicent bill --book hardware      # by what your own machine costs`,
+  millicent bill --book hardware      # by what your own machine costs
+  millicent bill --data ./data --by tenant`,
 		Args: wantArgs(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: c.ofData(&b.data, func(cmd *cobra.Command, _ []string) error {
 			month, err := b.begin(cmd)
 			if err != nil {
 				return err
@@ -68,10 +81,10 @@ the server knows, by its name, or a file.`,
 				return c.reprice(cmd.Context(), b.tenant, month, book)
 			}
 			return c.bill(cmd.Context(), b.tenant, month, by)
-		},
+		}),
 	}
 	b.flags(cmd)
-	cmd.Flags().StringVar(&by, "by", "function", "a row for each of this `kind`: function, alias, key, memory, tag (all of them), tag:KEY or day; on the admin socket also tenant")
+	cmd.Flags().StringVar(&by, "by", "function", "a row for each of this `kind`: function, alias, key, memory, tag (all of them), tag:KEY or day; with --data also tenant")
 	cmd.Flags().StringVar(&book, "book", "", "also price by this `book`: a name, or a file")
 	c.jsonFlag(cmd)
 	return cmd

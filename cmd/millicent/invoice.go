@@ -21,7 +21,7 @@ browser makes a PDF of it.`,
 		Example: `  millicent invoice --month 2026-10 -o october.html
   millicent invoice --format csv`,
 		Args: wantArgs(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: c.ofData(&b.data, func(cmd *cobra.Command, _ []string) error {
 			switch format {
 			case "html", "csv", "json":
 			default:
@@ -38,7 +38,7 @@ browser makes a PDF of it.`,
 			return c.output(file, func(w io.Writer) error {
 				return api.WriteInvoice(cmd.Context(), w, b.tenant, month, format)
 			})
-		},
+		}),
 	}
 	b.flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "html", "`format`: html, csv or json")
@@ -93,7 +93,7 @@ tags and item, and rows for credits and for roundings. BilledCost adds up to the
 invoice's total. An empty field is null.`,
 		Example: "  millicent export focus --month 2026-10 -o october.csv",
 		Args:    wantArgs(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: c.ofData(&b.data, func(cmd *cobra.Command, _ []string) error {
 			month, err := b.begin(cmd)
 			if err != nil {
 				return err
@@ -105,7 +105,7 @@ invoice's total. An empty field is null.`,
 			return c.output(file, func(w io.Writer) error {
 				return api.WriteFocus(cmd.Context(), w, b.tenant, month)
 			})
-		},
+		}),
 	}
 	b.flags(cmd)
 	outputFlag(cmd, &file)

@@ -39,15 +39,6 @@ others.`,
 	return cmd
 }
 
-// clientOf returns a client of the endpoint or, of an operator who names a data
-// directory, of its admin socket.
-func (c *cli) clientOf(data string) (*client.Client, error) {
-	if data == "" {
-		return c.client()
-	}
-	return c.adminClient(data)
-}
-
 // adminClient returns a client of the admin socket of a data directory, or of
 // the endpoint when that was given or there is no socket.
 func (c *cli) adminClient(data string) (*client.Client, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,13 +35,14 @@ with that anchor tells whether anything up to there was changed.`,
 }
 
 func (c *cli) ledgerHeadCommand() *cobra.Command {
+	var data dataFlag
 	cmd := &cobra.Command{
 		Use:     "head",
 		Short:   "Print the head of the ledger, to be noted elsewhere",
 		Long:    "Print the head of the ledger: the number of its last group, and that group's\nhash, by which all before it is fixed.",
 		Example: "  millicent ledger head\n  millicent ledger head >> /somewhere/else/heads.txt",
 		Args:    wantArgs(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: c.ofData(&data, func(cmd *cobra.Command, _ []string) error {
 			api, err := c.client()
 			if err != nil {
 				return err
@@ -58,8 +60,9 @@ func (c *cli) ledgerHeadCommand() *cobra.Command {
 			}
 			_, err = fmt.Fprintf(c.out, "%d:%s\n", head.Seq, head.Hash)
 			return err
-		},
+		}),
 	}
+	data.add(cmd.Flags())
 	c.jsonFlag(cmd)
 	return cmd
 }
@@ -106,60 +109,66 @@ not run.`,
 }
 
 func (c *cli) ledgerSkipCommand() *cobra.Command {
-	var data string
+	var data dataFlag
 	cmd := &cobra.Command{
-		Use:   "skip GROUP",
-		Short: "Have usage counted without a damaged group of records",
-		Long: `Have usage counted without a damaged group of records. Nothing is counted beyond
-such a group until that is decided, so that no bill is less than it should be
-without anybody's knowing: bills, budgets and the log name the group.
+		Use:   "skip GROUP | FIRST-LAST",
+		Short: "Have usage counted without damaged groups of records",
+		Long: `Have usage counted without a damaged group of records, or all that are damaged
+from one to another. Nothing is counted beyond such a group until that is decided,
+so that no bill is less than it should be without anybody's knowing: bills,
+budgets and the log name the group.
 
 What its records would have cost is on no bill and in no budget. The server logs
 at each start that the group is left out, and "millicent ledger verify" finds it
-ever after. A group that is not damaged cannot be skipped.`,
-		Example: "  millicent ledger skip 42 --data ./data",
-		Args:    wantArgs(1, 1, "one GROUP, by its number"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			group, err := strconv.ParseUint(args[0], 10, 63)
-			if err != nil || group == 0 {
-				return &usageError{cmd: cmd.CommandPath(), message: fmt.Sprintf("a group is a number, not %q", args[0])}
+ever after. A group that is not damaged is not skipped.`,
+		Example: "  millicent ledger skip 42 --data ./data\n  millicent ledger skip 40-4711 --data ./data",
+		Args:    wantArgs(1, 1, "one GROUP, by its number, or FIRST-LAST"),
+		RunE: c.ofData(&data, func(cmd *cobra.Command, args []string) error {
+			first, last, ranged := strings.Cut(args[0], "-")
+			if !ranged {
+				last = first
 			}
-			api, err := c.clientOf(data)
+			from, err := strconv.ParseUint(first, 10, 63)
+			to, bad := strconv.ParseUint(last, 10, 63)
+			if err != nil || bad != nil || from == 0 || to < from {
+				return &usageError{cmd: cmd.CommandPath(), message: fmt.Sprintf("want the number of a group, or two like 40-42, not %q", args[0])}
+			}
+			api, err := c.client()
 			if err != nil {
 				return err
 			}
-			if err := api.SkipGroup(cmd.Context(), group); err != nil {
-				return err
+			groups, err := api.SkipGroups(cmd.Context(), from, to)
+			for _, group := range groups {
+				fmt.Fprintf(c.out, "group %d is left out from now on\n", group)
 			}
-			_, err = fmt.Fprintf(c.out, "group %d is left out from now on\n", group)
 			return err
-		},
+		}),
 	}
-	cmd.Flags().StringVar(&data, "data", "", "data `directory` of a server on this machine")
+	data.add(cmd.Flags())
 	return cmd
 }
 
 func (c *cli) ledgerExportCommand() *cobra.Command {
-	var data string
+	var data dataFlag
 	var after uint64
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Print the records of the ledger, one line of JSON each",
 		Long: `Print the records of the ledger, one line of JSON each, oldest first. With
---data, which names the data directory of a server that runs on this machine,
-those of all accounts; otherwise the caller's.`,
+--data, which names the data directory of a server on this machine, which may be
+stopped, those of all accounts; otherwise the caller's.`,
 		Example: "  millicent ledger export > usage.ndjson\n  millicent ledger export --after 1200 --data ./data",
 		Args:    wantArgs(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.clientOf(data)
+		RunE: c.ofData(&data, func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
 			if err != nil {
 				return err
 			}
-			return api.LedgerRecords(cmd.Context(), after, data != "", c.out)
-		},
+			return api.LedgerRecords(cmd.Context(), after, data.dir != "", c.out)
+		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&data, "data", "", "data `directory` of a server on this machine")
+	data.add(f)
 	f.Uint64Var(&after, "after", 0, "leave out groups up to this `number`")
 	return cmd
 }

@@ -19,7 +19,9 @@ import (
 const maxReceipt = 1 << 20
 
 func (c *cli) receiptCommand() *cobra.Command {
+	var data dataFlag
 	var account string
+	var attempt int
 	cmd := &cobra.Command{
 		Use:   "receipt REQUEST-ID",
 		Short: "Print the receipt of an invocation, which proves it is in the ledger",
@@ -27,24 +29,29 @@ func (c *cli) receiptCommand() *cobra.Command {
 the ledger. With --json the receipt has the whole proof, from the record to the
 head of the ledger, and "millicent receipt verify" checks it without a server.
 
-The request id is in each answer's x-amzn-RequestId, and in the function's log.`,
+The request id is in each answer's x-amzn-RequestId, and in the function's log. An
+asynchronous event that ran several times has a receipt for each attempt: without
+--attempt that of the latest is printed.`,
 		Example: `  millicent receipt 8f1e2c2a-5c5e-4d8e-9d0a-0c7f9b0a1b2c
+  millicent receipt 8f1e2c2a-5c5e-4d8e-9d0a-0c7f9b0a1b2c --attempt 1
   millicent receipt 8f1e2c2a-5c5e-4d8e-9d0a-0c7f9b0a1b2c --json > receipt.json
   millicent receipt verify receipt.json`,
 		Args: wantArgs(1, 1, "one REQUEST-ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: c.ofData(&data, func(cmd *cobra.Command, args []string) error {
 			api, err := c.client()
 			if err != nil {
 				return err
 			}
-			text, err := api.Receipt(cmd.Context(), args[0], account)
+			text, err := api.Receipt(cmd.Context(), args[0], attempt, account)
 			if err != nil {
 				return err
 			}
 			return c.printReceipt(text, "")
-		},
+		}),
 	}
-	cmd.Flags().StringVar(&account, "account", "", "account `id` of the invocation, on the admin socket")
+	cmd.Flags().StringVar(&account, "account", "", "account `id` of the invocation, with --data")
+	data.add(cmd.Flags())
+	cmd.Flags().IntVar(&attempt, "attempt", 0, "`number` of an asynchronous event's run, from 1")
 	c.jsonFlag(cmd)
 	cmd.AddCommand(c.receiptVerifyCommand())
 	return cmd

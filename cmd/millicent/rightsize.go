@@ -12,6 +12,7 @@ import (
 )
 
 func (c *cli) rightsizeCommand() *cobra.Command {
+	var data dataFlag
 	cmd := &cobra.Command{
 		Use:   "rightsize [NAME]",
 		Short: "Show what functions would cost at other memory sizes",
@@ -25,10 +26,11 @@ from code that can use several cores to code that cannot.`,
 		Example:           "  millicent rightsize\n  millicent rightsize hello",
 		Args:              wantArgs(0, 1, "a function NAME, or none for all"),
 		ValidArgsFunction: c.completeFunctions,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: c.ofData(&data, func(cmd *cobra.Command, args []string) error {
 			return c.rightsize(cmd.Context(), strings.Join(args, ""))
-		},
+		}),
 	}
+	data.add(cmd.Flags())
 	c.jsonFlag(cmd)
 	return cmd
 }

@@ -92,7 +92,7 @@ func Up(t testing.TB, cfg Config) *Server {
 func Start(cfg Config) (_ *Server, err error) {
 	s := &Server{
 		KeyID: "test", KeySecret: "test", log: &log{}, done: make(chan struct{}),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		client: &http.Client{Transport: WholeBodies(&http.Transport{MaxIdleConnsPerHost: 16})},
 	}
 	if s.Data = cfg.Data; s.Data == "" {
 		if s.Data, err = os.MkdirTemp("", "millicent-data-"); err != nil {

@@ -61,7 +61,9 @@ func (e *Events) undeliverable(ev *event, a attempt, v verdict, cause error) fun
 		if body, err := newRecord(ev, a, v, e.cfg.Region, e.cfg.Now()); err == nil {
 			dead.body = body
 		}
-		dead.Failure = &failure{Condition: v.condition, Code: millicent.ErrorCode(cause), Message: messageOf(cause), Time: e.cfg.Now()}
+		dead.Failure = &failure{
+			Condition: v.condition, Code: millicent.ErrorCode(cause), Message: messageOf(cause), Attempts: v.progress.Attempts, Time: e.cfg.Now(),
+		}
 		return e.grave(&dead)
 	}
 }

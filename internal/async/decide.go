@@ -23,6 +23,7 @@ const (
 	unaffordable         // a budget refused it that says so
 	changing             // the version is being made or updated
 	tooOld               // not tried: it is past its age
+	unavailable          // nothing can be run at the moment
 	stopping             // the server stops
 )
 
@@ -42,6 +43,7 @@ const (
 	minBackOff  = time.Second
 	maxBackOff  = 5 * time.Minute
 	changePause = 100 * time.Millisecond // until a version that changes is looked at again
+	serverPause = time.Second            // until a server that runs nothing is asked again
 )
 
 // terms are what an EventConfig comes to.
@@ -99,6 +101,8 @@ func decide(o outcome, p queue.Progress, age time.Duration, t terms) verdict {
 		return verdict{"", wait, p}
 	case changing:
 		return verdict{"", changePause, p}
+	case unavailable:
+		return verdict{"", serverPause, p}
 	}
 	return verdict{"", 0, p} // stopping
 }

@@ -42,6 +42,7 @@ func TestDecide(t *testing.T) {
 		{"refused by a budget for good", unaffordable, queue.Progress{Attempts: 1}, 0, standard, verdict{conditionBudget, 0, queue.Progress{Attempts: 1}}},
 		{"too old", tooOld, queue.Progress{}, 7 * time.Hour, standard, verdict{conditionAge, 0, queue.Progress{}}},
 		{"update", changing, queue.Progress{Attempts: 1, Throttles: 2}, 0, standard, verdict{"", changePause, queue.Progress{Attempts: 1, Throttles: 2}}},
+		{"nothing runs", unavailable, queue.Progress{Attempts: 1}, 0, standard, verdict{"", serverPause, queue.Progress{Attempts: 1}}},
 		{"stop", stopping, queue.Progress{Attempts: 1, Throttles: 2}, 0, standard, verdict{"", 0, queue.Progress{Attempts: 1, Throttles: 2}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

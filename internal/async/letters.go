@@ -119,11 +119,15 @@ func (e *Events) again(d *queue.Delivery) (queue.Message, error) {
 	if err != nil {
 		return queue.Message{}, err
 	}
+	f := ev.Failure
 	ev.Failure = nil
 	if ev.Target != "" {
 		m, err := e.messageTo(ev.Target, ev, ev.body)
 		m.Sent = e.cfg.Now()
 		return m, err
+	}
+	if f != nil {
+		ev.Before += f.Attempts
 	}
 	ev.Received = e.cfg.Now()
 	return ev.message(KindEvent)

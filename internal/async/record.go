@@ -34,6 +34,10 @@ type attributes struct {
 	Key           string            `json:"key,omitempty"` // id of the caller's access key
 	Received      time.Time         `json:"received"`
 
+	// Before is how often the event had run when it was replayed last: no two
+	// of its runs are the same attempt, each of which is billed once.
+	Before int `json:"before,omitempty"`
+
 	Target  string   `json:"target,omitempty"` // ARN
 	Failure *failure `json:"failure,omitempty"`
 }

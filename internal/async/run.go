@@ -45,7 +45,7 @@ func (e *Events) handle(ctx context.Context, deliveries []queue.Delivery) {
 	id := d.Queue.String()
 	e.running.Limit(id, e.concurrencyOf(f))
 	t := termsOf(f.EventConfigOf(ev.Qualifier))
-	a := e.try(ctx, f, ev, t, d.Progress.Attempts+1)
+	a := e.try(ctx, f, ev, t, ev.Before+d.Progress.Attempts+1)
 	now := e.cfg.Now()
 	v := decide(a.outcome, d.Progress, now.Sub(ev.Received), t)
 	if v.condition != "" {
@@ -59,8 +59,8 @@ func (e *Events) handle(ctx context.Context, deliveries []queue.Delivery) {
 	case refused:
 		e.running.Hold(id, now.Add(throttlePause))
 		e.cfg.Observer.EventEnded(Throttle, now.Sub(ev.Received))
-	case changing:
-		e.running.Hold(id, now.Add(changePause))
+	case changing, unavailable:
+		e.running.Hold(id, now.Add(v.after))
 	default: // the server stops
 	}
 }
@@ -116,8 +116,10 @@ func (e *Events) judge(ctx context.Context, res *millicent.Result, err error) ou
 		return missing
 	case endedByBudget(err):
 		return unaffordable
-	case code == millicent.CodeServerUnavailable, ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return stopping
+	case code == millicent.CodeServerUnavailable:
+		return unavailable
 	}
 	return refused
 }

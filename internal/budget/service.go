@@ -41,6 +41,12 @@ type Config struct {
 	// recorded before the call is in it.
 	Spent func(ctx context.Context, tenant string, scope millicent.BudgetScope, from time.Time) (spent millicent.Money, last uint64, err error)
 
+	// Usual is what SaveUsual wrote before the last stop, empty where nothing was:
+	// what is usual for functions, and their pauses. SaveUsual returns when it
+	// is durable.
+	Usual     []byte
+	SaveUsual func(content []byte) error
+
 	// Enqueue has a function of a tenant run, and returns when that is sure.
 	Enqueue func(ctx context.Context, inv *millicent.Invocation) error
 
@@ -70,6 +76,9 @@ type Service struct {
 	work sync.WaitGroup
 	wake chan struct{} // something is pending
 
+	paused chan struct{} // a pause has begun or was ended
+	saved  []byte        // what SaveUsual wrote last; keepUsual's
+
 	mu      sync.Mutex // guards what follows
 	pending map[string]unknownPart
 	teller  teller
@@ -87,13 +96,14 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), pending: map[string]unknownPart{}, teller: newTeller()}
+	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), paused: make(chan struct{}, 1), pending: map[string]unknownPart{}, teller: newTeller()}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.Gate = NewGate(GateConfig{Most: cfg.Most, Price: cfg.Price, Currency: cfg.Currency, Now: cfg.Now, News: s.news})
 	cfg.Definitions.OnChange(s.changed)
 	for _, b := range cfg.Definitions.All() {
 		s.put(b, closed)
 	}
+	s.recallUsual()
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
 	if err := s.load(ctx); err != nil {
@@ -101,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		cfg.Log.Error("what was spent of budgets is not known yet", "error", err)
 	}
 	s.work.Go(s.run)
+	s.work.Go(s.keepUsual)
 	return s, nil
 }
 
@@ -138,8 +149,13 @@ func (s *Service) put(b *millicent.Budget, p phase) {
 	s.mu.Lock()
 	s.pending[keyOf(b)] = unknownPart{b, from}
 	s.mu.Unlock()
+	signal(s.wake)
+}
+
+// signal tells a goroutine that there is something to do.
+func signal(c chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default: // it will look
 	}
 }
@@ -293,6 +309,7 @@ func (s *Service) Resume(who millicent.Identity, tenant, function string) error 
 			return millicent.Errorf(millicent.CodeAccessDenied, "The budget %s that asks for the pause is the operator's.", storm.Budget)
 		}
 		s.Gate.Resume(tenant, function)
+		signal(s.paused)
 		s.cfg.Log.Info("pause of a function ended", "tenant", tenant, "function", function)
 		return nil
 	}

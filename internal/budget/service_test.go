@@ -54,6 +54,7 @@ type state struct {
 
 	mu     sync.Mutex
 	events []Notice // that functions got
+	usual  []byte   // that was saved
 }
 
 func newState(t *testing.T) *state {
@@ -103,6 +104,7 @@ func (s *state) open(t *testing.T, now time.Time) (service *Service, end func())
 	}
 	service, err = Open(t.Context(), Config{
 		Definitions: definitions, States: states, Most: most, Price: price, Currency: func() string { return "EUR" }, Spent: s.usage.spent, Enqueue: s.enqueue,
+		Usual: s.usual, SaveUsual: func(content []byte) error { s.usual = content; return nil },
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address)
 		},

@@ -53,6 +53,7 @@ func (s *Service) news(n News) {
 	tenant := n.Status.Tenant
 	log := s.cfg.Log.With("tenant", tenant, "budget", n.Status.ID, "amount", n.Status.Amount, "spent", n.Status.Spent)
 	if n.Storm != nil {
+		signal(s.paused)
 		log.Warn("function paused", "function", n.Storm.Function, "until", n.Storm.Until, "evidence", n.Storm.String())
 	} else {
 		log.Warn("budget", "percent", n.Percent)

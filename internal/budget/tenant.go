@@ -146,7 +146,7 @@ func (t *tenant) watch(a *account, function string, cost millicent.Money, hops i
 	f := t.flows[function]
 	if f == nil {
 		if len(t.flows) >= maxFlows {
-			clear(t.flows) // they are learned again
+			t.forget(now)
 		}
 		f = &flow{minute: now.Unix() / 60}
 		t.flows[function] = f

@@ -40,12 +40,12 @@ func (r *queueRun) turn() error {
 	return r.take()
 }
 
-// refused returns the refusal of a budget, if one would refuse a batch now:
-// messages that are taken in vain come to their last receive.
+// refused returns the refusal of a budget, if one would refuse a batch now, or
+// why nothing is run: messages that are taken in vain come to their last receive.
 func (r *queueRun) refused() error {
 	m := r.mapping
 	err := r.service.cfg.Invoker.Affords(r.ctx, &millicent.Invocation{Tenant: m.Tenant, Function: m.Function, Qualifier: m.Qualifier})
-	if refusal := (*millicent.BudgetRefusal)(nil); errors.As(err, &refusal) {
+	if refusal := (*millicent.BudgetRefusal)(nil); errors.As(err, &refusal) || millicent.ErrorCode(err) == millicent.CodeServerUnavailable {
 		return err
 	}
 	return nil // what else there is, a batch finds out

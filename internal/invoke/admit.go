@@ -21,6 +21,9 @@ func (i *Invoker) Check(ctx context.Context, inv *millicent.Invocation) error {
 // Affords does what Invoke does up to the running, and says whether budgets
 // would let it run now.
 func (i *Invoker) Affords(ctx context.Context, inv *millicent.Invocation) error {
+	if err := i.cfg.Meter.Ready(); err != nil {
+		return err
+	}
 	f, v, err := i.admit(ctx, inv)
 	if err != nil {
 		return err

@@ -124,11 +124,11 @@ func New(cfg Config) *Invoker {
 // not active; CodeThrottled; CodeServerUnavailable when the server stops;
 // CodeInternal and what a launcher says otherwise.
 func (i *Invoker) Invoke(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
-	ctx, end, err := i.begin(ctx)
+	ctx, err := i.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
+	defer i.end()
 	i.complete(ctx, inv)
 	res, err := i.invoke(ctx, inv)
 	if inv.Sink != nil && err == nil {
@@ -224,27 +224,30 @@ func deliver(ctx context.Context, sink millicent.Sink, res *millicent.Result) {
 	res.Payload, res.Streamed = nil, true
 }
 
-// begin counts an invocation and takes it off its caller's context: ctx ends
-// when the Invoker's life does. Call end afterwards.
-func (i *Invoker) begin(caller context.Context) (ctx context.Context, end func(), err error) {
+// begin counts an invocation and takes it off its caller's context: what it
+// returns ends when the Invoker's life does. Call end afterwards.
+func (i *Invoker) begin(caller context.Context) (context.Context, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
-		return nil, nil, errStopping(nil)
+		return nil, errStopping(nil)
 	}
 	i.active++
 	i.running.Add(1)
-	return outliving{i.life, context.WithoutCancel(caller)}, func() {
-		i.mu.Lock()
-		i.active--
-		i.mu.Unlock()
-		i.running.Done()
-	}, nil
+	return outliving{i.life, caller}, nil
 }
 
-// An outliving context ends with one context, and has the values of another.
-// To derive it from either would cost each invocation two allocations and a
-// lock that all of them share.
+// end is the end of what begin counted.
+func (i *Invoker) end() {
+	i.mu.Lock()
+	i.active--
+	i.mu.Unlock()
+	i.running.Done()
+}
+
+// An outliving context ends with one context, which can be cancelled, and has the
+// values of another. To derive it from either would cost each invocation two
+// allocations and a lock that all of them share.
 type outliving struct {
 	context.Context
 	values context.Context

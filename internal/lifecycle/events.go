@@ -190,9 +190,10 @@ func Start(id, version, trace string) Event {
 		}
 		return rec
 	}
-	return Event{kind: "platform.start", level: "INFO", record: record,
-		text: "START RequestId: " + id + " Version: " + version}
+	return Event{kind: "platform.start", level: "INFO", record: record, text: startText(id, version)}
 }
+
+func startText(id, version string) string { return "START RequestId: " + id + " Version: " + version }
 
 // RuntimeDone says that the function has done its part.
 func RuntimeDone(id string, took time.Duration, produced int64, f *Failure) Event {
@@ -209,8 +210,10 @@ func RuntimeDone(id string, took time.Duration, produced int64, f *Failure) Even
 		}{id, status(f), reported(f), metrics{millis(took), produced}}
 	}
 	return Event{kind: "platform.runtimeDone", level: level(f, "DEBUG"), record: record,
-		text: "END RequestId: " + id}
+		text: string(appendEnd(nil, id))}
 }
+
+func appendEnd(b []byte, id string) []byte { return append(append(b, "END RequestId: "...), id...) }
 
 // Failed is the text line about an end that the function could not log
 // itself; JSON says it in the report.
@@ -228,7 +231,7 @@ func Failed(id string, now time.Time, f *Failure) string {
 // Report is the last word on an invocation.
 func Report(id string, u millicent.Usage, f *Failure) Event {
 	return Event{
-		kind: "platform.report", level: level(f, "INFO"), text: reportText(id, u, f), beside: beside{errorType: reported(f)},
+		kind: "platform.report", level: level(f, "INFO"), text: string(appendReport(nil, id, &u, f)), beside: beside{errorType: reported(f)},
 		record: func() any { return reportRecord(id, u, f) },
 	}
 }
@@ -266,11 +269,14 @@ func reportRecord(id string, u millicent.Usage, f *Failure) any {
 	}{id, m, status(f), reported(f)}
 }
 
-// reportText has Lambda's fields, and where instructions are counted two of
-// ours. It names the status only of an end that the platform brought
-// about; an error that the function answered is its own affair.
-func reportText(id string, u millicent.Usage, f *Failure) string {
-	b := make([]byte, 0, 192)
+// reportRoom is room for most reports.
+const reportRoom = 192
+
+// appendReport appends the report's text. It has Lambda's fields, and where
+// instructions are counted two of ours. It names the status only of an end that
+// the platform brought about; an error that the function answered is its own
+// affair.
+func appendReport(b []byte, id string, u *millicent.Usage, f *Failure) []byte {
 	b = append(append(b, "REPORT RequestId: "...), id...)
 	b = append(b, "\tDuration: "...)
 	b = strconv.AppendFloat(b, millis(u.Duration), 'f', 2, 64)
@@ -302,5 +308,5 @@ func reportText(id string, u millicent.Usage, f *Failure) string {
 	if f != nil && f.Fatal {
 		b = append(b, statusFields(f)...)
 	}
-	return string(b)
+	return b
 }

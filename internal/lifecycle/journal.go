@@ -28,9 +28,12 @@ type Journal struct {
 	level  string // least level of the platform's JSON events
 
 	mu         sync.Mutex
-	invocation string
-	first      *Event // of the invocation, until it is written
-	tail       []byte // of the running invocation
+	invocation string    // that runs; empty when none does
+	trace      string    // its trace header
+	began      time.Time // when it did
+	unopened   bool      // its first event is not written yet
+	tailed     bool      // its tail is wanted
+	tail       []byte
 }
 
 // NewJournal returns the journal of an environment with a log stream's name.
@@ -51,48 +54,86 @@ func NewJournal(sink millicent.LogSink, v *millicent.Version, stream string) *Jo
 // JSON reports whether the platform's lines are JSON events.
 func (j *Journal) JSON() bool { return j.format == FormatJSON }
 
-// Begin starts an invocation's log and its tail with an event, which is
-// written before anything else about the invocation is, or by Opened.
-func (j *Journal) Begin(id string, first Event) {
+// Begin starts the log of an invocation that began at a time. Its first event
+// is written before anything else about it is, or by Opened.
+func (j *Journal) Begin(inv *millicent.Invocation, at time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.invocation = id
-	j.first = &first
-	j.tail = make([]byte, 0, tailRoom)
+	j.invocation, j.trace, j.began, j.unopened = inv.ID, inv.TraceID, at, true
+	j.tailed, j.tail = inv.Tail, nil
+	if inv.Tail {
+		j.tail = make([]byte, 0, tailRoom)
+	}
 }
 
 // Opened writes the invocation's first event: it has begun.
 func (j *Journal) Opened() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.open(time.Now())
+	j.open()
 }
 
 // open is Opened with mu held.
-func (j *Journal) open(now time.Time) {
-	if e := j.first; e != nil {
-		j.first = nil
-		if message := j.message(*e, now); message != "" {
-			j.write(now, message, e.beside)
-		}
+func (j *Journal) open() {
+	if !j.unopened {
+		return
 	}
+	j.unopened = false
+	if !j.JSON() {
+		j.write(j.began, startText(j.invocation, j.base.Version), beside{})
+		return
+	}
+	j.event(Start(j.invocation, j.base.Version, j.trace), j.began)
 }
 
-// End ends it and returns the tail, which the caller keeps.
-func (j *Journal) End() []byte {
+// An Ending is what the platform says of an invocation at its end.
+type Ending struct {
+	Usage    millicent.Usage
+	Produced int64            // bytes that the function answered
+	Failure  *Failure         // nil for a success
+	Delay    *millicent.Delay // what kept it from running at once; nil if nothing did
+}
+
+// Finish writes an invocation's last events, ends its log, and returns the tail,
+// which the caller keeps; nil where it was not wanted.
+func (j *Journal) Finish(e *Ending) []byte {
+	now := time.Now()
+	with := beside{e.Delay, reported(e.Failure)}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.invocation, j.first = "", nil
+	j.open()
+	if j.JSON() {
+		j.event(RuntimeDone(j.invocation, e.Usage.Duration, e.Produced, e.Failure), now)
+		last := Report(j.invocation, e.Usage, e.Failure)
+		last.beside = with
+		j.event(last, now)
+		return j.end()
+	}
+	room := make([]byte, 0, 2*reportRoom)
+	room = appendEnd(room, j.invocation)
+	n := len(room)
+	text := string(appendReport(room, j.invocation, &e.Usage, e.Failure))
+	j.write(now, text[:n], beside{})
+	j.write(now, text[n:], with)
+	return j.end()
+}
+
+// End ends the log of an invocation that was not run to its end.
+func (j *Journal) End() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.end()
+}
+
+// end ends the log and returns the tail. mu is held.
+func (j *Journal) end() []byte {
 	tail := j.tail
-	j.tail = nil
+	j.invocation, j.trace, j.unopened, j.tailed, j.tail = "", "", false, false, nil
 	return tail[max(0, len(tail)-tailSize):]
 }
 
 // Line writes one record. A zero time, or one that cannot be right, is now.
-func (j *Journal) Line(at time.Time, message string) { j.record(at, message, beside{}) }
-
-// record is Line for a record that something goes with.
-func (j *Journal) record(at time.Time, message string, with beside) {
+func (j *Journal) Line(at time.Time, message string) {
 	now := time.Now()
 	if at.Before(now.Add(-maxPast)) || at.After(now.Add(maxFuture)) {
 		at = now
@@ -102,8 +143,8 @@ func (j *Journal) record(at time.Time, message string, with beside) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.open(now)
-	j.write(at, message, with)
+	j.open()
+	j.write(at, message, beside{})
 }
 
 // write writes a record. mu is held.
@@ -114,7 +155,7 @@ func (j *Journal) write(at time.Time, message string, with beside) {
 	rec.Message = message
 	rec.Delay, rec.ErrorType = with.Delay, with.errorType
 	j.sink.Write(rec)
-	if j.invocation == "" {
+	if !j.tailed {
 		return
 	}
 	j.tail = append(append(j.tail, message...), '\n')
@@ -129,9 +170,16 @@ func (j *Journal) Text(message string) { j.Line(time.Time{}, message) }
 // Event writes an Event of the platform: its line of text, none if that is
 // empty, or its JSON if the version logs JSON and wants the level.
 func (j *Journal) Event(e Event) {
-	now := time.Now()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open()
+	j.event(e, time.Now())
+}
+
+// event is Event with mu held.
+func (j *Journal) event(e Event, now time.Time) {
 	if message := j.message(e, now); message != "" {
-		j.record(now, message, e.beside)
+		j.write(now, message, e.beside)
 	}
 }
 

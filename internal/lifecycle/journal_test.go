@@ -48,11 +48,11 @@ func TestRecordsSayWhoseTheyAre(t *testing.T) {
 	v := exampleVersion()
 	j := NewJournal(log, v, "2026/01/02/[$LATEST]ab")
 	j.Text("outside")
-	j.Begin("id-1", Event{})
+	begin(j, "id-1")
 	j.Text("within\n")
 	j.End()
 	j.Text("outside again")
-	for i, want := range []string{"", "id-1", ""} {
+	for i, want := range []string{"", "id-1", "id-1", ""} {
 		rec := log.records[i]
 		if rec.Invocation != want || rec.Function != "hello" || rec.Tenant != v.Tenant || rec.Version != "$LATEST" || rec.Stream != "2026/01/02/[$LATEST]ab" {
 			t.Errorf("record %d: %+v", i, rec)
@@ -61,31 +61,38 @@ func TestRecordsSayWhoseTheyAre(t *testing.T) {
 			t.Errorf("record %d is %v old", i, age)
 		}
 	}
-	if diff := cmp.Diff([]string{"outside", "within", "outside again"}, log.messages()); diff != "" {
+	if diff := cmp.Diff([]string{"outside", "START RequestId: id-1 Version: $LATEST", "within", "outside again"}, log.messages()); diff != "" {
 		t.Error(diff)
 	}
 }
 
+// begin begins an invocation whose tail is wanted.
+func begin(j *Journal, id string) {
+	j.Begin(&millicent.Invocation{ID: id, Tail: true}, time.Now())
+}
+
 func TestTailHoldsTheLastFourKilobytesOfTheInvocation(t *testing.T) {
 	j := NewJournal(&memoryLog{}, exampleVersion(), "s")
-	j.Begin("id-1", Event{})
+	begin(j, "id-1")
 	j.Text("first")
-	if got, want := string(j.End()), "first\n"; got != want {
+	end := "END RequestId: id-1\nREPORT RequestId: id-1\tDuration: 0.00 ms\tBilled Duration: 0 ms\tMemory Size: 0 MB\tMax Memory Used: 0 MB\t\n"
+	if got, want := string(j.Finish(&Ending{})), "START RequestId: id-1 Version: $LATEST\nfirst\n"+end; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	j.Begin("id-2", Event{})
+	begin(j, "id-2")
 	all := ""
 	for i := range 3000 {
 		line := strings.Repeat("x", i%50)
 		j.Text(line)
 		all += line + "\n"
 	}
-	if got, want := string(j.End()), all[len(all)-4096:]; got != want {
+	all += strings.ReplaceAll(end, "id-1", "id-2")
+	if got, want := string(j.Finish(&Ending{})), all[len(all)-4096:]; got != want {
 		t.Errorf("got %d bytes that are not the last 4096", len(got))
 	}
-	j.Begin("id-3", Event{})
-	if got := j.End(); len(got) != 0 {
-		t.Errorf("got %q of an earlier invocation", got)
+	j.Begin(&millicent.Invocation{ID: "id-3"}, time.Now())
+	if got := j.Finish(&Ending{}); len(got) != 0 {
+		t.Errorf("got %q, which nobody wanted", got)
 	}
 }
 
@@ -112,9 +119,9 @@ func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
 		v := exampleVersion()
 		v.LogFormat, v.SystemLogLevel = format, level
 		j := NewJournal(log, v, "s")
-		j.Event(Start("ID", "1", ""))
-		j.Event(RuntimeDone("ID", 0, 0, nil))
-		j.Event(Report("ID", millicent.Usage{}, nil))
+		begin(j, "ID")
+		j.Opened()
+		j.Finish(&Ending{})
 		j.Event(Report("ID", millicent.Usage{}, TimedOut(time.Second)))
 		var kinds []string
 		for _, m := range log.messages() {
@@ -144,25 +151,19 @@ func TestSystemLogLevelFiltersTheJSONEvents(t *testing.T) {
 func TestFirstEventComesFirstAndOnce(t *testing.T) {
 	sink := &memoryLog{}
 	j := NewJournal(sink, exampleVersion(), "stream")
-	first := Event{text: "START"}
-	j.Begin("id-1", first)
+	begin(j, "id-1")
 	j.Text("a line")
 	j.Opened()
-	if got, want := string(j.End()), "START\na line\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	j.Begin("id-2", first)
+	j.End()
+	begin(j, "id-2")
 	j.Opened()
 	j.Text("a line")
-	if got, want := string(j.End()), "START\na line\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	j.Begin("id-3", first)
-	if got := string(j.End()); got != "" {
-		t.Errorf("got %q of an invocation that never began", got)
-	}
+	j.End()
+	begin(j, "id-3") // which never began
+	j.End()
 	j.Opened() // too late
-	if got := len(sink.records); got != 4 {
-		t.Errorf("%d records, want 4", got)
+	want := []string{"START RequestId: id-1 Version: $LATEST", "a line", "START RequestId: id-2 Version: $LATEST", "a line"}
+	if diff := cmp.Diff(want, sink.messages()); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -27,31 +27,34 @@ type Places interface {
 	Find(ctx context.Context, tenant, id string, each func(seq uint64) bool) (through uint64, err error)
 }
 
-// Receipt returns the receipt of a tenant's record with an id, of the latest
-// attempt. The groups that places does not know of are searched. An error has
+// Receipt returns the receipt of a tenant's record with an id, of an attempt, or
+// of the latest for zero. The groups that places does not know of are searched. An error has
 // CodeNotFound where there is no such record, and CodeServerUnavailable where
 // too many groups would have to be searched.
-func (m *Meter) Receipt(ctx context.Context, places Places, tenant, id string) (*Receipt, error) {
+func (m *Meter) Receipt(ctx context.Context, places Places, tenant, id string, attempt int) (*Receipt, error) {
 	if err := m.Durable(ctx); err != nil { // it may be of just now
 		return nil, err
 	}
 	var known *Receipt
 	var failed error
 	through, err := places.Find(ctx, tenant, id, func(seq uint64) bool {
-		known, failed = m.inGroup(ctx, seq, tenant, id)
+		known, failed = m.inGroup(ctx, seq, tenant, id, attempt)
 		return known == nil && failed == nil
 	})
 	if err = errors.Join(err, failed); err != nil {
 		return nil, err
 	}
-	found, err := m.search(ctx, through, tenant, id)
+	found, err := m.search(ctx, through, tenant, id, attempt)
 	if err != nil {
 		return nil, err
 	}
 	if found == nil {
 		found = known
 	}
-	if found == nil {
+	switch {
+	case found == nil && attempt > 0:
+		return nil, millicent.Errorf(millicent.CodeNotFound, "The ledger has no record of attempt %d of the request %.100s.", attempt, id)
+	case found == nil:
 		return nil, millicent.Errorf(millicent.CodeNotFound, "The ledger has no record of the request %.100s.", id)
 	}
 	return found, m.complete(ctx, found)
@@ -59,7 +62,7 @@ func (m *Meter) Receipt(ctx context.Context, places Places, tenant, id string) (
 
 // search looks for a record in the groups after one, and returns its receipt
 // without links, or nil.
-func (m *Meter) search(ctx context.Context, after uint64, tenant, id string) (*Receipt, error) {
+func (m *Meter) search(ctx context.Context, after uint64, tenant, id string, attempt int) (*Receipt, error) {
 	end := m.Head().Seq
 	if end > after && end-after > findGroups {
 		return nil, millicent.Errorf(millicent.CodeServerUnavailable, "The usage is being counted; receipts are given when that is done.")
@@ -76,7 +79,7 @@ func (m *Meter) search(ctx context.Context, after uint64, tenant, id string) (*R
 				return errFound
 			}
 			if bytes.Contains(message, pattern) {
-				if r := find(message, tenant, id); r != nil {
+				if r := find(message, tenant, id, attempt); r != nil {
 					found = r
 				}
 			}
@@ -97,7 +100,7 @@ var errFound = errors.New("enough was read")
 
 // inGroup returns the receipt of a record in a group, without links; nil where
 // that has none or is gone.
-func (m *Meter) inGroup(ctx context.Context, seq uint64, tenant, id string) (*Receipt, error) {
+func (m *Meter) inGroup(ctx context.Context, seq uint64, tenant, id string, attempt int) (*Receipt, error) {
 	message, err := m.log.Read(ctx, seq)
 	if errors.Is(err, packs.ErrNoPack) {
 		return nil, nil
@@ -105,18 +108,18 @@ func (m *Meter) inGroup(ctx context.Context, seq uint64, tenant, id string) (*Re
 	if err != nil {
 		return nil, err
 	}
-	return find(message, tenant, id), nil
+	return find(message, tenant, id, attempt), nil
 }
 
-// find returns the receipt of a tenant's latest record with an id in a group,
-// without its links; nil when there is none.
-func find(message []byte, tenant, id string) *Receipt {
+// find returns the receipt of a tenant's record with an id in a group, of an
+// attempt or the latest, without its links; nil when there is none.
+func find(message []byte, tenant, id string, attempt int) *Receipt {
 	g, err := decodeGroup(message)
 	if err != nil {
 		return nil // of what is damaged there are no receipts
 	}
 	for i := len(g.records) - 1; i >= 0; i-- {
-		if g.records[i].ID == id && g.records[i].Tenant == tenant {
+		if rec := &g.records[i]; rec.ID == id && rec.Tenant == tenant && (attempt == 0 || rec.Attempt == attempt) {
 			return receiptOf(&g, i)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -44,7 +45,7 @@ func TestReceipts(t *testing.T) {
 	groups, records := read(t, m, n)
 	for _, i := range []int{0, 1, 2, 3, 100, 255, 256, n - 2, n - 1, rand.IntN(n)} {
 		want := records[i]
-		r, err := m.Receipt(t.Context(), known{}, want.Tenant, want.ID)
+		r, err := m.Receipt(t.Context(), known{}, want.Tenant, want.ID, 0)
 		if err != nil {
 			t.Fatal(i, err)
 		}
@@ -64,11 +65,11 @@ func TestReceipts(t *testing.T) {
 			t.Errorf("group %d, %d links to it", group.Seq, len(back.Links))
 		}
 		forge(t, text)
-		again, err := m.Receipt(t.Context(), known{groups[len(groups)-1].Seq, []uint64{1, group.Seq}}, want.Tenant, want.ID)
+		again, err := m.Receipt(t.Context(), known{groups[len(groups)-1].Seq, []uint64{1, group.Seq}}, want.Tenant, want.ID, 0)
 		if diff := cmp.Diff(r, again); err != nil || diff != "" {
 			t.Error(diff, err)
 		}
-		if _, err := m.Receipt(t.Context(), known{through: 7}, "222222222222", want.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+		if _, err := m.Receipt(t.Context(), known{through: 7}, "222222222222", want.ID, 0); millicent.ErrorCode(err) != millicent.CodeNotFound {
 			t.Errorf("another tenant got a receipt: %v", err)
 		}
 	}
@@ -80,19 +81,19 @@ func TestReceiptOfNothing(t *testing.T) {
 	m, _ := startMeter(t)
 	rec := someRecord(1)
 	m.Record(rec)
-	if _, err := m.Receipt(t.Context(), known{through: 1}, rec.Tenant, rec.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+	if _, err := m.Receipt(t.Context(), known{through: 1}, rec.Tenant, rec.ID, 0); millicent.ErrorCode(err) != millicent.CodeNotFound {
 		t.Errorf("group 1 was searched, of which it is known that it is not there: %v", err)
 	}
 	m.mu.Lock()
 	m.head.Seq += findGroups
 	m.mu.Unlock()
-	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID); millicent.ErrorCode(err) != millicent.CodeServerUnavailable {
+	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID, 0); millicent.ErrorCode(err) != millicent.CodeServerUnavailable {
 		t.Errorf("with %d groups to be searched: %v", findGroups+1, err)
 	}
 	m.mu.Lock()
 	m.head.Seq -= findGroups
 	m.mu.Unlock()
-	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID); err != nil {
+	if _, err := m.Receipt(t.Context(), known{}, rec.Tenant, rec.ID, 0); err != nil {
 		t.Error(err)
 	}
 }
@@ -157,6 +158,29 @@ func TestParseHead(t *testing.T) {
 	for _, bad := range []string{"", "42", "42:", "0:" + h.String()[3:], "x" + h.String(), h.String() + "00"} {
 		if got, err := ParseHead(bad); err == nil {
 			t.Errorf("%q is %v", bad, got)
+		}
+	}
+}
+
+// Each attempt of an event has a receipt, wherever the others are.
+func TestReceiptOfAttempt(t *testing.T) {
+	m, _ := startMeter(t)
+	rec := someRecord(1)
+	for attempt := 1; attempt <= 4; attempt++ {
+		rec.Attempt, rec.Billed = attempt, time.Duration(attempt)*time.Second
+		if n, err := m.RecordOnce(t.Context(), rec); err != nil || n == 0 {
+			t.Fatal(n, err)
+		}
+	}
+	for _, places := range []known{{}, {4, []uint64{4, 3, 2, 1}}, {2, []uint64{2, 1}}} {
+		for attempt, want := range []int{4, 1, 2, 3, 4} {
+			r, err := m.Receipt(t.Context(), places, rec.Tenant, rec.ID, attempt)
+			if err != nil || r.Usage.Attempt != want || r.Usage.BilledMs != int64(want)*1000 {
+				t.Errorf("of attempt %d: %+v (%v)", attempt, r, err)
+			}
+		}
+		if _, err := m.Receipt(t.Context(), places, rec.Tenant, rec.ID, 5); millicent.ErrorCode(err) != millicent.CodeNotFound {
+			t.Errorf("of an attempt that was not: %v", err)
 		}
 	}
 }

@@ -57,43 +57,80 @@ func (m *Meter) isSkipped(seq uint64) bool {
 	return false
 }
 
-// Skip has a damaged group left out from now on: Groups gives it without
-// records. It is remembered, and logged at each start. A group that is as it was
-// written is not left out.
-func (m *Meter) Skip(ctx context.Context, seq uint64) error {
-	problem := "it is missing"
-	message, err := m.log.Read(ctx, seq)
-	switch {
-	case seq == 0 || seq > m.Head().Seq:
-		return millicent.Errorf(millicent.CodeInvalid, "The ledger has no group %d.", seq)
-	case errors.Is(err, packs.ErrNoPack):
-	case err != nil:
-		return err
-	default:
-		g, err := decodeGroup(message)
-		if err == nil && g.seq == seq {
-			return millicent.Errorf(millicent.CodeInvalid, "The group %d is not damaged.", seq)
-		}
-		problem = errPlace.Error()
+// Skip has the damaged groups from one to another left out from now on, and
+// returns them: Groups gives them without records. It is remembered, and logged
+// at each start. Groups that are as they were written are not left out; where
+// there are no others the error has CodeInvalid.
+func (m *Meter) Skip(ctx context.Context, from, to uint64) (damaged []uint64, err error) {
+	if end := m.Head().Seq; from == 0 || to < from || from > end || to > end {
+		return nil, millicent.Errorf(millicent.CodeInvalid, "The ledger has groups 1 to %d.", end)
+	}
+	first, err := m.First(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []skipped
+	now := m.cfg.Now().UTC().Truncate(time.Second)
+	for seq := max(from, first); seq <= to; seq++ { // those before were removed by retention
+		problem, err := m.problemOf(ctx, seq)
 		if err != nil {
-			problem = err.Error()
+			return nil, err
+		}
+		if problem == "" {
+			continue
+		}
+		damaged = append(damaged, seq)
+		if !m.isSkipped(seq) {
+			found = append(found, skipped{seq, now, problem})
 		}
 	}
-	if m.isSkipped(seq) {
+	switch {
+	case len(damaged) == 0 && from == to:
+		return nil, millicent.Errorf(millicent.CodeInvalid, "The group %d is not damaged.", from)
+	case len(damaged) == 0:
+		return nil, millicent.Errorf(millicent.CodeInvalid, "None of the groups %d to %d is damaged.", from, to)
+	}
+	return damaged, m.leaveOut(found)
+}
+
+// problemOf returns what is wrong with a group; "" where nothing is.
+func (m *Meter) problemOf(ctx context.Context, seq uint64) (string, error) {
+	message, err := m.log.Read(ctx, seq)
+	if errors.Is(err, packs.ErrNoPack) {
+		return "it is missing", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	g, err := decodeGroup(message)
+	switch {
+	case err != nil:
+		return err.Error(), nil
+	case g.seq != seq:
+		return errPlace.Error(), nil
+	}
+	return "", nil
+}
+
+// leaveOut remembers groups that are left out.
+func (m *Meter) leaveOut(found []skipped) error {
+	if len(found) == 0 {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	all := append(m.skipped[:len(m.skipped):len(m.skipped)], skipped{seq, m.cfg.Now().UTC().Truncate(time.Second), problem})
+	all := append(m.skipped[:len(m.skipped):len(m.skipped)], found...)
 	content, err := json.MarshalIndent(all, "", "  ")
 	if err == nil {
 		err = durable.WriteFile(filepath.Join(m.cfg.Dir, skippedFile), append(content, '\n'), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("skip a group of the ledger: %w", err)
+		return fmt.Errorf("skip groups of the ledger: %w", err)
 	}
 	m.skipped = all
-	m.cfg.Log.Warn("a damaged group of the ledger is left out of all sums from now on", "group", seq, "problem", problem)
+	for _, s := range found {
+		m.cfg.Log.Warn("a damaged group of the ledger is left out of all sums from now on", "group", s.Group, "problem", s.Problem)
+	}
 	return nil
 }
 

@@ -60,7 +60,7 @@ func TestTrim(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	last := someRecord(100)
-	receipt, err := m.Receipt(t.Context(), known{}, last.Tenant, last.ID)
+	receipt, err := m.Receipt(t.Context(), known{}, last.Tenant, last.ID, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestTrim(t *testing.T) {
 		t.Error(err)
 	}
 	old := someRecord(3)
-	if _, err := m.Receipt(t.Context(), known{}, old.Tenant, old.ID); millicent.ErrorCode(err) != millicent.CodeNotFound {
+	if _, err := m.Receipt(t.Context(), known{}, old.Tenant, old.ID, 0); millicent.ErrorCode(err) != millicent.CodeNotFound {
 		t.Errorf("a receipt of what is gone: %v", err)
 	}
 	if err := m.Close(t.Context()); err != nil {

@@ -53,6 +53,37 @@ func TestAllArrives(t *testing.T) {
 	}
 }
 
+func TestReadable(t *testing.T) {
+	_, _, quiet, _ := pipe(t)
+	_, w, rf, wf := pipe(t)
+	var fds []int
+	for _, f := range []*os.File{quiet, rf} {
+		conn, err := f.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Control(func(fd uintptr) { fds = append(fds, int(fd)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if Readable(fds) {
+		t.Error("readable before anything was written")
+	}
+	if _, err := w.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if !Readable(fds) || Readable(fds[:1]) {
+		t.Errorf("got %v and %v with something in the second", Readable(fds), Readable(fds[:1]))
+	}
+	if _, err := rf.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	wf.Close()
+	if !Readable(fds) {
+		t.Error("the end is not readable")
+	}
+}
+
 func TestEnds(t *testing.T) {
 	t.Run("deadline", func(t *testing.T) {
 		r, w, rf, wf := pipe(t)

@@ -253,7 +253,7 @@ func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*
 		until = loan
 	}
 	for {
-		switch e.wait(ctx, r, until, r.session.initialised) {
+		switch e.wait(ctx, r, until, (*session).initialised) {
 		case signMet:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil

@@ -68,7 +68,7 @@ func (e *envTest) invocation(event string) *millicent.Invocation {
 	e.n++
 	return &millicent.Invocation{
 		ID: fmt.Sprintf("00000000-0000-4000-8000-%012d", e.n), Tenant: "000000000000", Function: "probe",
-		ARN: "arn:aws:lambda:us-east-1:000000000000:function:probe:7", Event: []byte(event),
+		ARN: "arn:aws:lambda:us-east-1:000000000000:function:probe:7", Event: []byte(event), Tail: true,
 	}
 }
 

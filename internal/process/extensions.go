@@ -120,7 +120,7 @@ func (s *session) nextExtensionEvent(w http.ResponseWriter, r *http.Request) {
 	s.announce()
 	s.mu.Unlock()
 	for {
-		watch := s.watch(func() bool { return x.pending != nil })
+		watch := s.watch(func(*session) bool { return x.pending != nil })
 		select {
 		case <-watch.met:
 		case <-r.Context().Done():

@@ -75,7 +75,7 @@ func TestInitLastsUntilExtensionsAreReady(t *testing.T) {
 	id := a.do("POST", registerPath, `{}`, "Lambda-Extension-Name", "x").header.Get("Lambda-Extension-Identifier")
 	event, next := make(chan reply, 1), make(chan reply, 1)
 	go func() { next <- a.next() }()
-	ready := a.session.watch(func() bool { return a.session.state == stateReady }).met
+	ready := a.session.watch((*session).ready).met
 	select {
 	case <-ready:
 	case <-time.After(testWait):

@@ -108,7 +108,7 @@ func (e *environment) atRest(ctx context.Context) bool {
 	if r == nil || r.gone() || !time.Now().Before(r.deadline) {
 		return ctx.Err() == nil
 	}
-	return e.wait(ctx, r, time.Now().Add(atRestTime), r.session.idle) == signMet
+	return e.wait(ctx, r, time.Now().Add(atRestTime), (*session).idle) == signMet
 }
 
 // thaw lets what was frozen go on. The caller holds the slot.

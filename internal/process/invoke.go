@@ -40,11 +40,11 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 		e.broken = err
 		return nil, lifecycle.Dead(err)
 	}
-	e.awaitLast(ctx)
+	start := e.awaitLast(ctx)
 	if err := e.ended(ctx); err != nil {
 		return nil, notDelivered(err)
 	}
-	return e.serve(ctx, inv)
+	return e.serve(ctx, inv, start)
 }
 
 // ended returns why nobody waits for an invocation any more, nil while
@@ -76,21 +76,24 @@ func isClosed(c <-chan struct{}) bool {
 
 // awaitLast lets a runtime finish what it does after its last answer: until
 // it asks for the next event, or its last deadline. One that is not idle then
-// is stopped.
-func (e *environment) awaitLast(ctx context.Context) {
+// is stopped. It returns the time.
+func (e *environment) awaitLast(ctx context.Context) time.Time {
 	r := e.run
 	if r == nil {
-		return
+		return time.Now()
 	}
-	if !r.gone() && e.wait(ctx, r, r.deadline, r.session.idle) == signMet {
-		// What was written between invocations belongs to none. In less time
-		// than that nobody can say which side of a line it was on.
-		if time.Since(r.drained) > drainGap {
-			r.drain()
-		}
-		return
+	if r.gone() || e.wait(ctx, r, r.deadline, (*session).idle) != signMet {
+		e.discard()
+		return time.Now()
 	}
-	e.discard()
+	now := time.Now()
+	// What was written between invocations belongs to none. In less time
+	// than that nobody can say which side of a line it was on.
+	if now.Sub(r.drained) > drainGap {
+		r.drain(now)
+		now = time.Now()
+	}
+	return now
 }
 
 // discard ends the run.
@@ -111,10 +114,10 @@ type ending struct {
 	err     error              // or why nobody waits any more
 }
 
-// serve runs inv to its end and writes its log.
-func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*millicent.Result, error) {
+// serve runs inv, which starts now, to its end and writes its log.
+func (e *environment) serve(ctx context.Context, inv *millicent.Invocation, now time.Time) (*millicent.Result, error) {
 	usage := millicent.Usage{
-		Start:    time.Now(),
+		Start:    now,
 		Cold:     e.cold,
 		MemoryMB: e.version.MemoryMB,
 	}
@@ -122,15 +125,16 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		usage.Init, usage.Restore, usage.RestoreBilled = e.init, e.restored, e.restoredBilled
 	}
 	e.again = nil
-	e.journal.Begin(inv.ID, lifecycle.Start(inv.ID, e.version.Number, inv.TraceID))
+	e.journal.Begin(inv, usage.Start)
 	e.uplink.invoking(inv)
 
 	deadline := usage.Start.Add(e.version.Timeout)
 	out, stop := e.stream(ctx, inv, deadline)
 	end := e.attempt(ctx, inv, deadline, out)
-	usage.Duration = min(time.Since(usage.Start), e.version.Timeout) // what budgets hold is for no more
+	now = time.Now()
+	usage.Duration = min(now.Sub(usage.Start), e.version.Timeout) // what budgets hold is for no more
 	stop()
-	f := e.conclude(end)
+	f := e.conclude(end, now)
 	if millicent.ErrorCode(end.err) == millicent.CodeEnvironmentDead {
 		e.journal.End()
 		return nil, end.err
@@ -138,7 +142,7 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 	if f != nil && f.Timeout {
 		usage.Duration = e.version.Timeout // nobody pays for the platform's stopping
 	}
-	e.measure(f, &usage)
+	e.measure(f, &usage, now)
 	e.cold = false
 	if f != nil && f.Timeout {
 		e.after = millicent.StartAfterTimeout
@@ -155,11 +159,10 @@ func (e *environment) serve(ctx context.Context, inv *millicent.Invocation) (*mi
 		usage.Streamed = out.size
 	}
 	res.Start = e.startOf(usage, firstByte)
-	e.journal.Event(lifecycle.RuntimeDone(inv.ID, usage.Duration, int64(len(res.Payload))+usage.Streamed, f))
-	last := lifecycle.Report(inv.ID, usage, f)
-	last.Delay = lifecycle.DelayOf(inv, res)
-	e.journal.Event(last)
-	res.LogTail, res.Usage = e.journal.End(), usage
+	res.Usage = usage
+	res.LogTail = e.journal.Finish(&lifecycle.Ending{
+		Usage: usage, Produced: int64(len(res.Payload)) + usage.Streamed, Failure: f, Delay: lifecycle.DelayOf(inv, res),
+	})
 	if end.err != nil {
 		return nil, end.err
 	}
@@ -245,7 +248,7 @@ func (e *environment) lost() *lifecycle.Failure {
 // await waits for what becomes of t.
 func (e *environment) await(ctx context.Context, t *turn) (end ending, delivered bool) {
 	r := e.run
-	switch e.wait(ctx, r, t.deadline, func() bool { return t.outcome != nil }) {
+	switch e.wait(ctx, r, t.deadline, (*session).answered) {
 	case signMet:
 	case signExit:
 		if isClosed(e.box.Done()) {
@@ -272,7 +275,7 @@ func (e *environment) await(ctx context.Context, t *turn) (end ending, delivered
 
 // conclude ends the run where it cannot go on, puts all output into the log,
 // and returns the failure to report, nil if there was none.
-func (e *environment) conclude(end ending) *lifecycle.Failure {
+func (e *environment) conclude(end ending, now time.Time) *lifecycle.Failure {
 	f := end.failure
 	if end.err != nil {
 		f = &lifecycle.Failure{Type: lifecycle.FailureOfPlatform, Message: "The invocation was cancelled", Fatal: true}
@@ -291,7 +294,7 @@ func (e *environment) conclude(end ending) *lifecycle.Failure {
 		e.discard()
 		return f
 	}
-	e.run.drain()
+	e.run.drain(now)
 	return f
 }
 
@@ -300,8 +303,7 @@ func (e *environment) conclude(end ending) *lifecycle.Failure {
 // invocation that it ended in. After a success nobody waits: what the runtime
 // still does, it may until its deadline, and the next Invoke waits for it.
 func (e *environment) settles() sign {
-	s := e.run.session
-	return e.wait(context.Background(), e.run, time.Now().Add(exitGrace), func() bool { return s.state == stateReady })
+	return e.wait(context.Background(), e.run, time.Now().Add(exitGrace), (*session).ready)
 }
 
 // result is what the caller gets: an answer stands, whatever the runtime did

@@ -29,6 +29,7 @@ type link struct {
 	refused    func() // called when the runtime has no use for the compiled code; may be nil
 	in         linkReader
 	out        []byte
+	id         string      // of the latest turn
 	limit      time.Time   // when reads fail; zero when it is not known
 	over       func() bool // nobody waits for what the runtime is told; may be nil
 
@@ -84,6 +85,7 @@ func (l *link) offer(t *turn) bool {
 	l.session.take()
 	l.session.mu.Unlock()
 
+	l.id = t.id
 	l.out = appendInvoke(l.out[:0], t)
 	var err error
 	if len(t.event) <= joinLimit {
@@ -118,14 +120,19 @@ func (l *link) send(p []byte, late time.Time) error {
 	}
 }
 
-// read takes one message of the runtime.
+// read takes one message of the runtime, and with it the wish for the next event
+// that mostly comes along with an answer.
 func (l *link) read() error {
 	kind, body, err := l.in.next()
 	if err != nil {
 		l.limit = time.Time{} // it may have been an interruption
 		return err
 	}
-	return l.apply(kind, body)
+	err = l.apply(kind, body)
+	if err == nil && l.in.takes(linkNext) {
+		err = l.apply(linkNext, nil)
+	}
+	return err
 }
 
 // maxRest is more than a pipe holds. Who would write more has not ended:
@@ -134,10 +141,16 @@ const maxRest = 8 << 20
 
 // rest takes what has arrived, without waiting for more.
 func (l *link) rest() {
-	defer func() { l.in.src = l.said }()
-	l.in.src = &present{l.r, maxRest}
+	defer l.arrived()()
 	for l.read() == nil {
 	}
+}
+
+// arrived has reads see what has arrived, as if nothing more came, until it is
+// undone.
+func (l *link) arrived() (undo func()) {
+	l.in.src = &present{l.r, maxRest}
+	return func() { l.in.src = l.said }
 }
 
 // present reads what a file holds, as if nothing more came, and no more of it
@@ -182,8 +195,7 @@ func (l *link) until(t time.Time) {
 // patiently makes reads fail after some of the patience that waits have, and
 // at late at the latest. Most waits are over sooner, and few of them have to
 // set a time of their own.
-func (l *link) patiently(late time.Time) {
-	now := time.Now()
+func (l *link) patiently(now, late time.Time) {
 	if l.limit.After(now) && !l.limit.After(late) && !l.limit.After(now.Add(patience)) {
 		return
 	}
@@ -231,7 +243,7 @@ func (l *link) apply(kind byte, body []byte) error {
 	case linkPart:
 		return l.part(body)
 	case linkInitError:
-		kind, document, ok := cutShort(body)
+		kind, document, ok := cutShort(body, "")
 		if !ok {
 			return errViolation
 		}
@@ -247,26 +259,31 @@ func (l *link) apply(kind byte, body []byte) error {
 
 // answered takes a response or an error, all of it in one message.
 func (l *link) answered(kind byte, body []byte) error {
-	id, body, ok := cutShort(body)
+	id, body, ok := cutShort(body, l.id)
 	if !ok {
 		return errViolation
 	}
-	what, payload, ok := cutShort(body)
+	what, payload, ok := cutShort(body, mediaJSON)
 	if !ok {
 		return errViolation
 	}
-	state, out := stateResponse, &outcome{payload: payload, contentType: what}
+	state := stateResponse
 	if kind == linkError {
-		state, out = stateErrorResponse, &outcome{failure: &lifecycle.Failure{Type: lifecycle.FunctionErrorType(what), Document: payload}}
+		state = stateErrorResponse
 	}
 	t, _, _ := l.session.claim(id, state)
 	if t == nil {
 		return errViolation
 	}
-	if len(payload) > maxPayload {
-		out = &outcome{failure: lifecycle.ResponseTooLarge(maxPayload)}
+	switch {
+	case len(payload) > maxPayload:
+		t.answer.failure = lifecycle.ResponseTooLarge(maxPayload)
+	case kind == linkError:
+		t.answer.failure = &lifecycle.Failure{Type: lifecycle.FunctionErrorType(what), Document: payload}
+	default:
+		t.answer.payload, t.answer.contentType = payload, what
 	}
-	l.session.settle(t, out)
+	l.session.settle(t, &t.answer)
 	return nil
 }
 

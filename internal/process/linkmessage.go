@@ -116,6 +116,15 @@ func (d *linkReader) next() (kind byte, body []byte, err error) {
 	return d.kind, body, nil
 }
 
+// takes takes a message of a kind that has no body, if that has come already.
+func (d *linkReader) takes(kind byte) bool {
+	if d.in || d.w-d.r < linkHeader || [linkHeader]byte(d.buf[d.r:d.w]) != [linkHeader]byte{3: 1, 4: kind} {
+		return false
+	}
+	d.r += linkHeader
+	return true
+}
+
 // reuse takes a body back whose bytes nobody needs any more: the parts of a
 // large response would keep the garbage collector busy.
 func (d *linkReader) reuse(body []byte) {
@@ -173,14 +182,15 @@ func (d *linkReader) more() error {
 	return err
 }
 
-// cutShort takes a text with its length in a byte before it off p.
-func cutShort(p []byte) (text string, rest []byte, ok bool) {
+// cutShort takes a text with its length in a byte before it off p. Where it is
+// the usual one, it takes no memory.
+func cutShort(p []byte, usual string) (text string, rest []byte, ok bool) {
 	if len(p) == 0 || len(p) < 1+int(p[0]) {
 		return "", nil, false
 	}
 	n := 1 + int(p[0])
-	if string(p[1:n]) == mediaJSON {
-		return mediaJSON, p[n:], true // what most answers say takes no memory
+	if string(p[1:n]) == usual {
+		return usual, p[n:], true
 	}
 	return string(p[1:n]), p[n:], true
 }

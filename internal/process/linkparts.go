@@ -12,11 +12,11 @@ type linkParts struct {
 
 // begin takes the start of a response in parts.
 func (l *link) begin(body []byte) error {
-	id, rest, ok := cutShort(body)
+	id, rest, ok := cutShort(body, l.id)
 	if !ok {
 		return errViolation
 	}
-	kind, rest, ok := cutShort(rest)
+	kind, rest, ok := cutShort(rest, mediaJSON)
 	if !ok || len(rest) > 0 {
 		return errViolation
 	}
@@ -59,7 +59,7 @@ func (l *link) refuseParts(f *lifecycle.Failure) {
 
 // finish takes the end of a response in parts.
 func (l *link) finish(body []byte) error {
-	kind, document, ok := cutShort(body)
+	kind, document, ok := cutShort(body, "")
 	if !ok || l.parts.of == nil {
 		return errViolation
 	}

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"errors"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -17,4 +19,32 @@ func (l runListener) Close() error {
 		_ = conn.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) })
 	}
 	return l.TCPListener.Close()
+}
+
+// acceptNow returns a connection that waits to be accepted, nil where there is
+// none.
+func (l runListener) acceptNow() *net.TCPConn {
+	conn, err := l.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	accepted := -1
+	_ = conn.Control(func(fd uintptr) { // fails only where there is nothing left to accept
+		for {
+			accepted, _, err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNABORTED) {
+				return
+			}
+		}
+	})
+	if accepted < 0 {
+		return nil
+	}
+	f := os.NewFile(uintptr(accepted), "connection")
+	defer f.Close() // c has a descriptor of its own
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil
+	}
+	return c.(*net.TCPConn) // as the listener's are
 }

@@ -15,8 +15,8 @@ const measureInterval = 10 * time.Millisecond
 // the environment: nothing of it comes from inside. Invocations that follow one
 // another closely share a measurement: the last one of them has the processor
 // time of all, so that their sum is exact.
-func (e *environment) measure(f *lifecycle.Failure, usage *millicent.Usage) {
-	if now := time.Now(); f != nil || now.Sub(e.measured) >= measureInterval {
+func (e *environment) measure(f *lifecycle.Failure, usage *millicent.Usage, now time.Time) {
+	if f != nil || now.Sub(e.measured) >= measureInterval {
 		e.measured = now
 		// Errors are those of a sandbox that is gone, and its counters with it.
 		if peak, err := e.box.PeakMemory(); err == nil {

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // A pipe carries a run's output to its log. A goroutine reads it all the
@@ -117,13 +117,13 @@ func (p *pipe) readOnce(fd int) (int, error) {
 // the other, and flushes. It never waits for writers. Whoever closes a pipe
 // does so before or after, not meanwhile.
 func drain(pipes ...*pipe) {
-	var polls [2]unix.PollFd
-	list := polls[:0]
+	var room [2]int
+	fds := room[:0]
 	for _, p := range pipes {
-		list = append(list, unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN})
+		fds = append(fds, p.fd)
 	}
 	// One call for all: most of the time there is nothing in any of them.
-	if n, err := unix.Poll(list, 0); n == 0 && err == nil {
+	if !nowait.Readable(fds) {
 		for _, p := range pipes {
 			p.flushNow()
 		}

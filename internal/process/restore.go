@@ -78,20 +78,24 @@ func (e *environment) restore(ctx context.Context, r *run, late time.Time) error
 	return e.expect(ctx, r, linkRestored, late)
 }
 
-// expect waits for a message of r's runtime that has no body.
+// expect waits for a message of r's runtime that has no body. What it sent
+// before it ended counts.
 func (e *environment) expect(ctx context.Context, r *run, want byte, late time.Time) error {
 	for {
 		r.link.until(late)
+		gone := r.gone()
 		switch {
 		case e.ended(ctx) != nil:
 			return e.ended(ctx)
-		case r.gone():
-			return fmt.Errorf("the runtime ended: %+v", r.process.Status())
+		case gone:
+			defer r.link.arrived()()
 		case !time.Now().Before(late):
 			return os.ErrDeadlineExceeded
 		}
 		kind, body, err := r.link.in.next()
 		switch {
+		case err != nil && gone:
+			return fmt.Errorf("the runtime ended: %+v", r.process.Status())
 		case interrupted(err):
 			r.link.limit = time.Time{}
 		case err != nil && r.exitsWithin(exitGrace):

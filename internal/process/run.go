@@ -224,9 +224,9 @@ func (e *environment) finish(r *run, kill func() error) error {
 	return err
 }
 
-// drain puts what the run wrote so far into the log.
-func (r *run) drain() {
-	r.drained = time.Now()
+// drain puts what the run wrote up to now into the log.
+func (r *run) drain(now time.Time) {
+	r.drained = now
 	drain(r.frames, r.output)
 }
 

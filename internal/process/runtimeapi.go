@@ -59,7 +59,7 @@ func (s *session) next(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		watch := s.watch(s.due)
+		watch := s.watch((*session).due)
 		select {
 		case <-watch.met:
 		case <-r.Context().Done():

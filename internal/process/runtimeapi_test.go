@@ -27,6 +27,7 @@ const testWait = time.Minute
 type apiTest struct {
 	t       *testing.T
 	session *session
+	api     *runtimeAPI
 	addr    string
 	client  *http.Client
 }
@@ -38,7 +39,7 @@ func newAPITest(t *testing.T) *apiTest {
 		t.Fatal(err)
 	}
 	s := newSession(exampleVersion())
-	srv := serveRuntimeAPI(s, l, slog.New(slog.DiscardHandler))
+	srv := serveRuntimeAPI(s, runListener{l.(*net.TCPListener)}, slog.New(slog.DiscardHandler))
 	client := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
@@ -46,7 +47,7 @@ func newAPITest(t *testing.T) *apiTest {
 			t.Error(err)
 		}
 	})
-	return &apiTest{t, s, l.Addr().String(), client}
+	return &apiTest{t, s, srv, l.Addr().String(), client}
 }
 
 // A reply is an answer of the API.
@@ -103,7 +104,7 @@ func (a *apiTest) offer(inv *millicent.Invocation) *turn {
 func (a *apiTest) offerTurn(turn *turn) {
 	a.t.Helper()
 	select {
-	case <-a.session.watch(a.session.idle).met:
+	case <-a.session.watch((*session).idle).met:
 	case <-time.After(testWait):
 		a.t.Fatal("the runtime did not ask for an event")
 	}

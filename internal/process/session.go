@@ -46,8 +46,8 @@ type session struct {
 
 // A watch waits for a session to come to a point.
 type watch struct {
-	cond func() bool   // called with the session's mu held
-	met  chan struct{} // closed once cond held
+	cond func(*session) bool // called with mu held
+	met  chan struct{}       // closed once cond held
 }
 
 // A turn is one invocation in the hands of a runtime.
@@ -60,6 +60,7 @@ type turn struct {
 	deadline time.Time
 
 	stream    *stream  // takes the response as it comes; nil where it is wanted whole
+	answer    outcome  // room for what a link brings
 	outcome   *outcome // nil while there is none
 	delivered bool     // the runtime has been given the event
 	abandoned bool     // nobody waits for the outcome any more
@@ -93,7 +94,7 @@ func newTurn(inv *millicent.Invocation, deadline time.Time) *turn {
 // announce tells the watches that something changed. Callers hold mu.
 func (s *session) announce() {
 	s.watches = slices.DeleteFunc(s.watches, func(w *watch) bool {
-		if !w.cond() {
+		if !w.cond(s) {
 			return false
 		}
 		close(w.met)
@@ -103,11 +104,11 @@ func (s *session) announce() {
 
 // watch begins a watch for cond, which is called with mu held; unwatch ends
 // it.
-func (s *session) watch(cond func() bool) *watch {
+func (s *session) watch(cond func(*session) bool) *watch {
 	w := &watch{cond, make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cond() {
+	if cond(s) {
 		close(w.met)
 		return w
 	}
@@ -125,11 +126,18 @@ func (s *session) unwatch(w *watch) {
 }
 
 // holds reports whether cond holds now.
-func (s *session) holds(cond func() bool) bool {
+func (s *session) holds(cond func(*session) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return cond()
+	return cond(s)
 }
+
+// answered reports whether there is an outcome of the latest turn. Callers hold
+// mu.
+func (s *session) answered() bool { return s.turn.outcome != nil }
+
+// ready reports whether the runtime waits for its next event. Callers hold mu.
+func (s *session) ready() bool { return s.state == stateReady }
 
 // idle reports whether the runtime and the extensions that take part in
 // invocations all wait for what comes next. Callers hold mu.
@@ -284,6 +292,16 @@ func (s *session) untake(c *runtimeConn) {
 	if i := slices.Index(s.takers, c); i >= 0 {
 		s.takers = slices.Delete(s.takers, i, i+1)
 	}
+}
+
+// moved is that of the latest turn's stream, 0 without one.
+func (s *session) moved() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turn == nil || s.turn.stream == nil {
+		return 0
+	}
+	return s.turn.stream.moved.Load()
 }
 
 // abandon ends the wait for t's outcome and returns the outcome if one came

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -33,6 +34,7 @@ type stream struct {
 	version string
 	ctx     context.Context // ends when nobody waits for the response any more
 	end     context.CancelFunc
+	moved   atomic.Int64 // parts that have come and parts that were taken: odd while one is being taken
 
 	mu    sync.Mutex // held by who writes to sink
 	began time.Time  // zero before
@@ -63,6 +65,8 @@ func (s *stream) begin(contentType string) {
 func (s *stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.moved.Add(1)
+	defer s.moved.Add(1)
 	if s.size += int64(len(p)); s.size > maxStream {
 		return 0, errStreamTooLarge
 	}

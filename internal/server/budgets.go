@@ -4,16 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/billing"
 	"github.com/millicent-run/millicent/internal/budget"
+	"github.com/millicent-run/millicent/internal/durable"
 	"github.com/millicent-run/millicent/internal/egress"
 	"github.com/millicent-run/millicent/internal/invoke"
 	"github.com/millicent-run/millicent/internal/ledger"
 )
+
+// usualFile is what is usual for functions, and their pauses: see
+// docs/formats/budgets.md.
+const usualFile = "usual" // in usageDir
 
 // openBudgets has budgets hold, with what was spent of them so far.
 func (s *server) openBudgets(ctx context.Context) error {
@@ -25,12 +33,18 @@ func (s *server) openBudgets(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	usual := filepath.Join(s.cfg.Data, usageDir, usualFile)
+	known, err := os.ReadFile(usual)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	s.budgets, err = budget.Open(ctx, budget.Config{
 		Definitions: definitions, States: states, Most: s.most, Price: s.price, Spent: s.spent,
 		Currency: func() string { return s.books.At(time.Now()).Currency },
-		Enqueue:  func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
-		Dial:     s.dialWebhook,
-		Log:      s.log,
+		Usual:    known, SaveUsual: func(content []byte) error { return durable.WriteFile(usual, content, 0o600) },
+		Enqueue: func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
+		Dial:    s.dialWebhook,
+		Log:     s.log,
 	})
 	if err != nil {
 		return err

@@ -59,8 +59,8 @@ type provenLedger struct {
 }
 
 // Receipt returns a receipt: see [meter.Meter.Receipt].
-func (l provenLedger) Receipt(ctx context.Context, tenant, id string) (*meter.Receipt, error) {
-	return l.Meter.Receipt(ctx, l.places, tenant, id)
+func (l provenLedger) Receipt(ctx context.Context, tenant, id string, attempt int) (*meter.Receipt, error) {
+	return l.Meter.Receipt(ctx, l.places, tenant, id, attempt)
 }
 
 // VerifyLedger verifies the ledger in the data directory of a server that does

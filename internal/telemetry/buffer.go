@@ -22,7 +22,9 @@ type buffer struct {
 	records []millicent.LogRecord
 	bytes   int
 	limit   int
-	held    map[functionKey]int // bytes by function; nil when all are of one
+	held    map[functionKey]*int // bytes by function; nil when all are of one
+	latest  functionKey          // whose record was added last
+	its     *int                 // bytes of that one; nil before the first
 	closed  bool
 }
 
@@ -36,12 +38,12 @@ func newBuffer(limit int) *buffer {
 // n/(n+1) together, and what is left is for those who log little.
 func newSharedBuffer(limit int) *buffer {
 	b := newBuffer(limit)
-	b.held = make(map[functionKey]int)
+	b.held = make(map[functionKey]*int)
 	return b
 }
 
 // add puts a record in; false when there is no room or the buffer is closed.
-func (b *buffer) add(rec millicent.LogRecord) bool {
+func (b *buffer) add(rec *millicent.LogRecord) bool {
 	size := recordBytes + len(rec.Message)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -50,19 +52,33 @@ func (b *buffer) add(rec millicent.LogRecord) bool {
 		return false
 	}
 	if b.held != nil {
-		key := keyOf(&rec)
-		if b.held[key]+size > free {
+		held := b.heldBy(keyOf(rec))
+		if *held+size > free {
 			return false
 		}
-		b.held[key] += size
+		*held += size
 	}
 	full := b.full()
 	b.bytes += size
-	b.records = append(b.records, rec)
+	b.records = append(b.records, *rec)
 	if len(b.records) == 1 || b.full() != full {
 		b.signal()
 	}
 	return true
+}
+
+// heldBy returns how many bytes a function holds. mu is held.
+func (b *buffer) heldBy(key functionKey) *int {
+	if b.its != nil && key == b.latest {
+		return b.its
+	}
+	held := b.held[key]
+	if held == nil {
+		held = new(int)
+		b.held[key] = held
+	}
+	b.latest, b.its = key, held
+	return held
 }
 
 // full reports whether so much of the buffer is used that waiting for more is
@@ -83,6 +99,7 @@ func (b *buffer) take(spare []millicent.LogRecord) (records []millicent.LogRecor
 	defer b.mu.Unlock()
 	records, b.records, b.bytes = b.records, spare[:0], 0
 	clear(b.held)
+	b.its = nil
 	return records, b.closed
 }
 

@@ -20,13 +20,13 @@ func TestSharedBufferIsFair(t *testing.T) {
 		refused := 0
 		for range 2 * limit / recordBytes {
 			for i := range loud {
-				if !b.add(record(fmt.Sprint("loud-", i))) {
+				if !b.add(new(record(fmt.Sprint("loud-", i)))) {
 					refused++
 				}
 			}
 		}
 		quiet := 0
-		for b.add(record("quiet")) {
+		for b.add(new(record("quiet"))) {
 			quiet++
 		}
 		share := limit / (recordBytes + 100) / (loud + 1)
@@ -36,7 +36,7 @@ func TestSharedBufferIsFair(t *testing.T) {
 		if records, _ := b.take(nil); len(records) == 0 {
 			t.Error("nothing to take")
 		}
-		if !b.add(record("loud-0")) {
+		if !b.add(new(record("loud-0"))) {
 			t.Error("no room in an empty buffer")
 		}
 	}

@@ -80,8 +80,11 @@ func appendRecord(dst []byte, rec *millicent.LogRecord) []byte {
 	return append(dst, '}', '\n')
 }
 
-// appendDelay appends d as JSON: few records have one.
+// appendDelay appends d as JSON.
 func appendDelay(dst []byte, d *millicent.Delay) []byte {
+	if d.Start == nil && d.Wait != (millicent.Wait{}) {
+		return append(d.Wait.AppendJSON(append(dst, `{"wait":`...)), '}')
+	}
 	b, err := json.Marshal(d)
 	if err != nil {
 		panic(err) // strings and numbers
@@ -96,34 +99,31 @@ func appendText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	plain := 0
 	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c < 0x7f && c != '"' && c != '\\' {
-			continue
-		}
-		escape := escapeOf(c)
-		if escape == 0 {
+		switch escape := escapes[s[i]]; escape {
+		case 0:
+		case 1:
 			return appendMarshalled(dst[:before], s)
+		default:
+			dst = append(append(dst, s[plain:i]...), '\\', escape)
+			plain = i + 1
 		}
-		dst = append(append(dst, s[plain:i]...), '\\', escape)
-		plain = i + 1
 	}
 	return append(append(dst, s[plain:]...), '"')
 }
 
-// escapeOf returns the letter that JSON has for a character, or 0.
-func escapeOf(c byte) byte {
-	switch c {
-	case '"', '\\':
-		return c
-	case '\t':
-		return 't'
-	case '\n':
-		return 'n'
-	case '\r':
-		return 'r'
+// escapes says of each byte of a text how it stands in JSON: 0 as it is, 1 in a
+// way that is left to encoding/json, else as that letter behind a backslash.
+var escapes = func() (of [256]byte) {
+	for c := range of {
+		if c < ' ' || c >= 0x7f {
+			of[c] = 1
+		}
 	}
-	return 0
-}
+	for c, letter := range map[byte]byte{'"': '"', '\\': '\\', '\t': 't', '\n': 'n', '\r': 'r'} {
+		of[c] = letter
+	}
+	return of
+}()
 
 // appendMarshalled appends s as encoding/json writes it.
 func appendMarshalled(dst []byte, s string) []byte {

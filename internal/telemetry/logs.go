@@ -96,7 +96,7 @@ func NewLogs(cfg LogsConfig) (*Logs, error) {
 // off. After Close it does nothing.
 func (l *Logs) Write(rec millicent.LogRecord) {
 	rec.Message = cut(rec.Message)
-	if !l.buffer.add(rec) {
+	if !l.buffer.add(&rec) {
 		l.drops.add(keyOf(&rec), drop{last: rec, records: 1, bytes: len(rec.Message), reason: reasonOverflow})
 	}
 }

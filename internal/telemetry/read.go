@@ -314,8 +314,8 @@ func (l *Logs) dropFollower(key functionKey, live *buffer) {
 // is a follower no longer. The lock is held.
 func (l *Logs) publish(key functionKey, records []millicent.LogRecord) {
 	for _, live := range slices.Clone(l.followers[key]) {
-		for _, rec := range records {
-			if !live.add(rec) {
+		for i := range records {
+			if !live.add(&records[i]) {
 				live.close()
 				l.dropFollower(key, live)
 				break

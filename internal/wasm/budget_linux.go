@@ -18,6 +18,7 @@ type budget struct {
 	statm *os.File
 	grown atomic.Int64 // bytes of memories beyond their images
 	rest  atomic.Int64 // what the process had when there were none of these
+	maps  atomic.Int64 // mappings of images, of all memories
 }
 
 // openBudget returns a budget of so many bytes.

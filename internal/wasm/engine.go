@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -19,6 +20,15 @@ type EngineConfig struct {
 	CacheDir string // where compiled code is kept; "" for nowhere
 	Audit    int    // one in so many resets is checked byte by byte; 0 for none
 
+	// KeptDir is where the files of another CacheDir are, to read; "" for
+	// nowhere. Compiled code itself has to be linked into
+	// CacheDir.
+	KeptDir string
+
+	// Added is told the name of each file that was added to CacheDir; nil for
+	// nobody. It is called by several goroutines at a time.
+	Added func(name string)
+
 	// Memory is how many bytes the process may have: guests' memories are not
 	// to grow beyond it. 0 for no limit.
 	Memory int64
@@ -30,15 +40,17 @@ type EngineConfig struct {
 
 // An Engine compiles programs and runs them. It is safe for concurrent use.
 type Engine struct {
-	cfg     EngineConfig
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil for none
-	pagemap *os.File
-	budget  *budget
-	scripts scripts
-	codes   codes
-	ending  chan struct{} // closed by End
-	end     func()
+	cfg      EngineConfig
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil for none
+	codeDir  string                  // the directory in CacheDir with what was compiled, named after what compiles
+	pagemap  *os.File
+	scanners sync.Pool // of *scanner
+	budget   *budget
+	scripts  scripts
+	codes    codes
+	ending   chan struct{} // closed by End
+	end      func()
 }
 
 // NewEngine returns an Engine. Close it.
@@ -49,13 +61,13 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 	if e.pagemap, err = os.Open("/proc/self/pagemap"); err != nil {
 		return nil, fmt.Errorf("find out what requests change: %w", err)
 	}
+	e.scanners.New = func() any { return newScanner(int(e.pagemap.Fd()), cfg.PlainPagemap) }
 	if e.budget, err = openBudget(cfg.Memory); err != nil {
 		return nil, errors.Join(err, e.pagemap.Close())
 	}
-	rc := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
+	rc := runtimeConfig()
 	if cfg.CacheDir != "" {
-		if e.cache, err = wazero.NewCompilationCacheWithDir(cfg.CacheDir); err != nil {
-			err = fmt.Errorf("keep compiled code in %s: %w", cfg.CacheDir, err)
+		if err := e.openCache(); err != nil {
 			return nil, errors.Join(err, e.pagemap.Close(), e.budget.close())
 		}
 		rc = rc.WithCompilationCache(e.cache)
@@ -66,6 +78,47 @@ func NewEngine(ctx context.Context, cfg EngineConfig) (*Engine, error) {
 		return nil, err
 	}
 	return e, nil
+}
+
+func runtimeConfig() wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
+}
+
+// openCache opens the cache, and finds out where in it code is.
+func (e *Engine) openCache() (err error) {
+	dir := e.cfg.CacheDir
+	if e.cache, err = wazero.NewCompilationCacheWithDir(dir); err == nil {
+		e.codeDir, err = codeDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("keep compiled code in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// codeDir returns the directory in a cache that code is in: there may be others
+// of other versions of the library.
+func codeDir(cache string) (dir string, err error) {
+	empty, err := os.MkdirTemp(cache, ".new-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(empty)) }()
+	if _, err := wazero.NewCompilationCacheWithDir(empty); err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(empty)
+	if err != nil || len(entries) != 1 {
+		return "", errors.Join(errors.New("the library keeps compiled code elsewhere than expected"), err)
+	}
+	return filepath.Join(cache, entries[0].Name()), nil
+}
+
+// added tells of a new file in the cache.
+func (e *Engine) added(name string) {
+	if e.cfg.Added != nil {
+		e.cfg.Added(name)
+	}
 }
 
 // hosts makes the host's functions known to modules.

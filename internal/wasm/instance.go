@@ -58,7 +58,6 @@ type Instance struct {
 	program *Program
 	mod     api.Module
 	mem     *memory
-	scan    *scanner
 	globals []api.MutableGlobal
 	fuel    api.MutableGlobal
 	run     guest // of the request that runs
@@ -90,13 +89,14 @@ func (i *Instance) find() {
 	}
 }
 
-// picture returns an image of what the instance is now.
-func (i *Instance) picture() (*image, error) {
+// picture returns an image of what the instance is now, which shares with base,
+// unless that is nil, what is the same.
+func (i *Instance) picture(base *image) (*image, error) {
 	globals := make([]uint64, len(i.globals))
 	for n, g := range i.globals {
 		globals[n] = g.Get()
 	}
-	return newImage(i.mem.space[:i.mem.size], globals)
+	return newImage(i.mem.space[:i.mem.size], globals, base)
 }
 
 // Close frees the instance. It is idempotent.
@@ -276,7 +276,7 @@ func (i *Instance) Reset() {
 		return
 	}
 	i.ran = false
-	if p.image == nil || !i.shrink() || !i.mem.restore(i.scan) {
+	if p.image == nil || !i.shrink() || !i.restore() {
 		i.broken = true
 		return
 	}
@@ -288,9 +288,16 @@ func (i *Instance) Reset() {
 	}
 }
 
+// restore takes the memory back to its image.
+func (i *Instance) restore() bool {
+	scan := i.program.engine.scanners.Get().(*scanner) //nolint:forcetypeassert // it has no others
+	defer i.program.engine.scanners.Put(scan)
+	return i.mem.restore(scan)
+}
+
 // shrink takes a memory that has grown back to the image's size for the guest.
 func (i *Instance) shrink() bool {
-	if i.mem.size == len(i.program.image.view) {
+	if i.mem.size == i.program.image.size {
 		return true
 	}
 	i.mem.shrink = true

@@ -214,14 +214,15 @@ func TestScannersAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer i.Close()
-	if regions, whole := i.scan.changed(i.mem.space[:i.mem.size]); !whole || len(regions) != 0 {
+	pagemap := int(e.pagemap.Fd())
+	if regions, whole := newScanner(pagemap, false).changed(i.mem.space[:i.mem.size]); !whole || len(regions) != 0 {
 		t.Errorf("of an untouched memory %v has changed (%v)", regions, whole)
 	}
 	for range 100 {
 		i.mem.space[rand.IntN(i.mem.size)]++
 	}
-	first, whole := newScanner(i.scan.pagemap, false).changed(i.mem.space[:i.mem.size])
-	second, too := newScanner(i.scan.pagemap, true).changed(i.mem.space[:i.mem.size])
+	first, whole := newScanner(pagemap, false).changed(i.mem.space[:i.mem.size])
+	second, too := newScanner(pagemap, true).changed(i.mem.space[:i.mem.size])
 	if !whole || !too || len(first) == 0 || fmt.Sprint(first) != fmt.Sprint(second) {
 		t.Errorf("by ioctl %v (%v), by reading %v (%v)", first, whole, second, too)
 	}
@@ -229,11 +230,11 @@ func TestScannersAgree(t *testing.T) {
 		i.mem.space[page]++
 	}
 	if i.mem.size/8192 > maxRegions {
-		if _, whole := i.scan.changed(i.mem.space[:i.mem.size]); whole {
+		if _, whole := newScanner(pagemap, false).changed(i.mem.space[:i.mem.size]); whole {
 			t.Error("more regions than there is room for were all found")
 		}
 	}
-	if !i.mem.restore(i.scan) || !i.mem.same() {
+	if !i.restore() || !i.mem.same() {
 		t.Error("the memory was not taken back")
 	}
 }

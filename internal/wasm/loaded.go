@@ -135,10 +135,12 @@ func (p *loaded) read(l *Local, spec *Spec, log Log) error {
 	if p.files, err = OpenFiles(spec.Dir); err != nil {
 		return err
 	}
-	p.compiled = l.engine.compiledBefore(file)
 	cfg.Files = p.files
-	p.program, err = l.engine.Load(l.ctx, file, cfg)
-	return asFailure(err)
+	if p.program, err = l.engine.Load(l.ctx, file, cfg); err != nil {
+		return asFailure(err)
+	}
+	p.compiled = p.program.before
+	return nil
 }
 
 // close frees the program.

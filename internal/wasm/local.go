@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,12 @@ type LocalConfig struct {
 	// Keep is how long a program stays loaded that has no session; default a
 	// minute.
 	Keep time.Duration
+
+	// Rest is how long an instance stays that serves nothing; default 2 s. Its
+	// session's next request makes another. Rested, unless it is nil, is
+	// called after some were given up, to give memory back to the machine.
+	Rest   time.Duration
+	Rested func()
 }
 
 // A Local is a Host that runs programs in its own process.
@@ -42,16 +50,54 @@ func NewLocal(cfg LocalConfig) (*Local, error) {
 	if cfg.Keep == 0 {
 		cfg.Keep = time.Minute
 	}
+	if cfg.Rest == 0 {
+		cfg.Rest = 2 * time.Second
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	engine, err := NewEngine(ctx, cfg.EngineConfig)
 	if err != nil {
 		stop()
 		return nil, err
 	}
-	return &Local{
+	l := &Local{
 		cfg: cfg, engine: engine, ctx: ctx, stop: stop,
 		programs: map[programKey]*loaded{}, sessions: map[*LocalSession]bool{},
-	}, nil
+	}
+	l.work.Go(l.rest)
+	return l, nil
+}
+
+// restedEvery is how often Rested is called at most.
+const restedEvery = 5 * time.Second
+
+// rest gives up instances that serve nothing, until Close is called.
+func (l *Local) rest() {
+	tick := time.NewTicker(l.cfg.Rest / 2)
+	defer tick.Stop()
+	var last time.Time
+	resting := false
+	for {
+		var now time.Time
+		select {
+		case <-l.ctx.Done():
+			return
+		case now = <-tick.C:
+		}
+		for _, s := range l.open() {
+			resting = s.rest(now.Add(-l.cfg.Rest)) || resting
+		}
+		if resting && l.cfg.Rested != nil && now.Sub(last) >= restedEvery {
+			l.cfg.Rested()
+			last, resting = now, false
+		}
+	}
+}
+
+// open returns the sessions that there are.
+func (l *Local) open() []*LocalSession {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.sessions))
 }
 
 var errClosed = errors.New("the host of programs is closed")
@@ -67,7 +113,7 @@ func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
 		l.release(p)
 		return nil, err
 	}
-	s := &LocalSession{local: l, loaded: p, instance: i}
+	s := &LocalSession{local: l, loaded: p, instance: i, served: time.Now()}
 	s.opened = Opening{Loaded: !first, Compiled: !first || p.compiled, Idle: p.program.idle()}
 	if first {
 		s.opened.Load, s.opened.Init = p.load, p.init
@@ -115,14 +161,8 @@ func (l *Local) Close() error {
 	l.engine.End()
 
 	l.work.Wait() // nothing is loaded any more
-	l.mu.Lock()
-	sessions := make([]*LocalSession, 0, len(l.sessions))
-	for s := range l.sessions {
-		sessions = append(sessions, s)
-	}
-	l.mu.Unlock()
 	var errs []error
-	for _, s := range sessions {
+	for _, s := range l.open() {
 		errs = append(errs, s.Close())
 	}
 	l.mu.Lock()

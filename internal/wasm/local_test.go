@@ -209,3 +209,40 @@ func TestWhatCannotBeOpened(t *testing.T) {
 	}
 	gives(t, begin(t, l, spec), `{"do":"count"}`, `1`)
 }
+
+// A session that serves nothing has no instance, and gets one when it does.
+func TestSessionsRest(t *testing.T) {
+	l, spec := newLocal(t, "reactor", LocalConfig{Rest: time.Hour})
+	s := begin(t, l, spec)
+	later := func() time.Time { return time.Now().Add(time.Hour) }
+	for range 3 {
+		gives(t, s, `{"do":"count"}`, "1")
+		if s.rest(time.Now().Add(-time.Hour)) {
+			t.Error("a session rests that has just served")
+		}
+		if !s.rest(later()) || s.instance != nil || s.rest(later()) {
+			t.Error("a session does not rest")
+		}
+	}
+	gives(t, s, `{"do":"count"}`, "1")
+	s.mu.Lock() // as while a request runs
+	if s.rest(later()) {
+		t.Error("a session rests while it serves")
+	}
+	s.mu.Unlock()
+	if err := s.Close(); err != nil || s.rest(later()) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// Whoever is in charge of a process is told when sessions rest.
+func TestRested(t *testing.T) {
+	told := make(chan bool, 10)
+	l, spec := newLocal(t, "reactor", LocalConfig{Rest: time.Millisecond, Rested: func() { told <- true }})
+	s := begin(t, l, spec)
+	<-told
+	gives(t, s, `{"do":"count"}`, "1")
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // A LocalSession is a session of a Local. A request is Run, and then Renew
@@ -14,9 +15,10 @@ type LocalSession struct {
 	opened Opening
 
 	mu       sync.Mutex // held while a request runs
-	instance *Instance  // nil while next is awaited, and when the session is closed
+	instance *Instance  // nil while next is awaited, while the session rests, and when it is closed
 	next     chan made  // brings what takes the place of a broken instance
 	closed   bool
+	served   time.Time // when a request ended last
 }
 
 // made is a new instance, or why there is none.
@@ -55,8 +57,16 @@ func (s *LocalSession) take(ctx context.Context) (*Instance, error) {
 	if s.closed {
 		return nil, ErrNotServed
 	}
-	if s.next == nil {
+	switch {
+	case s.instance != nil:
 		return s.instance, nil
+	case s.next == nil: // it rested
+		i, err := s.loaded.program.another(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.instance = i
+		return i, nil
 	}
 	select {
 	case m := <-s.next:
@@ -79,12 +89,29 @@ func (s *LocalSession) Renew() {
 	if s.instance == nil {
 		return
 	}
+	s.served = time.Now()
 	s.instance.Reset()
 	if s.instance.Broken() {
 		s.instance.Close()
 		s.instance = nil
 		s.replace()
 	}
+}
+
+// rest gives the instance up if no request has ended since a time, and reports
+// whether it did: the image has all that another one needs, which the next
+// request makes. Where there is no image it stays.
+func (s *LocalSession) rest(since time.Time) bool {
+	if !s.mu.TryLock() {
+		return false // a request runs
+	}
+	defer s.mu.Unlock()
+	if s.instance == nil || s.loaded.program.image == nil || s.served.After(since) {
+		return false
+	}
+	s.instance.Close()
+	s.instance = nil
+	return true
 }
 
 // replace begins to make an instance.

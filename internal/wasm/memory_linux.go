@@ -32,73 +32,6 @@ const (
 	maxGrown = 1 << 20
 )
 
-// An image is the memory that instances begin with, and the values of their
-// globals. It never changes.
-type image struct {
-	file    *os.File // sealed
-	view    []byte   // the whole of it, to read
-	globals []uint64
-	filled  int // bytes of pages that are not zeros
-}
-
-// newImage returns an image of a memory. Pages of zeros take no room.
-func newImage(memory []byte, globals []uint64) (*image, error) {
-	fd, err := unix.MemfdCreate("millicent-wasm", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, fmt.Errorf("make an image: %w", err)
-	}
-	i := &image{file: os.NewFile(uintptr(fd), "image"), globals: globals}
-	if err := i.fill(memory); err != nil {
-		return nil, errors.Join(fmt.Errorf("make an image: %w", err), i.file.Close())
-	}
-	return i, nil
-}
-
-func (i *image) fill(memory []byte) error {
-	if err := i.file.Truncate(int64(len(memory))); err != nil {
-		return err
-	}
-	page := os.Getpagesize()
-	for at := 0; at < len(memory); at += page {
-		if part := memory[at : at+page]; !allZero(part) {
-			if _, err := i.file.WriteAt(part, int64(at)); err != nil {
-				return err
-			}
-			i.filled += page
-		}
-	}
-	const seals = unix.F_SEAL_WRITE | unix.F_SEAL_GROW | unix.F_SEAL_SHRINK | unix.F_SEAL_SEAL
-	if _, err := unix.FcntlInt(i.file.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		return err
-	}
-	if len(memory) == 0 {
-		return nil
-	}
-	view, err := unix.Mmap(int(i.file.Fd()), 0, len(memory), unix.PROT_READ, unix.MAP_SHARED)
-	i.view = view
-	return err
-}
-
-func allZero(b []byte) bool {
-	for ; len(b) >= 8; b = b[8:] {
-		if *(*uint64)(unsafe.Pointer(&b[0])) != 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// close frees the image. Memories that were made of it stay as they are, and
-// cannot be restored any more.
-func (i *image) close() error {
-	var err error
-	if i.view != nil {
-		err = unix.Munmap(i.view)
-		i.view = nil
-	}
-	return errors.Join(err, i.file.Close())
-}
-
 // memory is the linear memory of an instance: address space for the most that
 // it may have, of which the first part is there. Its address never changes.
 type memory struct {
@@ -109,6 +42,7 @@ type memory struct {
 	budget *budget
 	shrink bool // the next Reallocate is one to the image's size
 	most   int  // the largest size since the last restore
+	maps   int  // mappings of the image's parts
 
 	refused bool // it wanted to be larger than it may, since the last restore
 }
@@ -127,7 +61,7 @@ func newMemory(most int, from *image, of *budget) (*memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes for a memory: %w", most, err)
 	}
-	if from != nil && len(from.view) > 0 {
+	if from != nil && from.size > 0 {
 		if err := m.mapImage(); err != nil {
 			m.Free()
 			return nil, fmt.Errorf("map an image: %w", err)
@@ -136,11 +70,26 @@ func newMemory(most int, from *image, of *budget) (*memory, error) {
 	return m, nil
 }
 
+// maxMaps is how many mappings instances have before their images are no longer
+// made of parts: the kernel has 65,530 for a process by default.
+const maxMaps = 32_000
+
 // mapImage puts the image at the beginning of the space.
-func (m *memory) mapImage() error {
-	n := len(m.image.view)
-	_, err := unix.MmapPtr(int(m.image.file.Fd()), 0, unsafe.Pointer(&m.space[0]), uintptr(n),
-		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED|unix.MAP_NORESERVE)
+func (m *memory) mapImage() (err error) {
+	if m.budget.maps.Load() > maxMaps {
+		if m.image, err = m.image.alone(); err != nil {
+			return err
+		}
+	}
+	m.maps = m.image.maps()
+	m.budget.maps.Add(int64(m.maps))
+	n := m.image.size
+	m.image.each(0, n, func(of *image, start, end int) {
+		if err == nil {
+			_, err = unix.MmapPtr(int(of.file.Fd()), int64(start), unsafe.Pointer(&m.space[start]), uintptr(end-start),
+				unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED|unix.MAP_NORESERVE)
+		}
+	})
 	m.size, m.ready, m.most = n, n, n
 	return err
 }
@@ -148,7 +97,7 @@ func (m *memory) mapImage() error {
 // Reallocate implements experimental.LinearMemory.
 func (m *memory) Reallocate(size uint64) []byte {
 	if m.shrink {
-		return m.space[:len(m.image.view)]
+		return m.space[:m.image.size]
 	}
 	if size > uint64(len(m.space)) {
 		m.refused = true
@@ -175,6 +124,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 func (m *memory) Free() {
 	if m.space != nil {
 		m.budget.give(m.beyond())
+		m.budget.maps.Add(-int64(m.maps))
 		_ = unix.Munmap(m.space) // fails for no mapping of our own
 		m.space = nil
 	}
@@ -185,13 +135,13 @@ func (m *memory) beyond() int {
 	if m.image == nil {
 		return m.ready
 	}
-	return m.ready - len(m.image.view)
+	return m.ready - m.image.size
 }
 
 // restore takes the memory back to its image, and reports whether that was
 // done: otherwise it must not be used again.
 func (m *memory) restore(scan *scanner) bool {
-	n := len(m.image.view)
+	n := m.image.size
 	if m.ready > n+maxGrown {
 		grown := m.space[n:m.ready]
 		if unix.Madvise(grown, unix.MADV_DONTNEED) != nil || unix.Mprotect(grown, unix.PROT_NONE) != nil {
@@ -213,9 +163,7 @@ func (m *memory) restore(scan *scanner) bool {
 		return unix.Madvise(m.space[:m.ready], unix.MADV_DONTNEED) == nil
 	}
 	for _, r := range regions {
-		from := m.image.view[min(r.start, n):min(r.start+r.length, n)]
-		part := m.space[r.start : r.start+r.length]
-		clear(part[copy(part, from):])
+		m.image.copyTo(m.space[r.start:r.start+r.length], r.start)
 	}
 	return true
 }
@@ -223,14 +171,14 @@ func (m *memory) restore(scan *scanner) bool {
 // same reports whether the memory is what its image says, byte by byte, and
 // zeros where it may grow.
 func (m *memory) same() bool {
-	return m.size == len(m.image.view) && string(m.space[:m.size]) == string(m.image.view) && allZero(m.space[m.size:m.ready])
+	return m.image.equals(m.space[:m.size]) && allZero(m.space[m.size:m.ready])
 }
 
 // A region is a stretch of pages.
 type region struct{ start, length int }
 
 // scanner finds the pages of a private mapping that were written. It is not
-// safe for concurrent use.
+// safe for concurrent use: an engine's restores take turns with some.
 type scanner struct {
 	pagemap int // /proc/self/pagemap
 	plain   bool

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -74,6 +75,7 @@ type Program struct {
 	engine *Engine
 	cfg    ProgramConfig
 	*code
+	before   bool                        // the code had been compiled
 	release  func(context.Context) error // the code
 	maxBytes int
 	image    *image        // nil where instances are initialised one by one
@@ -89,7 +91,7 @@ func (e *Engine) Load(ctx context.Context, file []byte, cfg ProgramConfig) (*Pro
 	}
 	p := &Program{engine: e, cfg: cfg}
 	var err error
-	if p.code, p.release, err = e.code(ctx, file); err != nil {
+	if p.code, p.before, p.release, err = e.code(ctx, file); err != nil {
 		return nil, err
 	}
 	if p.maxBytes, err = p.limit(cfg.MemoryMB); err != nil {
@@ -134,10 +136,10 @@ func (p *Program) initialise(ctx context.Context) error {
 		return err
 	}
 	defer i.Close()
-	if p.parsed.ChangesTables {
+	if p.changesTables {
 		return nil
 	}
-	p.image, err = i.picture()
+	p.image, err = p.shareImage(i)
 	return err
 }
 
@@ -147,7 +149,7 @@ func (p *Program) first(ctx context.Context, log Log) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range p.parsed.Data() {
+	for _, d := range p.data {
 		if !i.mod.Memory().Write(d.Offset, d.Bytes) {
 			i.Close()
 			return nil, errors.New("the module's data does not fit its memory")
@@ -187,15 +189,15 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{program: p, mem: mem, scan: newScanner(int(p.engine.pagemap.Fd()), p.engine.cfg.PlainPagemap)}
-	if mem.Reallocate(uint64(p.parsed.MinPages)*wasmPage) == nil {
+	i := &Instance{program: p, mem: mem}
+	if mem.Reallocate(uint64(p.minPages)*wasmPage) == nil {
 		mem.Free()
 		return nil, errors.New("make an instance: the machine has no memory for it")
 	}
 	ctx = experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(uint64, uint64) experimental.LinearMemory {
 		return mem
 	}))
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader)
 	if i.mod, err = p.engine.runtime.InstantiateModule(ctx, p.compiled, config); err != nil {
 		mem.Free()
 		return nil, fmt.Errorf("make an instance: %w", err)
@@ -208,7 +210,7 @@ func (p *Program) instantiate(ctx context.Context) (*Instance, error) {
 // wrote of its memory, and what the engine has of it.
 func (p *Program) idle() int64 {
 	if p.image == nil {
-		return int64(p.parsed.MinPages) * wasmPage
+		return int64(p.minPages) * wasmPage
 	}
 	return int64(p.image.filled)
 }

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -79,20 +80,22 @@ func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := module.Parse(file)
+	c, err := e.compile(ctx, &source{digest: sha256.Sum256(file), file: file, read: readEngine, kind: "engine"})
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.compileModule(ctx, m, JavaScript)
-	if err != nil {
-		return nil, err
-	}
-	p := &Program{engine: e, code: c, release: c.compiled.Close, script: &script{}, maxBytes: 64 << 20}
+	p := &Program{engine: e, code: c, release: c.close, script: &script{}, maxBytes: 64 << 20}
 	p.cfg = ProgramConfig{InitTime: DefaultInitTime, Log: io.Discard}
 	if err := p.initialise(ctx); err != nil {
 		return nil, errors.Join(err, p.Close(ctx))
 	}
 	return p, nil
+}
+
+// readEngine reads the engine's module.
+func readEngine(file []byte) (*module.Module, ABI, error) {
+	m, err := module.Parse(file)
+	return m, JavaScript, err
 }
 
 // LoadScript initialises a function that is written in JavaScript. An error
@@ -120,7 +123,7 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	if f := i.loadScript(ctx, bundle, handler); f != nil {
 		return nil, f
 	}
-	p.image, err = i.picture()
+	p.image, err = i.picture(base.image)
 	p.initTime = time.Since(began)
 	return p, err
 }
@@ -131,7 +134,7 @@ func shared(context.Context) error { return nil }
 // bundle returns a function's code, and whether it was kept from before. A
 // *Failure is the function's own.
 func (e *Engine) bundle(ctx context.Context, spec *Spec) (*javascript.Bundle, bool, error) {
-	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
+	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir, Kept: e.cfg.KeptDir, Added: e.added}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
 	var own *javascript.Error
 	if errors.As(err, &own) {
 		return nil, false, ownFailure(own, spec.Log)
@@ -201,6 +204,7 @@ func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {
 		}
 		v.findRandom(global)
 		v.do(jsCollect)
+		v.fillHoles() // here, so that functions' modules change few pages
 	})
 }
 

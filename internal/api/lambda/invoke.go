@@ -28,6 +28,7 @@ func (h *Handler) invoke(ctx context.Context, req *request, in *InvocationReques
 	if inv.ClientContext, err = clientContext(in.ClientContext); err != nil {
 		return nil, err
 	}
+	inv.Tail = value(in.LogType) == "Tail"
 	res, err := h.cfg.Invoker.Invoke(ctx, inv)
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func (h *Handler) invoke(ctx context.Context, req *request, in *InvocationReques
 		ExecutedVersion: &res.Version,
 		Payload:         res.Payload,
 	}
-	if value(in.LogType) == "Tail" {
+	if inv.Tail {
 		out.LogResult = new(base64.StdEncoding.EncodeToString(res.LogTail))
 	}
 	return out, nil

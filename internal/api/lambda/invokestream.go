@@ -31,7 +31,7 @@ func (h *Handler) invokeWithResponseStream(ctx context.Context, req *request, in
 		return nil, err
 	}
 	events := &eventWriter{w: req.w, out: stream.NewWriter(req.w), encoder: eventstream.NewEncoder()}
-	inv.Sink = events
+	inv.Sink, inv.Tail = events, value(in.LogType) == "Tail"
 	res, err := h.cfg.Invoker.Invoke(ctx, inv)
 	if err != nil && !events.begun {
 		return nil, err
@@ -40,7 +40,7 @@ func (h *Handler) invokeWithResponseStream(ctx context.Context, req *request, in
 	if err != nil { // the caller, who has a status already, gets to know it in the last event
 		h.cfg.Log.Warn("a streamed response broke off", "id", req.id, "function", inv.Function, "error", err)
 	}
-	events.complete(ctx, res, err, value(in.LogType) == "Tail")
+	events.complete(ctx, res, err, inv.Tail)
 	return nil, nil
 }
 

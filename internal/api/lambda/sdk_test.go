@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/millicent-run/millicent/e2e/millicenttest"
 )
 
 // newClient returns AWS's own client of a platform.
@@ -22,6 +25,7 @@ func newClient(t *testing.T, p *platform) *lambda.Client {
 		BaseEndpoint: aws.String(srv.URL),
 		Region:       testRegion,
 		Credentials:  credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		HTTPClient:   &http.Client{Transport: millicenttest.WholeBodies(srv.Client().Transport.(*http.Transport))},
 	})
 }
 

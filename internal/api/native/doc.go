@@ -28,9 +28,12 @@
 //	GET    /_millicent/ledger/head               meter.Head: the end of the ledger of usage
 //	GET    /_millicent/ledger/verify             meter.Report: whether the whole ledger is as it was written; for the
 //	           ?anchor=SEQ:HASH                  server's own account and the admin socket; anchor: a head that was noted, may be repeated
+//	POST   /_millicent/ledger/skip?group=N       {"groups":[N, …]}: has a damaged group left out of all sums; on the admin socket
+//	           &to=M                             those from N to M that are damaged
 //	GET    /_millicent/ledger/records?after=N    NDJSON, one {"group":N,"number":N,"usage":meter.UsageText} a line, oldest first: the
 //	           &all=1                            account's records in groups after one; all: of all accounts, on the admin socket
 //	GET    /_millicent/receipts/{id}             PricedReceipt of an invocation; the admin socket may name another &tenant=ACCOUNT
+//	           ?attempt=N                        of that run of an asynchronous event; of the latest otherwise
 //	POST   /_millicent/keys                      201 Key, with its secret: shown here and never again
 //	GET    /_millicent/keys                      {"keys":[Key without secret, …]}
 //	DELETE /_millicent/keys/{id}                 204

@@ -19,9 +19,9 @@ const maxAnchors = 100
 type Ledger interface {
 	Head() meter.Head
 	Verify(ctx context.Context, anchors ...meter.Anchor) (meter.Report, error)
-	Receipt(ctx context.Context, tenant, id string) (*meter.Receipt, error)
+	Receipt(ctx context.Context, tenant, id string, attempt int) (*meter.Receipt, error)
 	Durable(ctx context.Context) error
-	Skip(ctx context.Context, seq uint64) error
+	Skip(ctx context.Context, from, to uint64) (damaged []uint64, err error)
 	Groups(ctx context.Context, after uint64, f func(meter.Group) error) error
 }
 
@@ -82,14 +82,21 @@ func (h *Handler) skipGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	seq, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 63)
+	from, err := strconv.ParseUint(r.URL.Query().Get("group"), 10, 63)
 	if err != nil {
 		return millicent.Errorf(millicent.CodeInvalid, "group is the number of a group")
 	}
-	if err := l.Skip(r.Context(), seq); err != nil {
+	to := from
+	if s := r.URL.Query().Get("to"); s != "" {
+		if to, err = strconv.ParseUint(s, 10, 63); err != nil {
+			return millicent.Errorf(millicent.CodeInvalid, "to is the number of a group")
+		}
+	}
+	damaged, err := l.Skip(r.Context(), from, to)
+	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, map[string]uint64{"group": seq})
+	return writeJSON(w, http.StatusOK, map[string][]uint64{"groups": damaged})
 }
 
 func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
@@ -97,8 +104,14 @@ func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id := millicent.IdentityFrom(r.Context())
-	tenant := r.URL.Query().Get("tenant")
+	id, q := millicent.IdentityFrom(r.Context()), r.URL.Query()
+	attempt := 0
+	if s := q.Get("attempt"); s != "" {
+		if attempt, err = strconv.Atoi(s); err != nil || attempt < 1 {
+			return millicent.Errorf(millicent.CodeInvalid, "attempt is the number of a run of the event, from 1")
+		}
+	}
+	tenant := q.Get("tenant")
 	switch {
 	case tenant == "":
 		tenant = id.Tenant
@@ -112,7 +125,7 @@ func (h *Handler) receipt(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	receipt, err := l.Receipt(ctx, tenant, r.PathValue("id"))
+	receipt, err := l.Receipt(ctx, tenant, r.PathValue("id"), attempt)
 	if err != nil {
 		return err
 	}

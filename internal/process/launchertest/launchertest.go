@@ -237,6 +237,7 @@ func (h *harness) invocation(data []byte) *millicent.Invocation {
 		Function: p.Function,
 		ARN:      p.ARN("us-east-1"),
 		Event:    data,
+		Tail:     true,
 		Received: time.Now(),
 	}
 }

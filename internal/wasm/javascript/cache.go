@@ -15,7 +15,10 @@ import (
 // A Cache keeps bundles in a directory. What it has can be made again, and what
 // is damaged is.
 type Cache struct {
-	Dir string // "" for no cache
+	Dir  string // "" for no cache
+	Kept string // another one, to read; "" for none
+
+	Added func(name string) // is told the name of a new file
 }
 
 // cacheFormat is part of the keys: it changes with what Make makes.
@@ -29,17 +32,22 @@ func (c Cache) Make(ctx context.Context, digest, dir, handler string) (b *Bundle
 		return b, false, err
 	}
 	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%q\n%q", cacheFormat, digest, handler))
-	file := filepath.Join(c.Dir, "javascript-"+hex.EncodeToString(key[:16]))
-	if content, err := os.ReadFile(file); err == nil {
-		if b := decode(content); b != nil {
-			return b, true, nil
+	name := "javascript-" + hex.EncodeToString(key[:16])
+	for _, dir := range []string{c.Dir, c.Kept} {
+		if content, err := os.ReadFile(filepath.Join(dir, name)); dir != "" && err == nil {
+			if b := decode(content); b != nil {
+				return b, true, nil
+			}
 		}
 	}
 	if b, err = Make(ctx, dir, handler); err != nil {
 		return nil, false, err
 	}
-	if err := write(file, b.encode()); err != nil {
+	if err := write(filepath.Join(c.Dir, name), b.encode()); err != nil {
 		return nil, false, fmt.Errorf("keep a bundle: %w", err)
+	}
+	if c.Added != nil {
+		c.Added(name)
 	}
 	return b, false, nil
 }

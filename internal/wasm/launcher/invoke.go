@@ -51,7 +51,7 @@ func (e *environment) serve(ctx, within context.Context, inv *millicent.Invocati
 		usage.Init = e.init
 	}
 	e.again = nil
-	e.journal.Begin(inv.ID, lifecycle.Start(inv.ID, e.version.Number, inv.TraceID))
+	e.journal.Begin(inv, usage.Start)
 
 	deadline := usage.Start.Add(e.version.Timeout)
 	end := e.attempt(ctx, within, inv, deadline)
@@ -76,11 +76,10 @@ func (e *environment) serve(ctx, within context.Context, inv *millicent.Invocati
 	}
 	res := e.result(inv, end)
 	res.Start = e.startOf(usage)
-	e.journal.Event(lifecycle.RuntimeDone(inv.ID, usage.Duration, int64(len(res.Payload)), f))
-	last := lifecycle.Report(inv.ID, usage, f)
-	last.Delay = lifecycle.DelayOf(inv, res)
-	e.journal.Event(last)
-	res.LogTail, res.Usage = e.journal.End(), usage
+	res.Usage = usage
+	res.LogTail = e.journal.Finish(&lifecycle.Ending{
+		Usage: usage, Produced: int64(len(res.Payload)), Failure: f, Delay: lifecycle.DelayOf(inv, res),
+	})
 	if end.err != nil {
 		return nil, end.err
 	}

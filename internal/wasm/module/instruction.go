@@ -2,34 +2,35 @@ package module
 
 // Opcodes that are treated apart.
 const (
-	opBlock      = 0x02
-	opLoop       = 0x03
-	opIf         = 0x04
-	opElse       = 0x05
-	opEnd        = 0x0b
-	opBr         = 0x0c
-	opBrIf       = 0x0d
-	opBrTable    = 0x0e
-	opReturn     = 0x0f
-	opCall       = 0x10
-	opCallTable  = 0x11
-	opSelectType = 0x1c
-	opLocalGet   = 0x20
-	opLocalSet   = 0x21
-	opGlobalGet  = 0x23
-	opGlobalSet  = 0x24
-	opTableSet   = 0x26
-	opMemorySize = 0x3f
-	opMemoryGrow = 0x40
-	opI32Const   = 0x41
-	opI64Const   = 0x42
-	opF32Const   = 0x43
-	opF64Const   = 0x44
-	opRefNull    = 0xd0
-	opRefIsNull  = 0xd1
-	opRefFunc    = 0xd2
-	opPrefixed   = 0xfc
-	opVector     = 0xfd
+	opUnreachable = 0x00
+	opBlock       = 0x02
+	opLoop        = 0x03
+	opIf          = 0x04
+	opElse        = 0x05
+	opEnd         = 0x0b
+	opBr          = 0x0c
+	opBrIf        = 0x0d
+	opBrTable     = 0x0e
+	opReturn      = 0x0f
+	opCall        = 0x10
+	opCallTable   = 0x11
+	opSelectType  = 0x1c
+	opLocalGet    = 0x20
+	opLocalSet    = 0x21
+	opGlobalGet   = 0x23
+	opGlobalSet   = 0x24
+	opTableSet    = 0x26
+	opMemorySize  = 0x3f
+	opMemoryGrow  = 0x40
+	opI32Const    = 0x41
+	opI64Const    = 0x42
+	opF32Const    = 0x43
+	opF64Const    = 0x44
+	opRefNull     = 0xd0
+	opRefIsNull   = 0xd1
+	opRefFunc     = 0xd2
+	opPrefixed    = 0xfc
+	opVector      = 0xfd
 )
 
 // Numbers behind opPrefixed.

@@ -114,6 +114,7 @@ type Module struct {
 	bodies      []body
 	data        []segment
 	dataCounted bool
+	usesData    bool // there are instructions that name segments of it
 }
 
 type global struct {

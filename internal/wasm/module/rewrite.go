@@ -1,6 +1,9 @@
 package module
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,6 +18,7 @@ const (
 	Fuel       = prefix + "fuel"   // global, i64: how many instructions may run before the next yield
 	Start      = prefix + "start"  // the start function, if there was one
 	Memory     = prefix + "memory" // the memory, if there is one
+	Proof      = prefix + "proof"  // () -> i32: returns Rewritten.Proof
 	globalName = prefix + "global:"
 )
 
@@ -29,7 +33,17 @@ type Options struct {
 
 // A Rewritten module is what an engine compiles, and what it needs to know of it.
 type Rewritten struct {
-	Code    []byte
+	Code []byte
+
+	// Shape is the same module without its functions' code: each only traps.
+	// It names the code that it is the shape of, so no two modules have the
+	// same. Whoever has that code compiled need not read and check it again.
+	Shape []byte
+
+	// Proof is what the function of that name returns, and that of the Shape
+	// does not.
+	Proof int32
+
 	Globals []string // the names that the mutable globals are exported by, without Fuel
 	Start   bool     // whether there is a start function
 }
@@ -45,7 +59,7 @@ func (m *Module) Rewrite(opts Options) (*Rewritten, error) {
 		return nil, fmt.Errorf("its memory begins with %d pages of 64 KB, and %d are what it may have", m.MinPages, opts.MaxPages)
 	}
 	w := &writer{m: m, imports: uint32(len(m.Imports)), out: append([]byte(nil), header...)}
-	w.section(secType, len(m.types)+2, w.types)
+	w.section(secType, len(m.types)+addedTypes, w.types)
 	w.section(secImport, len(m.Imports)+1, w.imported)
 	w.section(secFunction, len(m.functions)+w.added(), w.functions)
 	if m.tables > 0 {
@@ -61,17 +75,43 @@ func (m *Module) Rewrite(opts Options) (*Rewritten, error) {
 	if m.hasElements {
 		w.section(secElement, len(m.elements), w.elements)
 	}
-	if len(m.data) > 0 {
+	if m.usesData {
 		w.section(secDataCount, len(m.data), func(b []byte) []byte { return b })
 	}
-	w.section(secCode, len(m.bodies)+w.added(), w.bodies)
-	if len(m.data) > 0 {
-		w.section(secData, len(m.data), w.data)
-	}
+	return w.finish()
+}
+
+// finish writes the code, and what comes after it; and the shape, which begins
+// as the module does.
+func (w *writer) finish() (*Rewritten, error) {
+	bodies := w.bodies(nil)
 	if w.err != nil {
 		return nil, w.err
 	}
-	return &Rewritten{Code: w.out, Globals: w.names, Start: m.start >= 0}, nil
+	sum := sha256.New()
+	_, _ = sum.Write(w.out) // never fails
+	_, _ = sum.Write(bodies)
+	name := sum.Sum(nil)
+	proof := int32(binary.LittleEndian.Uint32(name) >> 1)
+
+	shape := &writer{m: w.m, imports: w.imports, out: bytes.Clone(w.out)}
+	n := len(w.m.bodies) + w.added()
+	w.section(secCode, n, func(b []byte) []byte {
+		return appendName(append(b, bodies...), []byte(code{0}.number(proof).op(opEnd)))
+	})
+	shape.section(secCode, n, func(b []byte) []byte {
+		for range n {
+			b = appendName(b, []byte{0, opUnreachable, opEnd})
+		}
+		return b
+	})
+	for _, half := range []*writer{w, shape} {
+		if w.m.usesData {
+			half.section(secData, len(w.m.data), half.data)
+		}
+	}
+	shape.out = appendName(append(shape.out, secCustom), append(appendName(nil, prefix+"of"), name...))
+	return &Rewritten{Code: w.out, Shape: shape.out, Proof: proof, Globals: w.names, Start: w.m.start >= 0}, nil
 }
 
 // writer writes the rewritten module. The function of the host is imported
@@ -101,22 +141,28 @@ func (w *writer) function(i uint32) uint32 {
 func (w *writer) yield() uint32 { return w.imports }
 func (w *writer) fuel() uint32  { return uint32(len(w.m.globals)) }
 
-// added is how many functions are added: one that fills, and one that copies.
+// added is how many functions are added: where there is a memory one that fills
+// and one that copies, and the proof at last.
 func (w *writer) added() int {
 	if !w.m.HasMemory {
-		return 0
+		return 1
 	}
-	return 2
+	return 3
 }
 
 func (w *writer) filler() uint32 { return w.imports + 1 + uint32(len(w.m.functions)) }
 func (w *writer) copier() uint32 { return w.filler() + 1 }
+func (w *writer) proof() uint32  { return w.filler() + uint32(w.added()) - 1 }
 
-// types adds () -> () and that of memory.fill and memory.copy.
+// addedTypes is how many types are added: () -> (), that of memory.fill and
+// memory.copy, and () -> i32.
+const addedTypes = 3
+
 func (w *writer) types(b []byte) []byte {
 	b = append(b, w.m.rawTypes...)
 	b = append(b, 0x60, 0, 0)
-	return append(b, 0x60, 3, I32, I32, I32, 0)
+	b = append(b, 0x60, 3, I32, I32, I32, 0)
+	return append(b, 0x60, 0, 1, I32)
 }
 
 func (w *writer) imported(b []byte) []byte {
@@ -129,10 +175,10 @@ func (w *writer) functions(b []byte) []byte {
 	for _, t := range w.m.functions {
 		b = appendU32(b, t)
 	}
-	for range w.added() {
+	for range w.added() - 1 {
 		b = appendU32(b, uint32(len(w.m.types)+1))
 	}
-	return b
+	return appendU32(b, uint32(len(w.m.types)+2))
 }
 
 func (w *writer) globals(b []byte) []byte {
@@ -181,6 +227,7 @@ func (w *writer) exports() {
 		}
 	}
 	add(Fuel, KindGlobal, w.fuel())
+	add(Proof, KindFunction, w.proof())
 	if w.m.HasMemory {
 		add(Memory, KindMemory, 0)
 	}
@@ -209,7 +256,8 @@ func (w *writer) elements(b []byte) []byte {
 }
 
 // data keeps passive segments, and leaves of active ones what they are after
-// they were applied: empty.
+// they were applied: empty. It is for modules that use segments by themselves:
+// of Go's there are tens of thousands, which each instance would have a list of.
 func (w *writer) data(b []byte) []byte {
 	for _, s := range w.m.data {
 		b = append(b, 1)

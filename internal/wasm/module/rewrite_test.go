@@ -141,6 +141,10 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%x became %x: %v", code, out.Code, err)
 			}
 			compiled.Close(t.Context())
+			if compiled, err = m.runtime.CompileModule(t.Context(), out.Shape); err != nil {
+				t.Fatalf("%x has the shape %x: %v", code, out.Shape, err)
+			}
+			compiled.Close(t.Context())
 		}
 	})
 }

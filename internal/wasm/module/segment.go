@@ -158,6 +158,7 @@ func (m *Module) costs(r *reader) []uint32 {
 			return nil
 		}
 		m.ChangesTables = m.ChangesTables || in.changesTables()
+		m.usesData = m.usesData || in.op == opPrefixed && (in.sub == opMemoryInit || in.sub == opDataDrop)
 		at := &regions[open[len(open)-1]]
 		switch in.op {
 		case opBlock, opEnd, opElse: // no code

@@ -21,15 +21,17 @@ type cache struct {
 	dir  string
 	size int64 // bytes that there may be
 
-	mu sync.Mutex // held while files are added or removed
+	mu      sync.Mutex // held while files are added or removed
+	counted bool       // used is known
+	used    int64      // bytes that there are at most: files that were replaced count
 }
 
 // maxCompiled is the largest file that is kept.
 const maxCompiled = 256 << 20
 
 // cached are names of files: what was compiled, by the engine's version and a
-// key, and the bundles of JavaScript.
-var cached = regexp.MustCompile(`^(?:wazero-[A-Za-z0-9._+-]{1,100}/[0-9a-f]{64}|javascript-[0-9a-f]{32})$`)
+// key, what else is kept of modules, and the bundles of JavaScript.
+var cached = regexp.MustCompile(`^(?:wazero-[A-Za-z0-9._+-]{1,100}/[0-9a-f]{64}|(?:javascript|module)-[0-9a-f]{32})$`)
 
 // open makes the directory, which the worker's user may read.
 func (c *cache) open() error {
@@ -128,27 +130,33 @@ type entry struct {
 	age  int64 // when it was written, Unix nanoseconds
 }
 
-// makeRoom removes the oldest files until there is room for so many bytes.
+// makeRoom removes the oldest files until there is room for so many bytes, which
+// it takes. It looks at the files only when there may be none.
 func (c *cache) makeRoom(size int64) error {
 	if size > c.size {
 		return fmt.Errorf("%d bytes are more than a tenant's may have", size)
+	}
+	if c.counted && c.used+size <= c.size {
+		c.used += size
+		return nil
 	}
 	entries, err := c.list()
 	if err != nil {
 		return err
 	}
+	c.counted, c.used = true, size
 	for _, e := range entries {
-		size += e.size
+		c.used += e.size
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.age, b.age) })
 	for _, e := range entries {
-		if size <= c.size {
+		if c.used <= c.size {
 			return nil
 		}
 		if err := os.Remove(e.path); err != nil {
 			return err
 		}
-		size -= e.size
+		c.used -= e.size
 	}
 	return nil
 }

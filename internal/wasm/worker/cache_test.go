@@ -50,6 +50,8 @@ func TestCachedNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"wazero-v1.12.0-amd64-linux/" + key: true,
 		"javascript-" + key[:32]:            true,
+		"module-" + key[:32]:                true,
+		"module-" + key:                     false,
 		"wazero-1/../" + key:                false,
 		"wazero-/../" + key:                 false,
 		"../wazero-1/" + key:                false,

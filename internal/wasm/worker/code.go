@@ -12,60 +12,71 @@ import (
 )
 
 // code is the engine's cache inside the worker: a directory that the engine
-// writes, with links to what the server keeps. What the engine adds is handed
+// writes, beside the one that the server keeps. What the engine adds is handed
 // over to the server, and found in the next worker.
 type code struct {
-	dir     string
-	version string // the directory in it with what was compiled, named after the engine
+	dir string
 
-	mu    sync.Mutex // held while files are handed over
-	given map[string]bool
+	mu  sync.Mutex // held while files are handed over
+	new added
 }
 
-// newCode links what the server keeps into dir, where an engine has been.
-func newCode(dir, kept string) (*code, error) {
+// added are names of files that are to be handed over.
+type added struct {
+	mu    sync.Mutex
+	names []string
+}
+
+func (a *added) put(names ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.names = append(a.names, names...)
+}
+
+// take returns all of them, which are the caller's now.
+func (a *added) take() (names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names, a.names = a.names, nil
+	return names
+}
+
+// link makes what was compiled and is kept known to the engine, which looks for
+// it in dir alone.
+func link(dir, kept string) error {
 	versions, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
 	if err != nil || len(versions) != 1 {
-		return nil, errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
+		return errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
 	}
-	c := &code{dir: dir, version: filepath.Base(versions[0]), given: map[string]bool{}}
-	for _, sub := range []string{"", c.version} {
-		entries, err := os.ReadDir(filepath.Join(kept, sub))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
+	version := filepath.Base(versions[0])
+	entries, err := os.ReadDir(filepath.Join(kept, version))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(version, e.Name())
+		if !cached.MatchString(name) {
+			continue
 		}
-		for _, e := range entries {
-			name := path.Join(sub, e.Name())
-			if !cached.MatchString(name) {
-				continue
-			}
-			if err := os.Symlink(filepath.Join(kept, name), filepath.Join(dir, name)); err != nil {
-				return nil, err
-			}
+		if err := os.Symlink(filepath.Join(kept, name), filepath.Join(dir, name)); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
-// handOver sends the files that are new. One that the engine has not finished
-// is another session's to hand over.
+// handOver sends the files that are new.
 func (c *code) handOver(conn *wire.Conn) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, sub := range []string{"", c.version} {
-		entries, err := os.ReadDir(filepath.Join(c.dir, sub))
-		if err != nil {
-			return err
+	names := c.new.take()
+	for i, name := range names {
+		if !cached.MatchString(name) {
+			continue
 		}
-		for _, e := range entries {
-			name := path.Join(sub, e.Name())
-			if !e.Type().IsRegular() || !cached.MatchString(name) || c.given[name] {
-				continue
-			}
-			if err := c.send(conn, name); err != nil {
-				return err
-			}
-			c.given[name] = true
+		if err := c.send(conn, name); err != nil {
+			c.new.put(names[i:]...)
+			return err
 		}
 	}
 	return nil

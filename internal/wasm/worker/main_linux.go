@@ -63,15 +63,16 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	code := &code{dir: codeDir}
 	local, err := wasm.NewLocal(wasm.LocalConfig{
-		EngineConfig: wasm.EngineConfig{CacheDir: codeDir, Memory: bytes / 8 * 7},
+		EngineConfig: wasm.EngineConfig{CacheDir: codeDir, KeptDir: cacheMount, Added: func(name string) { code.new.put(name) }, Memory: bytes / 8 * 7},
 		Keep:         keepPrograms,
+		Rested:       debug.FreeOSMemory,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	code, err := newCode(codeDir, cacheMount)
-	if err != nil {
+	if err := link(codeDir, cacheMount); err != nil {
 		return nil, nil, err
 	}
 	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}

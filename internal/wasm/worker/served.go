@@ -105,7 +105,7 @@ func (w *server) load(s *served, kind wire.Kind, spec *wasm.Spec) (session *wasm
 		return nil, nil, w.code.handOver(s.conn)
 	}
 	opened, err := w.local.Open(s.ctx, spec)
-	if err == nil && !opened.Opened().Compiled {
+	if err == nil {
 		if err = w.code.handOver(s.conn); err != nil {
 			_ = opened.Close() // the error is told
 		}

@@ -54,6 +54,8 @@ func main() {
 		dawdle()
 	case "truncate":
 		truncate()
+	case "leave":
+		leave()
 	}
 	var options []lambda.Option
 	if path := os.Getenv("PROBE_SIGTERM"); path != "" {
@@ -203,6 +205,37 @@ func truncate() {
 	}
 	conn.Close()
 	select {}
+}
+
+// leave is a runtime that sends what the event says to the path of its
+// invocation's response, and ends at once. With PROBE_CHILD set, a process
+// that holds the connection stays.
+func leave() {
+	api := os.Getenv("AWS_LAMBDA_RUNTIME_API")
+	res, err := http.Get("http://" + api + "/2018-06-01/runtime/invocation/next")
+	if err != nil {
+		panic(err)
+	}
+	var said string
+	if err := json.NewDecoder(res.Body).Decode(&said); err != nil {
+		panic(err)
+	}
+	conn, err := net.Dial("tcp", api)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintf(conn, "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\n%s",
+		res.Header.Get("Lambda-Runtime-Aws-Request-Id"), said)
+	if os.Getenv("PROBE_CHILD") != "" {
+		f, err := conn.(*net.TCPConn).File()
+		if err != nil {
+			panic(err)
+		}
+		if _, err := os.StartProcess("/usr/bin/sleep", []string{"sleep", "3600"}, &os.ProcAttr{Files: []*os.File{f}}); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(7)
 }
 
 // spawn leaves a child process behind and returns its id.
