@@ -38,6 +38,8 @@ type guest struct {
 	granted uint64 // fuel
 	entered time.Duration
 	cpu     time.Duration
+	faults  int64 // of the thread, when the guest was entered
+	faulted bool  // there were some, or it is not known that there were none
 
 	wasi
 	answer  []byte
@@ -60,15 +62,19 @@ func (g *guest) used() uint64 {
 	return uint64(int64(g.granted) - int64(g.instance.fuel.Get()))
 }
 
-// enter begins to count the thread's time.
+// enter begins to count the thread's time, and its page faults.
 func (g *guest) enter() {
 	runtime.LockOSThread()
+	g.faults = g.instance.threadFaults()
 	g.entered = threadTime()
 }
 
 // leave ends that.
 func (g *guest) leave() {
 	g.cpu += threadTime() - g.entered
+	if n := g.instance.threadFaults(); n < 0 || n != g.faults {
+		g.faulted = true
+	}
 	runtime.UnlockOSThread()
 }
 
