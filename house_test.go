@@ -39,6 +39,7 @@ var imports = map[string][]string{
 	"internal/egress":               {"."},
 	"internal/lifecycle":            {"."},
 	"internal/nowait":               {},
+	"internal/plain":                {},
 	"internal/store":                {".", "internal/durable"},
 	"internal/packs":                {},
 	"internal/queue":                {".", "internal/durable", "internal/packs"},
@@ -63,7 +64,7 @@ var imports = map[string][]string{
 	"internal/api/lambda/gen":       {},
 
 	// The path of an invocation.
-	"internal/process":       {".", "internal/lifecycle", "internal/sandbox", "internal/egress", "internal/nowait", "internal/process/bootstrap"},
+	"internal/process":       {".", "internal/lifecycle", "internal/sandbox", "internal/egress", "internal/nowait", "internal/plain", "internal/process/bootstrap"},
 	"internal/invoke":        {".", "internal/store", "internal/scheduler"},
 	"internal/sqs":           {".", "internal/store", "internal/queue"},
 	"internal/api/sqs":       {".", "internal/sqs"},
@@ -90,6 +91,7 @@ var imports = map[string][]string{
 // testImports is what a package's tests may import besides.
 var testImports = map[string][]string{
 	"internal/process":       {"internal/process/launchertest"},
+	"internal/plain":         {"internal/nowait"},
 	"internal/wasm/launcher": {"internal/process/launchertest"},
 	"internal/api/lambda":    {"internal/scheduler", "internal/natsd", "internal/eventsource", "internal/sqs", "e2e/millicenttest"},
 	"internal/api/native":    {"internal/natsd"},

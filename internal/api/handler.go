@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/api/lambda"
 	"github.com/millicent-run/millicent/internal/api/native"
 	"github.com/millicent-run/millicent/internal/api/scheduler"
 	"github.com/millicent-run/millicent/internal/api/sqs"
@@ -61,6 +62,13 @@ func (h *Handler) Operator() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(asOperator(r.Context())))
 	})
+}
+
+// Plain reports whether a request is one that ServeHTTP answers in one piece,
+// without streaming: an invocation that is to no function URL.
+func (h *Handler) Plain(r *http.Request) bool {
+	_, isURL := url.Match(r)
+	return !isURL && lambda.Invokes(r)
 }
 
 // ServeHTTP implements http.Handler.

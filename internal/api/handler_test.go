@@ -54,6 +54,31 @@ func TestRouting(t *testing.T) {
 	}
 }
 
+// TestPlain: only invocations are that no function URL gets.
+func TestPlain(t *testing.T) {
+	f := newFixture(false)
+	for _, c := range []struct {
+		method, host, path string
+		want               bool
+	}{
+		{"POST", "localhost:4566", "/2015-03-31/functions/f/invocations", true},
+		{"POST", "localhost:4566", "/2015-03-31/functions/f:live/invocations?Qualifier=live", true},
+		{"POST", "localhost:4566", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Af/invocations", true},
+		{"POST", testURL + ".lambda-url.us-east-1.localhost:4566", "/2015-03-31/functions/f/invocations", false},
+		{"POST", "localhost", "/_url/" + testURL + "/2015-03-31/functions/f/invocations", false},
+		{"POST", "localhost", "/2021-11-15/functions/f/response-streaming-invocations", false},
+		{"GET", "localhost", "/2015-03-31/functions/f/invocations", false},
+		{"POST", "localhost", "/2015-03-31/functions", false},
+		{"GET", "localhost", "/_millicent/logs?follow=1", false},
+	} {
+		r := newRequest(c.method, c.path, "")
+		r.Host = c.host
+		if got := f.Plain(r); got != c.want {
+			t.Errorf("%s %s%s: got %t", c.method, c.host, c.path, got)
+		}
+	}
+}
+
 // TestEmptyAnswer: what writes nothing has answered, and is logged so.
 func TestEmptyAnswer(t *testing.T) {
 	f := newFixture(false)

@@ -219,16 +219,16 @@ func TestHearingOutIsBounded(t *testing.T) {
 		parts int           // that come
 		every time.Duration // between them
 		takes time.Duration // the receiver, for one
-		end   func(s *session, turn *turn, api *runtimeAPI, leave func())
+		end   func(s *session, turn *turn, heard chan struct{}, leave func())
 		want  sign
 		after time.Duration
 	}{
 		{"silence", 0, 0, 0, nil, signExit, exitGrace},
-		{"no connection is left", 0, 0, 0, func(_ *session, _ *turn, api *runtimeAPI, _ func()) { close(api.heard) }, signExit, 0},
-		{"its end has come", 0, 0, 0, func(s *session, turn *turn, _ *runtimeAPI, _ func()) { s.settle(turn, &outcome{}) }, signMet, 0},
-		{"nobody waits any more", 0, 0, 0, func(_ *session, _ *turn, _ *runtimeAPI, leave func()) { leave() }, signCancelled, 0},
-		{"parts come", 5, 700 * time.Millisecond, 0, func(s *session, turn *turn, _ *runtimeAPI, _ func()) { s.settle(turn, &outcome{}) }, signMet, 3500 * time.Millisecond},
-		{"a part is being taken", 1, 0, 5 * time.Second, func(s *session, turn *turn, _ *runtimeAPI, _ func()) { s.settle(turn, &outcome{}) }, signMet, 5 * time.Second},
+		{"no connection is left", 0, 0, 0, func(_ *session, _ *turn, heard chan struct{}, _ func()) { close(heard) }, signExit, 0},
+		{"its end has come", 0, 0, 0, func(s *session, turn *turn, _ chan struct{}, _ func()) { s.settle(turn, &outcome{}) }, signMet, 0},
+		{"nobody waits any more", 0, 0, 0, func(_ *session, _ *turn, _ chan struct{}, leave func()) { leave() }, signCancelled, 0},
+		{"parts come", 5, 700 * time.Millisecond, 0, func(s *session, turn *turn, _ chan struct{}, _ func()) { s.settle(turn, &outcome{}) }, signMet, 3500 * time.Millisecond},
+		{"a part is being taken", 1, 0, 5 * time.Second, func(s *session, turn *turn, _ chan struct{}, _ func()) { s.settle(turn, &outcome{}) }, signMet, 5 * time.Second},
 		{"silence after a part", 1, 500 * time.Millisecond, 0, nil, signExit, 2 * exitGrace},
 		{"parts without an end", 1000, 500 * time.Millisecond, 0, nil, signExit, late},
 	} {
@@ -239,7 +239,8 @@ func TestHearingOutIsBounded(t *testing.T) {
 				turn.stream = newStream(t.Context(), slow{newRecorder(), tt.takes}, "7", turn.deadline)
 				s.turn, s.state = turn, stateReady
 				s.take()
-				api := &runtimeAPI{finished: make(chan struct{}), heard: make(chan struct{})}
+				heard := make(chan struct{})
+				api := &runtimeAPI{finished: make(chan struct{}), heard: heard}
 				close(api.finished)
 				e := &environment{ctx: t.Context()}
 				ctx, leave := context.WithCancel(t.Context())
@@ -256,7 +257,7 @@ func TestHearingOutIsBounded(t *testing.T) {
 						turn.stream.Write([]byte("part")) // its outcome is the sink's
 					}
 					if tt.end != nil {
-						tt.end(s, turn, api, leave)
+						tt.end(s, turn, heard, leave)
 					}
 				})
 				began := time.Now()

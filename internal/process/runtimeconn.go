@@ -10,14 +10,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 
-	"github.com/millicent-run/millicent/internal/nowait"
+	"github.com/millicent-run/millicent/internal/plain"
 )
-
-// maxPlainHead is the size up to which a request line and its headers are
-// plain.
-const maxPlainHead = 4 << 10
 
 // The plain requests are those of each invocation.
 const (
@@ -36,9 +31,8 @@ const maxLeft = 256 << 10
 // waits for here writes it, for a hand-over to another goroutine would cost as
 // much as the writing.
 type runtimeConn struct {
-	api  *runtimeAPI
-	conn *nowait.Conn
-	in   *bufio.Reader
+	*plain.Conn
+	api *runtimeAPI
 
 	writing sync.Mutex
 }
@@ -48,22 +42,22 @@ type runtimeConn struct {
 // nil from one that is over.
 func (c *runtimeConn) serve() (unusual io.Reader) {
 	for least := 1; ; least = 4 { // bytes that are taken for a request that broke off, as in net/http
-		head, err := c.head()
+		head, err := c.Head()
 		switch {
-		case errors.Is(err, bufio.ErrBufferFull), err != nil && c.in.Buffered() >= least:
-			return c.in
+		case errors.Is(err, bufio.ErrBufferFull), err != nil && c.In.Buffered() >= least:
+			return c.In
 		case err != nil:
 			return nil
 		}
 		id, action, ok := plainTarget(head)
 		if !ok {
-			return c.in
+			return c.In
 		}
-		copied, left := bytes.Clone(head), c.in.Buffered()-len(head)
-		req, err := http.ReadRequest(c.in)
-		if err != nil || !plain(req) || bytes.Count(bytes.ToLower(copied), []byte("\r\nhost:")) != 1 {
-			_, _ = c.in.Discard(c.in.Buffered() - left) // it may have given up early
-			return io.MultiReader(bytes.NewReader(copied), c.in)
+		req, unusual := c.Request(head, func(r *http.Request) bool {
+			return r.ContentLength <= maxPayload && (action != "" || r.ContentLength == 0)
+		})
+		if unusual != nil {
+			return unusual
 		}
 		if action == "" {
 			ok = c.next()
@@ -76,46 +70,10 @@ func (c *runtimeConn) serve() (unusual io.Reader) {
 	}
 }
 
-// head waits for a request and returns its line and headers, which are still
-// to be read: ErrBufferFull when they are too long.
-func (c *runtimeConn) head() ([]byte, error) {
-	for n := 1; ; n = c.in.Buffered() + 1 {
-		_, err := c.in.Peek(n)
-		there, _ := c.in.Peek(c.in.Buffered()) // what is buffered is there
-		if size := headSize(there); size > 0 {
-			return there[:size], nil
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// headSize returns how long the head is that data begins with, 0 while it has
-// no end. A line may end without a carriage return.
-func headSize(data []byte) int {
-	for from := 0; ; {
-		i := bytes.IndexByte(data[from:], '\n')
-		if i < 0 {
-			return 0
-		}
-		from += i + 1
-		switch rest := data[from:]; {
-		case bytes.HasPrefix(rest, []byte("\n")):
-			return from + 1
-		case bytes.HasPrefix(rest, []byte("\r\n")):
-			return from + 2
-		}
-	}
-}
-
 // plainTarget returns which invocation a head says something about, and what;
 // both are empty in a request for the next one. ok is false for another
 // request.
 func plainTarget(head []byte) (id, action string, ok bool) {
-	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) {
-		return "", "", false
-	}
 	if bytes.HasPrefix(head, []byte(nextHead)) {
 		return "", "", true
 	}
@@ -135,34 +93,8 @@ func plainTarget(head []byte) (id, action string, ok bool) {
 	return path[:i], path[i:], true
 }
 
-// The characters of invocations' identifiers, of the API's address, and of
-// headers' names.
-const (
-	plainID   = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
-	plainHost = plainID + ".:"
-	plainName = plainID + "_"
-)
-
-// plain reports whether a request needs nothing of the server but an answer.
-func plain(r *http.Request) bool {
-	if r.Close || r.Host == "" || r.ContentLength > maxPayload || strings.Trim(r.Host, plainHost) != "" {
-		return false
-	}
-	if r.Method == http.MethodGet && r.ContentLength != 0 {
-		return false
-	}
-	for name, values := range r.Header {
-		switch {
-		case strings.Trim(name, plainName) != "": // such as one with a space before its colon
-			return false
-		case name == "Expect", name == "Upgrade", name == "Connection" && !slices.Equal(values, []string{"keep-alive"}):
-			return false
-		case slices.ContainsFunc(values, func(v string) bool { return strings.ContainsFunc(v, unicode.IsControl) }):
-			return false
-		}
-	}
-	return true
-}
+// plainID are the characters of invocations' identifiers.
+const plainID = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
 
 // next answers with the runtime's next event, or has whoever offers it do so;
 // false when the connection is over.
@@ -174,7 +106,7 @@ func (c *runtimeConn) next() bool {
 	switch {
 	case !ok:
 		s.mu.Unlock()
-		var a plainAnswer
+		var a plain.Answer
 		answerTransition(&a, state, stateReady)
 		return c.write(&a)
 	case state == stateRunning || s.due():
@@ -182,13 +114,13 @@ func (c *runtimeConn) next() bool {
 			t = s.take()
 		}
 		s.mu.Unlock()
-		var a plainAnswer
+		var a plain.Answer
 		writeEvent(&a, t)
 		return c.write(&a)
 	}
 	s.takers = append(s.takers, c)
 	s.mu.Unlock()
-	if _, err := c.in.Peek(1); err != nil {
+	if _, err := c.In.Peek(1); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.untake(c)
@@ -208,11 +140,11 @@ func (c *runtimeConn) next() bool {
 // give writes an event that the runtime waits for, without waiting for the
 // runtime to read it. The caller has locked writing, which give unlocks.
 func (c *runtimeConn) give(t *turn) {
-	var a plainAnswer
+	var a plain.Answer
 	writeEvent(&a, t)
-	head, rest := a.bytes()
+	head, rest := a.Parts()
 	for _, p := range [][]byte{head, rest} {
-		n, err := c.conn.WriteSome(p)
+		n, err := c.WriteSome(p)
 		if err != nil {
 			break // a runtime that hung up asks again or times out
 		}
@@ -226,7 +158,7 @@ func (c *runtimeConn) give(t *turn) {
 		c.api.work.Go(func() {
 			defer c.writing.Unlock()
 			for _, p := range late {
-				if _, err := c.conn.Write(p); err != nil {
+				if _, err := c.Write(p); err != nil {
 					return // as above
 				}
 			}
@@ -239,7 +171,7 @@ func (c *runtimeConn) give(t *turn) {
 // outcome takes a response or an error; false when the connection is over.
 func (c *runtimeConn) outcome(r *http.Request, id, action string) bool {
 	r.SetPathValue("id", id)
-	var a plainAnswer
+	var a plain.Answer
 	if action == responsePath {
 		c.api.session.respond(&a, r)
 	} else {
@@ -254,13 +186,8 @@ func (c *runtimeConn) outcome(r *http.Request, id, action string) bool {
 }
 
 // write writes an answer.
-func (c *runtimeConn) write(a *plainAnswer) bool {
-	head, rest := a.bytes()
+func (c *runtimeConn) write(a *plain.Answer) bool {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_, err := c.conn.Write(head)
-	if err == nil && len(rest) > 0 {
-		_, err = c.conn.Write(rest)
-	}
-	return err == nil
+	return c.Send(a) == nil
 }

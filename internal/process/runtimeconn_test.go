@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/millicent-run/millicent"
+	"github.com/millicent-run/millicent/internal/plain"
 )
 
 // A rawConn is a connection to the API on which a test says what it likes.
@@ -72,7 +73,7 @@ func TestOneConnectionForAll(t *testing.T) {
 		{"Transfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type\r\n", "2\r\non\r\n1\r\ne\r\n0\r\n\r\n"},
 		{"Connection: keep-alive\r\nContent-Length: 3\r\n", "one"},
 		{"Expect: 100-continue\r\nContent-Length: 3\r\n", "one"},
-		{"Content-Length: 3\r\nX-Much: " + strings.Repeat("x", 2*maxPlainHead) + "\r\n", "one"},
+		{"Content-Length: 3\r\nX-Much: " + strings.Repeat("x", 2*plain.MaxHead) + "\r\n", "one"},
 		{"Content-Length: 3\r\n", "one"}, // it is net/http's by now
 	} {
 		id := fmt.Sprintf("id-%d", i)

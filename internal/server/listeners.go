@@ -15,9 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/millicent-run/millicent/internal/nowait"
+	"github.com/millicent-run/millicent/internal/plain"
 )
 
 // Limits of the HTTP servers. There is none on a whole request or answer: an
@@ -42,7 +41,7 @@ type listeners struct {
 	log    *slog.Logger
 
 	running sync.WaitGroup // handlers and servers
-	servers []*http.Server
+	servers []httpServer
 
 	stopping chan struct{} // closed when the stop begins: log followers leave
 }
@@ -95,16 +94,24 @@ func listenAdmin(ctx context.Context, path string) (net.Listener, error) {
 // serve begins to accept.
 func (s *server) serve(context.Context) error {
 	l := s.listeners
-	l.start(patient{netutil.LimitListener(nowait.Listener(l.tcp), maxConnections)}, s.handler, s.log)
+	l.start(nowait.Listener(l.tcp), plain.NewHTTPServer(l.http(s.handler), s.handler.Plain, maxConnections, s.log))
 	if l.admin != nil {
-		l.start(l.admin, s.handler.Operator(), s.log)
+		l.start(l.admin, l.http(s.handler.Operator()))
 	}
 	s.inside.open(s.handler)
 	return nil
 }
 
-func (l *listeners) start(on net.Listener, h http.Handler, log *slog.Logger) {
-	srv := &http.Server{
+// An httpServer serves the API: *http.Server, or *plain.Server before one.
+type httpServer interface {
+	Serve(l net.Listener) error
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// http returns net/http's server for h, with the limits.
+func (l *listeners) http(h http.Handler) *http.Server {
+	return &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			l.running.Add(1)
 			defer l.running.Done()
@@ -113,16 +120,17 @@ func (l *listeners) start(on net.Listener, h http.Handler, log *slog.Logger) {
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(l.log.Handler(), slog.LevelDebug),
 	}
+}
+
+func (l *listeners) start(on net.Listener, srv httpServer) {
 	l.servers = append(l.servers, srv)
-	l.running.Add(1)
-	go func() {
-		defer l.running.Done()
-		if err := srv.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+	l.running.Go(func() {
+		if err := srv.Serve(on); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			l.failed <- fmt.Errorf("accept on %s: %w", on.Addr(), err)
 		}
-	}()
+	})
 }
 
 // address is where clients find the server: host and port.

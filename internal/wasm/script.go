@@ -300,8 +300,8 @@ func variable(environ []string, name string) (string, bool) {
 }
 
 // serveScript has a request answered.
-func (i *Instance) serveScript(ctx context.Context, req *Request) (answer []byte, f *Failure) {
-	f = i.inScript(ctx, nil, func(v *vm) {
+func (i *Instance) serveScript(req *Request) (answer []byte, f *Failure) {
+	f = i.inScript(i.run.Context, nil, func(v *vm) {
 		v.seed()
 		params := [1 + len(told)]uint64{v.newText(req.Event)}
 		n := 1

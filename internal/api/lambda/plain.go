@@ -16,6 +16,12 @@ const (
 	plainSuffix = "/invocations"
 )
 
+// Invokes reports whether a request is to the path of invocations. Those are
+// answered in one piece.
+func Invokes(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, plainPrefix) && strings.HasSuffix(r.URL.Path, plainSuffix)
+}
+
 // invokeOperation is the operation, and the headers that say more of it.
 func invokeOperation() (op *operation, headers []string) {
 	for i := range operations {

@@ -1,0 +1,83 @@
+package plain
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// An exchange is a request's body and the answer to it: the handler's
+// ResponseWriter, with what http.ResponseController asks of one.
+type exchange struct {
+	Answer
+	body body
+	ctx  requestContext
+	loop *loop
+}
+
+// newExchange returns the exchange of a request, which becomes the handler's.
+func newExchange(l *loop, r *http.Request) (*exchange, *http.Request) {
+	x := &exchange{loop: l}
+	x.body.x, x.body.left = x, r.ContentLength
+	x.ctx.loop, x.ctx.heard = l, r.ContentLength == 0
+	if r.ContentLength > 0 {
+		r.Body = &x.body
+	}
+	r.RemoteAddr = l.remote
+	_ = l.read.to(time.Time{})  // fails only when it is closed
+	_ = l.write.to(time.Time{}) // as above
+	return x, r.WithContext(&x.ctx)
+}
+
+// end ends what the handler had of the request, and reads what it left of the
+// body. The error says that there is no telling where another request begins.
+func (x *exchange) end() error {
+	x.ctx.end()
+	x.body.closed.Store(true)
+	_, err := x.loop.In.Discard(int(x.body.left)) // at most maxBody
+	return err
+}
+
+// SetReadDeadline is for http.ResponseController.
+func (x *exchange) SetReadDeadline(t time.Time) error { return x.loop.read.to(t) }
+
+// SetWriteDeadline is for http.ResponseController.
+func (x *exchange) SetWriteDeadline(t time.Time) error { return x.loop.write.to(t) }
+
+// A body is a request's, of known length.
+type body struct {
+	x      *exchange
+	left   int64
+	closed atomic.Bool
+}
+
+// Read implements io.Reader. The last bytes come with io.EOF.
+func (b *body) Read(p []byte) (int, error) {
+	switch {
+	case b.closed.Load():
+		return 0, http.ErrBodyReadAfterClose
+	case b.left == 0:
+		return 0, io.EOF
+	}
+	n, err := b.x.loop.In.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	switch {
+	case b.left == 0:
+		b.x.ctx.bodyEnded()
+		return n, io.EOF
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		b.x.ctx.cancelled()
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *body) Close() error {
+	b.closed.Store(true)
+	return nil
+}
