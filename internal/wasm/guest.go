@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
-	"golang.org/x/sys/unix"
 )
 
 // quantum is how much fuel a guest burns before it enters the host: some tenths
@@ -77,13 +76,6 @@ func (g *guest) leave() {
 		g.faulted = true
 	}
 	runtime.UnlockOSThread()
-}
-
-// threadTime is what the calling thread has used so far.
-func threadTime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // fails for no clock of this kind
-	return time.Duration(ts.Nano())
 }
 
 // guestOf returns the guest that a host function was called by.

@@ -235,6 +235,10 @@ const (
 	pageIsSwaped = 1 << 4
 )
 
+// quickScan is the size up to which a scan is over at once: Go's scheduler need
+// not be told of it, which would wake other threads.
+const quickScan = 64 << 20
+
 // changed returns the parts of a mapping that are no longer the file's. whole
 // is false where that is not known, or there are too many.
 func (s *scanner) changed(space []byte) (regions []region, whole bool) {
@@ -248,7 +252,11 @@ func (s *scanner) changed(space []byte) (regions []region, whole bool) {
 		categoryInverted: pageIsFile, categoryMask: pageIsFile, categoryAnyOf: pageIsThere | pageIsSwaped,
 		returnMask: pageIsThere,
 	}
-	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s.pagemap), pagemapScan, uintptr(unsafe.Pointer(&arg)))
+	call := unix.Syscall
+	if len(space) <= quickScan {
+		call = unix.RawSyscall
+	}
+	n, _, errno := call(unix.SYS_IOCTL, uintptr(s.pagemap), pagemapScan, uintptr(unsafe.Pointer(&arg)))
 	runtime.KeepAlive(s)
 	if errno == unix.ENOTTY || errno == unix.EINVAL {
 		s.plain = true // an older kernel
