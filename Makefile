@@ -20,7 +20,7 @@ demo: setup-demo build ## install, build, deploy the examples, call them, stop
 up: setup-demo build ## install, build, and leave the platform running in the foreground
 	@bin/millicent up
 
-test: setup-test build ## install, build, check the house rules, run every test with the race detector
+test: setup-test build ## install, build, check the house rules, run every test, those of packages with the race detector
 	@.ci/test
 
 build: $(HELPER) $(CHARTS) $(SCRIPTS)/dist/quickjs.wasm ## build bin/millicent

@@ -30,32 +30,33 @@ func (b *bench) wasmMemory(ctx context.Context, m wasmModule) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.greetAll(ctx, names[:1]); err != nil {
-		return err
+	var busy, rested [2]workload // with the first one, with all
+	for i, some := range [][]string{names[:1], names[1:]} {
+		if err := s.greetAll(ctx, some); err != nil {
+			return err
+		}
+		if busy[i], err = s.workers(); err != nil {
+			return err
+		}
+		if err := sleep(ctx, wasmRest); err != nil {
+			return err
+		}
+		if rested[i], err = s.workers(); err != nil {
+			return err
+		}
 	}
-	before, err := s.workers()
-	if err != nil {
-		return err
-	}
-	if err := s.greetAll(ctx, names[1:]); err != nil {
-		return err
-	}
-	if err := sleep(ctx, b.size.idle); err != nil {
-		return err
-	}
-	after, err := s.workers()
-	if err != nil {
-		return err
-	}
-	each := func(mb float64) float64 { return mb * 1024 / float64(len(names)-1) }
+	each := func(w [2]workload) float64 { return (w[1].all() - w[0].all()) * 1024 / float64(len(names)-1) }
 	b.rec.add(figure{
-		Name: m.label + ": memory of a live instance", Unit: "KB", Value: number(each(after.pss + after.unmapped - before.pss - before.unmapped)),
+		Name: m.label + ": memory of a live instance", Unit: "KB", Value: number(each(rested)),
 		Spread: unknown, N: len(names) - 1, Target: targets[m.label], Bare: unknown,
-		Note: fmt.Sprintf("PSS of the worker and %s KB of images that it does not map, after %v at rest; %s MB with the first",
-			digits(each(after.unmapped-before.unmapped)), b.size.idle, digits(before.pss+before.unmapped)),
+		Note: fmt.Sprintf("after %v at rest; %s KB right after the calls, with garbage of the starts; with the first one %s MB at rest",
+			wasmRest, digits(each(busy)), digits(rested[0].all())),
 	})
 	return nil
 }
+
+// wasmRest is longer than it takes a worker to give back what it does not use.
+const wasmRest = 8 * time.Second
 
 // greetAll calls functions one after the other.
 func (s *server) greetAll(ctx context.Context, names []string) (err error) {
@@ -87,6 +88,8 @@ type workload struct {
 	unmapped float64 // pages of files in memory that no process has touched by a mapping
 	pids     []int
 }
+
+func (w workload) all() float64 { return w.pss + w.unmapped }
 
 // workers looks at the processes below a server that run WebAssembly.
 func (s *server) workers() (w workload, err error) {
@@ -177,7 +180,7 @@ func (b *bench) wasmMany(ctx context.Context) (err error) {
 		return err
 	}
 	starts := time.Since(began)
-	if err := sleep(ctx, b.size.idle); err != nil {
+	if err := sleep(ctx, wasmRest); err != nil {
 		return err
 	}
 	own, err := memoryOf(s.pid())
@@ -194,9 +197,9 @@ func (b *bench) wasmMany(ctx context.Context) (err error) {
 		bound = atMost(wasmManyMB)
 	}
 	b.rec.add(figure{
-		Name: label + "memory", Unit: "MB", Value: number(own.pss + w.pss + w.unmapped), Spread: unknown, N: 1, Target: bound, Bare: unknown,
+		Name: label + "memory", Unit: "MB", Value: number(own.pss + w.all()), Spread: unknown, N: 1, Target: bound, Bare: unknown,
 		Note: fmt.Sprintf("PSS of the server %s, of the worker %s, of images that it does not map %s; after %v at rest",
-			digits(own.pss), digits(w.pss), digits(w.unmapped), b.size.idle),
+			digits(own.pss), digits(w.pss), digits(w.unmapped), wasmRest),
 	})
 	b.rec.add(figure{
 		Name: label + "first call", Unit: "ms", Value: number(starts.Seconds() * 1e3 / float64(b.size.wasmLive)), Spread: unknown,

@@ -2,7 +2,6 @@ package process
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -44,10 +43,10 @@ type link struct {
 func newLink(s *session) (l *link, theirs files, err error) {
 	l = &link{session: s}
 	var r, w *os.File
-	if l.r, w, err = halfLink(0); err != nil {
+	if l.r, w, err = nowait.Pipe(0); err != nil {
 		return nil, nil, err
 	}
-	if r, l.w, err = halfLink(1); err != nil {
+	if r, l.w, err = nowait.Pipe(1); err != nil {
 		return nil, nil, errors.Join(err, l.r.Close(), w.Close())
 	}
 	said, err := nowait.New(l.r)
@@ -60,19 +59,6 @@ func newLink(s *session) (l *link, theirs files, err error) {
 	l.said, l.in.src = said, said
 	l.interrupt() // send sets the time of writes whenever it has passed
 	return l, files{r, w}, nil
-}
-
-// halfLink returns the ends of a pipe, of which the one at ours is to be used
-// by this process, and does not block.
-func halfLink(ours int) (r, w *os.File, err error) {
-	var fds [2]int
-	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC); err != nil {
-		return nil, nil, fmt.Errorf("make link: %w", err)
-	}
-	if err := syscall.SetNonblock(fds[ours], true); err != nil {
-		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
-	}
-	return os.NewFile(uintptr(fds[0]), "link"), os.NewFile(uintptr(fds[1]), "link"), nil
 }
 
 // files are closed together.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
-	"golang.org/x/sys/unix"
 )
 
 // quantum is how much fuel a guest burns before it enters the host: some tenths
@@ -39,6 +38,8 @@ type guest struct {
 	granted uint64 // fuel
 	entered time.Duration
 	cpu     time.Duration
+	faults  int64 // of the thread, when the guest was entered
+	faulted bool  // there were some, or it is not known that there were none
 
 	wasi
 	answer  []byte
@@ -61,23 +62,20 @@ func (g *guest) used() uint64 {
 	return uint64(int64(g.granted) - int64(g.instance.fuel.Get()))
 }
 
-// enter begins to count the thread's time.
+// enter begins to count the thread's time, and its page faults.
 func (g *guest) enter() {
 	runtime.LockOSThread()
+	g.faults = g.instance.threadFaults()
 	g.entered = threadTime()
 }
 
 // leave ends that.
 func (g *guest) leave() {
 	g.cpu += threadTime() - g.entered
+	if n := g.instance.threadFaults(); n < 0 || n != g.faults {
+		g.faulted = true
+	}
 	runtime.UnlockOSThread()
-}
-
-// threadTime is what the calling thread has used so far.
-func threadTime() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // fails for no clock of this kind
-	return time.Duration(ts.Nano())
 }
 
 // guestOf returns the guest that a host function was called by.

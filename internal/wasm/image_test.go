@@ -68,7 +68,7 @@ func TestSharedImages(t *testing.T) {
 						t.Error("no difference is seen")
 					}
 					scan := newScanner(int(e.pagemap.Fd()), false)
-					if !m.restore(scan) {
+					if !m.restore(scan, false) {
 						t.Fatal("it is not restored")
 					}
 				}

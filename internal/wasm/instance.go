@@ -10,6 +10,7 @@ import (
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
+	"golang.org/x/sys/unix"
 
 	"github.com/millicent-run/millicent/internal/wasm/module"
 )
@@ -63,6 +64,7 @@ type Instance struct {
 	run     guest // of the request that runs
 	served  int   // requests
 	ran     bool  // one of them, since the last reset
+	faulted bool  // it, or another one since then, may have written to a page for the first time
 	whole   bool  // the guest returned from what it was called for, though it failed
 	broken  bool
 
@@ -70,6 +72,7 @@ type Instance struct {
 	vm                               *vm // of JavaScript; made at its first use
 
 	stack [2]uint64
+	usage unix.Rusage
 }
 
 // find looks up what is used of the module.
@@ -147,7 +150,11 @@ func (i *Instance) Serve(ctx context.Context, req *Request) *Answer {
 func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	answer := &Answer{}
 	i.run.begin(i, req)
-	answer.Payload, answer.Failure = i.serve(ctx, req)
+	i.run.Context = ctx
+	i.run.enter()
+	answer.Payload, answer.Failure = i.serve(req)
+	i.run.leave()
+	i.faulted = i.faulted || i.run.faulted
 	answer.Failure = i.ended(answer.Failure)
 	answer.CPU, answer.Fuel, answer.Peak = i.run.cpu, i.run.used(), i.mem.most
 	i.run.end()
@@ -156,32 +163,34 @@ func (i *Instance) Run(ctx context.Context, req *Request) *Answer {
 	return answer
 }
 
-func (i *Instance) serve(ctx context.Context, req *Request) ([]byte, *Failure) {
+// serve calls what the ABI says. What it writes to the guest's memory it writes
+// here, where the thread is watched.
+func (i *Instance) serve(req *Request) ([]byte, *Failure) {
 	if i.restored != nil {
 		var seed [8]byte
 		_, _ = rand.Read(seed[:]) // never fails
 		i.stack[0] = binary.LittleEndian.Uint64(seed[:])
-		if f := i.call(ctx, i.restored); f != nil {
+		if f := i.call(i.restored); f != nil {
 			return nil, f
 		}
 	}
 	if i.program.script != nil {
-		return i.serveScript(ctx, req)
+		return i.serveScript(req)
 	}
 	if i.command != nil {
 		i.run.stdin = req.Event
-		if f := i.call(ctx, i.command); f != nil && f != errExited {
+		if f := i.call(i.command); f != nil && f != errExited {
 			return nil, f
 		}
 		return i.run.answer, i.run.failure
 	}
-	return i.react(ctx, req.Event)
+	return i.react(req.Event)
 }
 
 // react calls a reactor's functions.
-func (i *Instance) react(ctx context.Context, event []byte) ([]byte, *Failure) {
+func (i *Instance) react(event []byte) ([]byte, *Failure) {
 	i.stack[0] = uint64(len(event))
-	if f := i.call(ctx, i.alloc); f != nil {
+	if f := i.call(i.alloc); f != nil {
 		return nil, f
 	}
 	place := uint32(i.stack[0])
@@ -189,7 +198,7 @@ func (i *Instance) react(ctx context.Context, event []byte) ([]byte, *Failure) {
 		return nil, &Failure{Type: "Runtime.InvalidMemory", Message: fmt.Sprintf("alloc(%d) returned a place outside of the memory", len(event))}
 	}
 	i.stack[0], i.stack[1] = uint64(place), uint64(len(event))
-	if f := i.call(ctx, i.handle); f != nil {
+	if f := i.call(i.handle); f != nil {
 		return nil, f
 	}
 	if i.run.failure != nil {
@@ -216,22 +225,23 @@ func TooLarge(n int) *Failure {
 func (i *Instance) enter(ctx context.Context, req *Request, f api.Function) *Failure {
 	i.run.begin(i, req)
 	defer i.run.end()
-	if f := i.call(ctx, f); f != nil {
-		return f
+	i.run.Context = ctx
+	i.run.enter()
+	failed := i.call(f)
+	i.run.leave()
+	if failed != nil {
+		return failed
 	}
 	return i.run.failure
 }
 
-// call calls a function of the guest with what is on the stack.
-func (i *Instance) call(ctx context.Context, f api.Function) *Failure {
-	i.run.Context = ctx
-	i.run.enter()
-	err := f.CallWithStack(&i.run, i.stack[:])
-	i.run.leave()
-	if err == nil {
-		return nil
+// call calls a function of the guest, which was entered, with what is on the
+// stack.
+func (i *Instance) call(f api.Function) *Failure {
+	if err := f.CallWithStack(&i.run, i.stack[:]); err != nil {
+		return failure(err)
 	}
-	return failure(err)
+	return nil
 }
 
 // Types of failures that the engine finds.
@@ -292,7 +302,11 @@ func (i *Instance) Reset() {
 func (i *Instance) restore() bool {
 	scan := i.program.engine.scanners.Get().(*scanner) //nolint:forcetypeassert // it has no others
 	defer i.program.engine.scanners.Put(scan)
-	return i.mem.restore(scan)
+	if !i.mem.restore(scan, !i.faulted) {
+		return false
+	}
+	i.faulted = false
+	return true
 }
 
 // shrink takes a memory that has grown back to the image's size for the guest.

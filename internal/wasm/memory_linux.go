@@ -45,6 +45,9 @@ type memory struct {
 	maps   int  // mappings of the image's parts
 
 	refused bool // it wanted to be larger than it may, since the last restore
+
+	looked  bool     // written is known
+	written []region // the pages that are no longer the image's, when they were looked for last
 }
 
 var _ experimental.LinearMemory = (*memory)(nil)
@@ -61,11 +64,12 @@ func newMemory(most int, from *image, of *budget) (*memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reserve %d bytes for a memory: %w", most, err)
 	}
-	if from != nil && from.size > 0 {
-		if err := m.mapImage(); err != nil {
-			m.Free()
-			return nil, fmt.Errorf("map an image: %w", err)
-		}
+	if err = noHugePages(m.space); err == nil && from != nil && from.size > 0 {
+		err = m.mapImage()
+	}
+	if err != nil {
+		m.Free()
+		return nil, fmt.Errorf("map an image: %w", err)
 	}
 	return m, nil
 }
@@ -91,7 +95,19 @@ func (m *memory) mapImage() (err error) {
 		}
 	})
 	m.size, m.ready, m.most = n, n, n
-	return err
+	if err != nil {
+		return err
+	}
+	return noHugePages(m.space[:n])
+}
+
+// noHugePages keeps the kernel from putting huge pages in place of small ones:
+// what was not written is writable there.
+func noHugePages(space []byte) error {
+	if err := unix.Madvise(space, unix.MADV_NOHUGEPAGE); err != nil && !errors.Is(err, unix.EINVAL) { // a kernel that has none
+		return fmt.Errorf("have no huge pages: %w", err)
+	}
+	return nil
 }
 
 // Reallocate implements experimental.LinearMemory.
@@ -139,8 +155,9 @@ func (m *memory) beyond() int {
 }
 
 // restore takes the memory back to its image, and reports whether that was
-// done: otherwise it must not be used again.
-func (m *memory) restore(scan *scanner) bool {
+// done: otherwise it must not be used again. With same no page was written but
+// those that had been when they were looked for last.
+func (m *memory) restore(scan *scanner, same bool) bool {
 	n := m.image.size
 	if m.ready > n+maxGrown {
 		grown := m.space[n:m.ready]
@@ -148,24 +165,33 @@ func (m *memory) restore(scan *scanner) bool {
 			return false
 		}
 		m.budget.give(m.ready - n)
-		m.ready = n
+		m.ready, same = n, false
 	}
 	m.size, m.most, m.refused = n, n, false
 	if m.ready == 0 {
 		return true
 	}
+	if !same || !m.looked {
+		if m.look(scan); !m.looked {
+			return unix.Madvise(m.space[:m.ready], unix.MADV_DONTNEED) == nil
+		}
+	}
+	for _, r := range m.written {
+		m.image.copyTo(m.space[r.start:r.start+r.length], r.start)
+	}
+	return true
+}
+
+// look finds the pages that were written, unless they are too many.
+func (m *memory) look(scan *scanner) {
 	regions, whole := scan.changed(m.space[:m.ready])
 	bytes := 0
 	for _, r := range regions {
 		bytes += r.length
 	}
-	if !whole || bytes > maxRestore {
-		return unix.Madvise(m.space[:m.ready], unix.MADV_DONTNEED) == nil
+	if m.looked = whole && bytes <= maxRestore; m.looked {
+		m.written = append(m.written[:0], regions...)
 	}
-	for _, r := range regions {
-		m.image.copyTo(m.space[r.start:r.start+r.length], r.start)
-	}
-	return true
 }
 
 // same reports whether the memory is what its image says, byte by byte, and
@@ -209,6 +235,10 @@ const (
 	pageIsSwaped = 1 << 4
 )
 
+// quickScan is the size up to which a scan is over at once: Go's scheduler need
+// not be told of it, which would wake other threads.
+const quickScan = 64 << 20
+
 // changed returns the parts of a mapping that are no longer the file's. whole
 // is false where that is not known, or there are too many.
 func (s *scanner) changed(space []byte) (regions []region, whole bool) {
@@ -222,7 +252,11 @@ func (s *scanner) changed(space []byte) (regions []region, whole bool) {
 		categoryInverted: pageIsFile, categoryMask: pageIsFile, categoryAnyOf: pageIsThere | pageIsSwaped,
 		returnMask: pageIsThere,
 	}
-	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(s.pagemap), pagemapScan, uintptr(unsafe.Pointer(&arg)))
+	call := unix.Syscall
+	if len(space) <= quickScan {
+		call = unix.RawSyscall
+	}
+	n, _, errno := call(unix.SYS_IOCTL, uintptr(s.pagemap), pagemapScan, uintptr(unsafe.Pointer(&arg)))
 	runtime.KeepAlive(s)
 	if errno == unix.ENOTTY || errno == unix.EINVAL {
 		s.plain = true // an older kernel

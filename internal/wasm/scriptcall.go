@@ -89,22 +89,22 @@ var errMemory = &Failure{Type: outOfMemory, Message: "JavaScript heap out of mem
 // outOfMemory is the type of a failure for want of memory.
 const outOfMemory = "Runtime.OutOfMemory"
 
-// inScript has do call the engine, on the thread whose time is counted. With a
-// request it is as if it were the one that is served.
+// inScript has do call the engine. With a request it is as if it were the one
+// that is served; else there is one, for which the guest was entered.
 func (i *Instance) inScript(ctx context.Context, req *Request, do func(*vm)) *Failure {
 	if req != nil {
 		i.run.begin(i, req)
 		defer i.run.end()
+		i.run.Context = ctx
+		i.run.enter()
+		defer i.run.leave()
 	}
 	if i.vm == nil {
 		i.vm = &vm{i: i}
 	}
 	v := i.vm
 	v.err, v.inside, v.rejections = nil, false, v.rejections[:0]
-	i.run.Context = ctx
-	i.run.enter()
 	do(v)
-	i.run.leave()
 	i.whole = v.err == nil
 	switch {
 	case v.err != nil:

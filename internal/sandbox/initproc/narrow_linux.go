@@ -17,8 +17,8 @@ var computing = []uintptr{
 	unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SCHED_GETAFFINITY, unix.SYS_SCHED_YIELD,
 	unix.SYS_SET_ROBUST_LIST, unix.SYS_SIGALTSTACK, unix.SYS_RSEQ,
 
-	// Time and randomness.
-	unix.SYS_CLOCK_GETRES, unix.SYS_CLOCK_GETTIME, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_GETRANDOM, unix.SYS_GETTIMEOFDAY,
+	// Time and what was used of it, and randomness.
+	unix.SYS_CLOCK_GETRES, unix.SYS_CLOCK_GETTIME, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_GETRANDOM, unix.SYS_GETRUSAGE, unix.SYS_GETTIMEOFDAY,
 
 	// Files, which the mounts and Landlock narrow down.
 	unix.SYS_CLOSE, unix.SYS_FALLOCATE, unix.SYS_FCHMOD, unix.SYS_FCNTL, unix.SYS_FDATASYNC, unix.SYS_FSTAT,

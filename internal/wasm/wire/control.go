@@ -6,7 +6,7 @@ import "encoding/binary"
 // sequenced-packet sockets. The worker says nothing there.
 type Control struct {
 	Session uint64 // for the server to choose
-	Cancel  uint64 // end this request of the session, by its number from 1; zero begins a session, whose socket comes along
+	Cancel  uint64 // end this request of the session, by its number from 1; zero begins a session, whose pipes come along: to read from, and to write to
 }
 
 // ControlSize is how long a packet is.

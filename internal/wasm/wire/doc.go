@@ -1,11 +1,11 @@
 // Package wire is what the server and the worker process of a tenant say to
 // each other: see package worker.
 //
-// A session has a connection of its own, a pair of stream sockets, that carries
-// frames: a kind, the length of the body (four bytes, little-endian), the body.
-// Numbers in bodies are uvarints, or varints where they may be negative;
-// strings are their length and their bytes; lists their count and their items;
-// what a field called "the rest" has is all that follows.
+// A session has a connection of its own, two pipes, that carries frames: a kind,
+// the length of the body (four bytes, little-endian), the body. Numbers in
+// bodies are uvarints, or varints where they may be negative; strings are their
+// length and their bytes; lists their count and their items; what a field called
+// "the rest" has is all that follows.
 //
 //	server                     worker
 //	Open or Prepare     ──►

@@ -52,20 +52,20 @@ func attack(control *net.UnixConn, number int) {
 	if err != nil {
 		panic(err)
 	}
-	buf, oob := make([]byte, 64), make([]byte, unix.CmsgSpace(4))
+	buf, oob := make([]byte, 64), make([]byte, unix.CmsgSpace(2*4))
 	_, n, _, _, err := control.ReadMsgUnix(buf, oob)
 	if err != nil {
 		panic(err)
 	}
-	fd, err := passed(oob[:n])
+	fds, err := passed(oob[:n])
 	if err != nil {
 		panic(err)
 	}
-	socket, err := connection(fd)
+	pipes, err := newInner(fds)
 	if err != nil {
 		panic(err)
 	}
-	c := wire.NewConn(socket)
+	c := wire.NewConn(pipes)
 	if _, _, err := c.Next(); err != nil {
 		panic(err)
 	}
@@ -76,9 +76,12 @@ func attack(control *net.UnixConn, number int) {
 	bad := malformed()[number-exploring-1]
 	if bad.early == "" {
 		_ = c.Send(wire.AppendOpening(c.Begin(wire.Opened), wasm.Opening{}), nil)
+		if bad.deaf {
+			select {}
+		}
 		_, _, _ = c.Next()
 	}
-	_, _ = socket.Write([]byte(bad.early + bad.late))
+	_, _ = pipes.Write([]byte(bad.early + bad.late))
 	select {} // the server need not wait for anything
 }
 
@@ -195,7 +198,10 @@ func TestTakenOver(t *testing.T) {
 
 // A stream is what a worker sends that is not ours: in place of the answer to
 // Open, or to a request.
-type stream struct{ name, early, late string }
+type stream struct {
+	name, early, late string
+	deaf              bool // it does not read requests
+}
 
 func malformed() []stream {
 	frame := func(k wire.Kind, size uint32, body string) string {
@@ -206,6 +212,7 @@ func malformed() []stream {
 		{name: "an answer of 4 GB", late: frame(wire.Answer, 1<<32-1, "")},
 		{name: "half an answer", late: frame(wire.Answer, 100, "half")},
 		{name: "nothing at all", late: ""},
+		{name: "a request that is not read", deaf: true},
 		{name: "an answer that is none", late: frame(wire.Answer, 3, "\xff\xff\xff")},
 		{name: "a frame of the server's", late: frame(wire.Request, 2, "\x00\x00")},
 		{name: "another opening", late: frame(wire.Opened, 5, "\x00\x00\x00\x00\x00")},
@@ -236,9 +243,13 @@ func TestMalformed(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			} else {
-				req := request("echo")
+				want, event := wasm.ErrHostGone, "echo"
+				if bad.deaf {
+					want, event = wasm.ErrNotServed, strings.Repeat(event, 1<<20) // more than a pipe holds
+				}
+				req := request(event)
 				req.Deadline = time.Now().Add(100 * time.Millisecond)
-				if a, err := s.Serve(t.Context(), req); !errors.Is(err, wasm.ErrHostGone) {
+				if a, err := s.Serve(t.Context(), req); !errors.Is(err, want) {
 					t.Errorf("serve: %v, %v", a, err)
 				}
 				if err := s.Close(); err != nil {

@@ -19,7 +19,7 @@
 //   - A worker ends when it has had no session for a while, and with the server,
 //     however that ends.
 //
-// A session is a pair of sockets. The goroutine that serves a request writes it
+// A session is a pair of pipes. The goroutine that serves a request writes it
 // and reads the answer; in the worker one goroutine for each session reads,
 // runs the guest and writes. See package wire.
 //

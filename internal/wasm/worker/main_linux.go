@@ -76,7 +76,11 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 		return nil, nil, err
 	}
 	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}
-	return w, control, sandbox.Narrow()
+	if err := sandbox.Narrow(); err != nil {
+		return nil, nil, err
+	}
+	local.Expect()
+	return w, control, nil
 }
 
 // connection returns a socket that the server gave this process.
@@ -97,7 +101,7 @@ func connection(fd int) (*net.UnixConn, error) {
 // listen takes control packets until the server closes the connection.
 func (w *server) listen(control *net.UnixConn) error {
 	buf := make([]byte, wire.ControlSize+1)
-	oob := make([]byte, unix.CmsgSpace(4))
+	oob := make([]byte, unix.CmsgSpace(2*4))
 	for {
 		n, oobn, _, _, err := control.ReadMsgUnix(buf, oob)
 		if err != nil || n == 0 {
@@ -111,27 +115,27 @@ func (w *server) listen(control *net.UnixConn) error {
 			w.cancel(c.Session, c.Cancel)
 			continue
 		}
-		fd, err := passed(oob[:oobn])
+		fds, err := passed(oob[:oobn])
 		if err != nil {
 			return err
 		}
-		socket, err := connection(fd)
+		pipes, err := newInner(fds)
 		if err != nil {
 			return err
 		}
-		go w.serve(context.Background(), c.Session, socket) // ends with the socket, or this process
+		go w.serve(context.Background(), c.Session, pipes) // ends with the pipes, or this process
 	}
 }
 
-// passed returns the descriptor that came with a packet.
-func passed(oob []byte) (int, error) {
+// passed returns the descriptors that came with a packet.
+func passed(oob []byte) ([]int, error) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(messages) != 1 {
-		return 0, fmt.Errorf("a session without its socket: %w", wire.ErrFrame)
+		return nil, fmt.Errorf("a session without its pipes: %w", wire.ErrFrame)
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != 1 {
-		return 0, fmt.Errorf("a session without its socket: %w", wire.ErrFrame)
+	if err != nil || len(fds) != 2 {
+		return nil, fmt.Errorf("a session without its pipes: %w", wire.ErrFrame)
 	}
-	return fds[0], nil
+	return fds, nil
 }

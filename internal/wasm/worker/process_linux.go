@@ -22,7 +22,7 @@ import (
 // Limits of a worker, beside those of its Config.
 const (
 	maxThreads = 512
-	maxFiles   = 1 << 16     // two for each live instance, and some
+	maxFiles   = 1 << 16     // three for each live instance, and some
 	startLimit = time.Minute // how long a start may take
 )
 
@@ -63,7 +63,7 @@ func startProcess(h *Host) (_ *process, err error) {
 			err = errors.Join(err, p.free())
 		}
 	}()
-	control, theirs, err := socketPair(unix.SOCK_SEQPACKET)
+	control, theirs, err := controlPair()
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func listen(h *Host, r *os.File) {
 // kill ends the worker, without waiting for it. It is idempotent.
 func (p *process) kill() { p.once.Do(func() { close(p.killed) }) }
 
-// notice is how long the news of a worker's end may take, when its sockets have
+// notice is how long the news of a worker's end may take, when its pipes have
 // told of it already.
 const notice = 50 * time.Millisecond
 
@@ -137,19 +137,24 @@ func (p *process) free() error {
 	return err
 }
 
-// tell sends a control packet, and a socket with it if there is one.
-func (p *process) tell(c wire.Control, file *os.File) error {
+// tell sends a control packet, and files with it if there are some.
+func (p *process) tell(c wire.Control, files ...*os.File) error {
 	var oob []byte
-	if file != nil {
-		oob = unix.UnixRights(int(file.Fd()))
+	if len(files) > 0 {
+		fds := make([]int, len(files))
+		for i, f := range files {
+			fds[i] = int(f.Fd())
+		}
+		oob = unix.UnixRights(fds...)
 	}
 	_, _, err := p.control.WriteMsgUnix(c.Append(make([]byte, 0, wire.ControlSize)), oob, nil)
 	return err
 }
 
-// socketPair returns a pair of sockets, the server's end as a connection.
-func socketPair(kind int) (*net.UnixConn, *os.File, error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+// controlPair returns the two ends of a control connection, the server's as a
+// connection.
+func controlPair() (*net.UnixConn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a pair of sockets: %w", err)
 	}

@@ -3,10 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 
-	"github.com/millicent-run/millicent/internal/nowait"
 	"github.com/millicent-run/millicent/internal/wasm"
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
@@ -32,14 +30,10 @@ type served struct {
 	cancel    context.CancelFunc
 }
 
-// serve serves a session until the server closes its socket.
-func (w *server) serve(ctx context.Context, id uint64, socket *net.UnixConn) {
-	defer socket.Close()
-	stream, err := nowait.New(socket)
-	if err != nil {
-		return // the server sees the socket close
-	}
-	s := &served{conn: wire.NewConn(stream)}
+// serve serves a session until the server closes its pipes.
+func (w *server) serve(ctx context.Context, id uint64, pipes *inner) {
+	defer func() { _ = pipes.close() }() // nobody is there to be told
+	s := &served{conn: wire.NewConn(pipes)}
 	s.renew(ctx)
 	defer s.cancel()
 	w.mu.Lock()

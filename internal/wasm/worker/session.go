@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/millicent-run/millicent/internal/nowait"
 	"github.com/millicent-run/millicent/internal/wasm"
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
@@ -28,7 +24,7 @@ type session struct {
 	attempt *attempt
 	process *process
 	id      uint64
-	socket  *net.UnixConn
+	pipes   *pipes
 	conn    *wire.Conn
 	spec    *wasm.Spec
 	opened  wasm.Opening
@@ -41,21 +37,16 @@ type session struct {
 
 // newSession begins one with a worker.
 func newSession(h *Host, a *attempt, id uint64) (*session, error) {
-	socket, theirs, err := socketPair(unix.SOCK_STREAM)
+	pipes, theirs, err := newPipes()
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
-	stream, err := nowait.New(socket)
-	if err == nil {
-		if err = a.process.tell(wire.Control{Session: id}, theirs); err != nil {
-			err = h.gone(a, err)
-		}
-	}
+	err = a.process.tell(wire.Control{Session: id}, theirs[:]...)
+	err = errors.Join(err, theirs[0].Close(), theirs[1].Close())
 	if err != nil {
-		return nil, errors.Join(err, socket.Close())
+		return nil, errors.Join(h.gone(a, err), pipes.close())
 	}
-	return &session{host: h, attempt: a, process: a.process, id: id, socket: socket, conn: wire.NewConn(stream), over: true}, nil
+	return &session{host: h, attempt: a, process: a.process, id: id, pipes: pipes, conn: wire.NewConn(pipes), over: true}, nil
 }
 
 // Opened implements wasm.Session.
@@ -65,7 +56,9 @@ func (s *session) Opened() wasm.Opening { return s.opened }
 func (s *session) Close() error {
 	var err error
 	s.close.Do(func() {
-		err = s.socket.Close()
+		if err = s.pipes.close(); errors.Is(err, os.ErrClosed) {
+			err = nil // after a request that could not be sent
+		}
 		s.host.release(s.attempt)
 	})
 	return err
@@ -79,10 +72,10 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 		most = wasm.DefaultInitTime
 	}
 	most += maxLoad
-	if err := s.socket.SetDeadline(time.Now().Add(most)); err != nil {
-		return s.host.gone(s.attempt, err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = s.socket.SetDeadline(time.Now()) }) // closed ones have none
+	late := time.Now().Add(most)
+	s.pipes.ctx, s.pipes.late = ctx, late
+	s.pipes.until(late)
+	stop := context.AfterFunc(ctx, func() { _ = s.pipes.r.SetReadDeadline(time.Unix(1, 0)) }) // closed ones have none
 	defer stop()
 	sent := wire.Spec{Spec: *spec}
 	err := s.conn.Send(sent.Append(s.conn.Begin(kind)), nil)
@@ -94,7 +87,7 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 		if !stop() {
 			return ctx.Err()
 		}
-		return s.socket.SetDeadline(time.Time{})
+		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -107,8 +100,7 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 
 // ended reports whether an error of a socket means that the other side has.
 func ended(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // loading serves the worker until it has loaded the program.
@@ -164,21 +156,17 @@ func (s *session) Serve(ctx context.Context, req *wasm.Request) (*wasm.Answer, e
 	s.over = false
 	s.mu.Unlock()
 	defer s.end()
-	var deadline time.Time
-	if !req.Deadline.IsZero() {
-		deadline = req.Deadline.Add(s.host.cfg.Grace)
-	}
-	if err := s.socket.SetReadDeadline(deadline); err != nil {
-		return nil, fmt.Errorf("%w: %w", wasm.ErrNotServed, err)
-	}
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, s.cancel)()
-	}
 	began := time.Now()
-	if err := s.conn.Send(wire.AppendRequest(s.conn.Begin(wire.Request), req), req.Event); err != nil {
-		return nil, fmt.Errorf("%w: %w", wasm.ErrNotServed, err) // an event that is not whole is not given to a guest
+	late := began.Add(forever)
+	if !req.Deadline.IsZero() {
+		late = req.Deadline.Add(s.host.cfg.Grace)
 	}
-	a, err := s.answer(ctx, req)
+	s.pipes.ctx, s.pipes.late = ctx, late
+	s.pipes.patiently(began, late)
+	if err := s.conn.Send(wire.AppendRequest(s.conn.Begin(wire.Request), req), req.Event); err != nil {
+		return nil, s.unsent(err)
+	}
+	a, err := s.answer(ctx, req, late)
 	if err == nil {
 		s.bound(a, time.Since(began))
 		return a, nil
@@ -192,10 +180,42 @@ func (s *session) Serve(ctx context.Context, req *wasm.Request) (*wasm.Answer, e
 	return nil, err
 }
 
-// answer serves the worker until it has the answer.
-func (s *session) answer(ctx context.Context, req *wasm.Request) (*wasm.Answer, error) {
+// unsent is what becomes of a request that could not be sent as a whole: no
+// guest gets it, and no other can follow it. A worker that does not read is
+// ended.
+func (s *session) unsent(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = s.host.gone(s.attempt, err)
+	}
+	return fmt.Errorf("%w: %v", wasm.ErrNotServed, errors.Join(err, s.pipes.close())) //nolint:errorlint // it is not ErrHostGone
+}
+
+// forever is how long a request without a deadline may take.
+const forever = 24 * time.Hour
+
+// next returns what the worker says next. A wait that lasts longer can be
+// cancelled: until then it has stop called.
+func (s *session) next(ctx context.Context, late time.Time, stop *func() bool) (wire.Kind, []byte, error) {
 	for {
 		kind, body, err := s.conn.Next()
+		if *stop != nil || !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(late) {
+			return kind, body, err
+		}
+		s.pipes.until(late)
+		*stop = context.AfterFunc(ctx, s.cancel)
+	}
+}
+
+// answer serves the worker until it has the answer.
+func (s *session) answer(ctx context.Context, req *wasm.Request, late time.Time) (*wasm.Answer, error) {
+	var stop func() bool
+	defer func() {
+		if stop != nil {
+			stop()
+		}
+	}()
+	for {
+		kind, body, err := s.next(ctx, late, &stop)
 		if err != nil {
 			return nil, err
 		}
@@ -248,12 +268,12 @@ func (s *session) cancel() {
 	if s.over {
 		return
 	}
-	_ = s.socket.SetReadDeadline(time.Now().Add(s.host.cfg.Grace))          // fails for a closed one, which Serve sees
-	_ = s.process.tell(wire.Control{Session: s.id, Cancel: s.request}, nil) // as above
+	s.pipes.until(time.Now().Add(s.host.cfg.Grace))
+	_ = s.process.tell(wire.Control{Session: s.id, Cancel: s.request}) // fails for a worker that has ended, which Serve sees
 }
 
 func (s *session) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over = true
+	s.over, s.pipes.ctx = true, nil
 }
