@@ -129,6 +129,8 @@ func (l *eventLoad) send(ctx context.Context, c *crashes) bool {
 	return true
 }
 
+func (l *eventLoad) worth() int { return len(l.acked) / 20 }
+
 func (l *eventLoad) check(c *crashes) string {
 	for _, queue := range []string{"done", "failed"} {
 		c.drain(queue, func(m crashMessage) {
@@ -172,9 +174,6 @@ func (l *eventLoad) check(c *crashes) string {
 		}
 		where[ends[0]]++
 		c.explain(id, max(l.retries, l.counts[id]-1))
-	}
-	if len(l.acked) < 20*len(c.times) {
-		c.t.Errorf("only %d events were acknowledged: the test tests nothing", len(l.acked))
 	}
 	return fmt.Sprintf("events: %d acknowledged, %d lost, ended in %v", len(l.acked), lost, where)
 }

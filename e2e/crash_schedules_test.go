@@ -77,6 +77,8 @@ func (s *server) ticksLeft() (left int) {
 	return left
 }
 
+func (l *scheduleLoad) worth() int { return len(l.acked) / 3 }
+
 // check expects each tick to have fired once: as one event, or as one message.
 func (l *scheduleLoad) check(c *crashes) string {
 	fired := map[string]map[string]bool{} // by name and time: the ids of events and messages
@@ -127,9 +129,6 @@ func (l *scheduleLoad) check(c *crashes) string {
 		if _, err := c.schedules().DeleteSchedule(c.t.Context(), &scheduler.DeleteScheduleInput{Name: &name}); err != nil {
 			c.t.Error(err)
 		}
-	}
-	if len(l.acked) < 3*len(c.times) {
-		c.t.Errorf("only %d schedules were acknowledged: the test tests nothing", len(l.acked))
 	}
 	return fmt.Sprintf("schedules: %d acknowledged, %d never fired; %d ticks fired", len(l.acked), lost, len(fired))
 }

@@ -87,8 +87,8 @@ func TestPowerLoss(t *testing.T) {
 	rounds := crashRounds(t, "MILLICENT_POWERLOSS_ROUNDS", 2)
 	p := plugIn(t)
 	s := upOn(t, p.dir)
-	c := prepareCrashes(s, false)
-	for range rounds {
+	c := prepareCrashes(s, rounds, false)
+	for c.another() {
 		c.round(func() { p.cut(s) })
 		s.start()
 	}

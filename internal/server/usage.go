@@ -253,15 +253,14 @@ func (s *server) restoreStanding(ctx context.Context) error {
 		s.log.Error("standing usage of a server that was killed is lost", "error", err)
 		return nil
 	}
-	for _, rec := range st.records(s.book()) {
-		if rec.Number, err = s.meter.RecordOnce(ctx, rec); err != nil {
-			return err
-		}
-		if rec.Number > 0 {
-			s.budgets.Count(&rec)
+	all := st.records(s.book())
+	numbers, err := s.meter.RecordAllOnce(ctx, all)
+	for i, number := range numbers {
+		if all[i].Number = number; number > 0 {
+			s.budgets.Count(&all[i])
 		}
 	}
-	return nil
+	return err
 }
 
 // recordStanding records what was used without an invocation, and counts it

@@ -53,9 +53,9 @@ func (k *kind) count(full int) int {
 	case os.Getenv("MILLICENT_ISOLATION") != "":
 		return full
 	case k.slow:
-		return full / 50
+		return full / 100
 	}
-	return full / 5
+	return full / 15
 }
 
 // secrets begin with what is in no module.

@@ -152,7 +152,7 @@ func (e *environment) request(inv *millicent.Invocation, deadline time.Time) *wa
 	}
 	req := &wasm.Request{Event: event, Environ: env, Deadline: deadline, Log: guestLog{e}}
 	if e.fetcher != nil {
-		e.fetcher.Begin()
+		e.fetcher.Begin(inv.Pay)
 		req.Fetch = e.fetcher.Fetch
 	}
 	return req
