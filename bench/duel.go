@@ -22,6 +22,7 @@ type scoreboard struct {
 	rates  [2][]float64 // requests a second
 	costs  [2][]float64 // processor time that a request took of the server, in µs
 	belows [2][]float64 // likewise of the function, with its pid 1
+	wholes [2][]float64 // likewise of both and of the load
 }
 
 // fight measures and adds to the board.
@@ -51,6 +52,8 @@ func (d duel) fight(ctx context.Context, a, b contestant, conns int, to *scorebo
 			to.rates[i] = append(to.rates[i], requests[i]/took[i].Seconds())
 			to.costs[i] = append(to.costs[i], float64(r.bills[i].server-before[i].server)/1e3/requests[i])
 			to.belows[i] = append(to.belows[i], float64(r.bills[i].below-before[i].below)/1e3/requests[i])
+			load := float64(r.bills[i].load-before[i].load) / 1e3 / requests[i]
+			to.wholes[i] = append(to.wholes[i], to.costs[i][len(to.costs[i])-1]+to.belows[i][len(to.belows[i])-1]+load)
 		}
 	}
 	return nil
@@ -62,6 +65,18 @@ func (s *scoreboard) rateRatios() []float64 {
 	var all []float64
 	for i, rate := range s.rates[0] {
 		all = append(all, 100*s.rates[1][i]/rate)
+	}
+	return all
+}
+
+// timeRatios returns how many requests the second contestant answers in the
+// processor time that the first one takes for a hundred, of each four. Where
+// processors have nothing else to do and are never idle, that is what rateRatios
+// returns; what else they do disturbs it less.
+func (s *scoreboard) timeRatios() []float64 {
+	var all []float64
+	for i, took := range s.wholes[0] {
+		all = append(all, 100*took/s.wholes[1][i])
 	}
 	return all
 }

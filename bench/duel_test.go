@@ -22,9 +22,12 @@ func TestConfidence(t *testing.T) {
 }
 
 func TestScoreboard(t *testing.T) {
-	s := scoreboard{rates: [2][]float64{{200, 100}, {100, 99}}, costs: [2][]float64{{20, 30}, {21, 28}}}
+	s := scoreboard{rates: [2][]float64{{200, 100}, {100, 99}}, costs: [2][]float64{{20, 30}, {21, 28}}, wholes: [2][]float64{{96, 50}, {100, 40}}}
 	if got := s.rateRatios(); got[0] != 50 || got[1] != 99 {
 		t.Errorf("ratios %v", got)
+	}
+	if got := s.timeRatios(); got[0] != 96 || got[1] != 125 {
+		t.Errorf("ratios by processor time %v", got)
 	}
 	if got := s.costGaps(); got[0] != 1 || got[1] != -2 {
 		t.Errorf("gaps %v", got)

@@ -69,7 +69,7 @@ var (
 	full = sizes{
 		starts: 500, emptyStarts: 100, snapStarts: 100, bundleStarts: 100, pause: 50 * time.Millisecond,
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
-		rounds: 10, round: time.Second, duels: 3, fours: 8, runIn: 300 * time.Millisecond, turn: 500 * time.Millisecond, ledger: 5 * time.Second,
+		rounds: 10, round: time.Second, duels: 4, fours: 9, runIn: 300 * time.Millisecond, turn: 500 * time.Millisecond, ledger: 5 * time.Second,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
 		engine: time.Second, instances: 200, wasmModules: 8, wasmRounds: 12, wasmDeployed: 10_000, wasmLive: 1000,

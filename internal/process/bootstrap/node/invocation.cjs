@@ -53,7 +53,8 @@ class Invocation {
       return serveStream(this, handler, options, outcome);
     }
     this.#enter(() => this.#call(handler));
-    await this.#post(await outcome);
+    const posted = this.#post(await outcome);
+    if (posted !== undefined) await posted;
   }
 
   succeed(result) { this.#settle({ result }); }
@@ -86,7 +87,9 @@ class Invocation {
     decide?.(outcome);
   }
 
-  async #post(outcome) {
+  // #post posts an outcome. It is done when it returns, or what it returns
+  // resolves.
+  #post(outcome) {
     let body;
     if (!outcome.failed) {
       try {
@@ -95,16 +98,15 @@ class Invocation {
         outcome = { failed: true, error: new Error('Unable to stringify response body') };
       }
     }
-    if (outcome.failed) {
-      const [type, document] = this.report(outcome);
-      await this.#output.flushed();
-      await this.#client.fail(this.id, type, document, this.last);
-      return;
-    }
+    const post = outcome.failed ? this.#failure(outcome) : () => this.#client.respond(this.id, body, this.last);
     const written = this.#output.flushed(); // mostly there is nothing to wait for
-    if (written !== undefined) await written;
-    const sent = this.#client.respond(this.id, body, this.last);
-    if (sent !== undefined) await sent;
+    return written === undefined ? post() : written.then(post);
+  }
+
+  // #failure logs a failed outcome and returns what posts it.
+  #failure(outcome) {
+    const [type, document] = this.report(outcome);
+    return () => this.#client.fail(this.id, type, document, this.last);
   }
 
   // #enter calls fn in an asynchronous context of its own.
@@ -144,7 +146,6 @@ class Invocation {
   // #completion makes what a classic handler may complete with. The first use
   // of any of them counts.
   #completion() {
-    let waits = true;
     let used = false;
     const once = (fn) => {
       if (used) return;
@@ -160,17 +161,11 @@ class Invocation {
         return;
       }
       once(() => {
-        if (waits) this.#onDrained = () => this.succeed(result);
+        if (completion.callbackWaitsForEmptyEventLoop) this.#onDrained = () => this.succeed(result);
         else immediately(() => this.succeed(result));
       });
     };
-    const completion = {
-      get callbackWaitsForEmptyEventLoop() { return waits; },
-      set callbackWaitsForEmptyEventLoop(value) { waits = value; },
-      succeed,
-      fail,
-      done,
-    };
+    const completion = { callbackWaitsForEmptyEventLoop: true, succeed, fail, done };
     return { completion, callback, unless: (fn) => { if (!used) this.#onDrained = fn; } };
   }
 }

@@ -79,27 +79,32 @@ class Link {
     this.#send(REFUSED);
   }
 
-  async #document(expected) {
+  #document(expected) {
     this.#looked = true;
-    const { kind, body } = await this.#receive();
-    if (kind !== expected) throw new Error(`message ${kind} in place of ${expected}`);
-    return parse(body.toString());
+    return this.#receive((data) => {
+      if (data[4] !== expected) throw new Error(`message ${data[4]} in place of ${expected}`);
+      return parse(data.toString('utf8', 5));
+    });
   }
 
   // next waits for an invocation: what is known about it, and its body.
-  async next() {
+  next() {
     if (!this.#asked) this.#send(NEXT);
     this.#asked = false;
-    const { kind, body } = (this.#looked ? null : await this.#first()) ?? await this.#receive();
-    if (kind !== 0x49) throw new Error(`next invocation: message ${kind}`);
-    const end = 4 + body.readUInt32BE(0);
-    return { about: parse(body.toString('utf8', 4, end)), body: body.toString('utf8', end) };
+    return this.#looked ? this.#receive(invocation) : this.#first();
   }
 
   // #first takes the first message if it comes at once, as it does to a process
-  // that was started for it: what else reads a pipe takes 3 ms to load. It
-  // returns null when there is none, or the rest is still to come.
+  // that was started for it: what else reads a pipe takes 3 ms to load. Else it
+  // waits for it as for those to come.
   async #first() {
+    const data = await this.#atOnce();
+    return data === null ? this.#receive(invocation) : invocation(data);
+  }
+
+  // #atOnce returns null when there is no message, or the rest of it is still to
+  // come.
+  async #atOnce() {
     this.#looked = true;
     await new Promise((resolve) => immediately(resolve)); // what Init has begun goes first
     const data = allocUnsafe(INPUT);
@@ -115,7 +120,7 @@ class Link {
       const have = data.subarray(0, this.#size);
       if (have.length >= 5 && have.length === 4 + have.readUInt32BE(0)) {
         this.#size = 0;
-        return { kind: have[4], body: have.subarray(5) };
+        return have;
       }
       this.#parts.push(have);
       return null;
@@ -193,11 +198,12 @@ class Link {
     return undefined;
   }
 
-  #receive() {
+  // #receive waits for a message, and resolves to what read makes of it.
+  #receive(read) {
     if (this.#socket === null) this.#open();
     this.#socket.ref();
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
+      this.#waiting = { read, resolve, reject };
       const early = this.#early;
       this.#early = null;
       if (early !== null) this.#take(early);
@@ -226,7 +232,11 @@ class Link {
     }
     this.#waiting = null;
     this.#socket.unref();
-    waiting.resolve({ kind: data[4], body: data.subarray(5) });
+    try {
+      waiting.resolve(waiting.read(data));
+    } catch (error) {
+      waiting.reject(error);
+    }
     return true;
   }
 
@@ -245,6 +255,13 @@ class Link {
     this.#waiting?.reject(this.#cause);
     this.#waiting = null;
   }
+}
+
+// invocation reads the message that hands over an invocation.
+function invocation(data) {
+  if (data[4] !== 0x49) throw new Error(`next invocation: message ${data[4]}`);
+  const end = 9 + data.readUInt32BE(5);
+  return { about: parse(data.toString('utf8', 9, end)), body: data.toString('utf8', end) };
 }
 
 // message makes a message of short texts and a body, with room behind it.

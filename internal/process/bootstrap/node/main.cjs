@@ -86,7 +86,12 @@ async function main() {
   }
   loading = false;
   if (compiled.refused()) link.refuse();
-  for (;;) await serve(handler);
+  try {
+    for (;;) await serve(handler, await client.next());
+  } catch (error) { // the Runtime API is gone
+    output.error('Runtime API', error);
+    exit(1);
+  }
 }
 
 // prepare makes the process what functions expect around them.
@@ -112,12 +117,11 @@ function prepare(env) {
   });
 }
 
-async function serve(handler) {
-  const next = await client.next().catch(unreachable);
+async function serve(handler, next) {
   const invocation = new Invocation(settings, client, output, store, next);
   output.begin(invocation.id, invocation.tenant);
   running = invocation;
-  const code = await invocation.run(handler).catch(unreachable);
+  const code = await invocation.run(handler);
   running = null;
   if (exitCode ?? code) exit(exitCode ?? code);
 }
@@ -144,10 +148,4 @@ function failInit(what, error, code) {
   output.error(what, error);
   const document = toDocument(error);
   client.failInit(errorType(document), JSON.stringify(document)).finally(() => exit(code));
-}
-
-// unreachable ends a process whose Runtime API is gone.
-function unreachable(error) {
-  output.error('Runtime API', error);
-  exit(1);
 }

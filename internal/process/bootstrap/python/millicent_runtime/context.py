@@ -16,8 +16,9 @@ class LambdaContext:
         self.function_version = settings.function_version
         self.invoked_function_arn = about.get("arn", "")
         self.tenant_id = about.get("tenantId")
-        self.client_context = _client_context(about.get("clientContext"))
-        self.identity = CognitoIdentity(_json(about.get("identity")))
+        client, identity = about.get("clientContext"), about.get("identity")
+        self.client_context = _client_context(client) if client else None
+        self.identity = CognitoIdentity(_json(identity) if identity else _NOTHING)
         self._deadline = int(about.get("deadlineMs", 0))
         self._log = log
 
@@ -33,14 +34,17 @@ class LambdaContext:
         return _show(self)
 
 
+_NOTHING = {}
+
+
 class _Record:
     """Attributes by name, from the members of a JSON object."""
 
     _names = ()
 
     def __init__(self, members):
-        for name, member in self._names:
-            setattr(self, name, members.get(member))
+        for name in self._names:
+            setattr(self, name, members.get(name))
 
     def __repr__(self):
         return _show(self)
@@ -49,24 +53,21 @@ class _Record:
 class CognitoIdentity(_Record):
     """The Amazon Cognito identity that the invocation was authorised with."""
 
-    _names = (
-        ("cognito_identity_id", "cognitoIdentityId"),
-        ("cognito_identity_pool_id", "cognitoIdentityPoolId"),
-    )
+    def __init__(self, members):
+        self.cognito_identity_id = members.get("cognitoIdentityId")
+        self.cognito_identity_pool_id = members.get("cognitoIdentityPoolId")
 
 
 class Client(_Record):
     """The mobile application that invoked the function."""
 
-    _names = tuple((name, name) for name in (
-        "installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name",
-    ))
+    _names = "installation_id", "app_title", "app_version_name", "app_version_code", "app_package_name"
 
 
 class ClientContext(_Record):
     """What a mobile application tells about itself."""
 
-    _names = tuple((name, name) for name in ("custom", "env", "client"))
+    _names = "custom", "env", "client"
 
     def __init__(self, members):
         super().__init__(members)
@@ -75,15 +76,11 @@ class ClientContext(_Record):
 
 
 def _client_context(text):
-    if not text:
-        return None
     members = _json(text)
     return ClientContext(members) if members else None
 
 
 def _json(text):
-    if not text:
-        return {}
     members = loads(text)
     return members if isinstance(members, dict) else {}
 

@@ -24,6 +24,7 @@ from sys import byteorder
 from . import Unreachable
 
 _HEADER = Struct(">IB")
+_INVOKE = Struct(">IBI")  # of an invocation: with the length of what is known about it
 _LENGTH = Struct(">I")
 _FIRST = 8192  # bytes that most messages fit into
 _JOIN = 65536  # bodies up to this size go out in one piece with their head
@@ -35,6 +36,7 @@ _BOOTED = _HEADER.pack(1, ord("B"))
 _GIVE = _HEADER.pack(1, ord("G"))
 _RESTORED = _HEADER.pack(1, ord("O"))
 _REFUSED = _HEADER.pack(1, ord("D"))
+_INVOCATION = ord("I")
 
 _scan = JSONDecoder().scan_once
 _read = os.read
@@ -49,7 +51,6 @@ class Link:
         self._in = _aside(fd, _ASIDE)
         self._out = _aside(fd + 1, _ASIDE + 1)
         self._asked = False
-        self._data = b""
         self._side = fd + 2  # a stem has it, for the snapshot that it may be given
         self._assigned = None
 
@@ -113,16 +114,18 @@ class Link:
         if not self._asked:
             self._send(_NEXT)
         self._asked = False
-        kind, body = self._receive()
-        if kind != ord("I"):
+        data = self._message()
+        size, kind, end = _INVOKE.unpack_from(data)
+        if kind != _INVOCATION:
             raise Unreachable("next invocation: message %r" % kind)
-        end = 4 + _LENGTH.unpack_from(body)[0]
-        return _scan(body[4:end].decode("utf-8"), 0)[0], body[end:]
+        end += 9
+        return _scan(data[9:end].decode("utf-8"), 0)[0], data[end:]
 
     def respond(self, invocation, body, content_type):
         """Answer an invocation, and ask for the next one."""
         self._asked = True
-        self._post(b"R", _short(invocation) + _short(content_type), body, _NEXT)
+        kind = _JSON if content_type == "application/json" else _short(content_type)
+        self._post(b"R", _short(invocation) + kind, body, _NEXT)
 
     def fail(self, invocation, error_type, body):
         """Report the failure of an invocation, and ask for the next one."""
@@ -153,7 +156,8 @@ class Link:
         self._post(b"F", _short(error_type), body, b"")
 
     def _post(self, kind, head, body, after):
-        body = body[:_MOST]
+        if len(body) > _MOST:
+            body = body[:_MOST]
         head = _LENGTH.pack(1 + len(head) + len(body)) + kind + head
         if len(body) <= _JOIN:
             self._send(head + body + after)
@@ -183,20 +187,25 @@ class Link:
         return data
 
     def _receive(self):
+        """Return the kind of the next message and its body."""
+        data = self._message()
+        return data[4], data[5:]
+
+    def _message(self):
         data = self._more(_FIRST)
-        while len(data) < 5:
+        have = len(data)
+        while have < 5:
             data += self._more(_JOIN)
-        size, kind = _HEADER.unpack_from(data)
-        size += 4
-        if len(data) < size:  # nothing comes behind a message before it is answered
-            parts = [data]
             have = len(data)
+        size = _LENGTH.unpack_from(data)[0] + 4
+        if have < size:  # nothing comes behind a message before it is answered
+            parts = [data]
             while have < size:
                 data = self._more(min(size - have, 1 << 20))
                 parts.append(data)
                 have += len(data)
             data = b"".join(parts)
-        return kind, data[5:]
+        return data
 
 
 def _expect(expected, kind, body):
@@ -223,4 +232,8 @@ def _aside(fd, aside):
 
 def _short(text):
     data = text.encode("utf-8", "replace")[:255]
-    return bytes((len(data),)) + data
+    return _BYTES[len(data)] + data
+
+
+_BYTES = tuple(bytes((n,)) for n in range(256))
+_JSON = _short("application/json")

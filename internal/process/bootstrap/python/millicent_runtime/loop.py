@@ -15,7 +15,6 @@ from .handler import Fault, load
 from .output import Output, flush, unbuffer
 
 _environ = os.environ
-_getpid = os.getpid
 _generator = type(_ for _ in ())
 
 
@@ -134,9 +133,13 @@ class Runtime:
         self._current = current
         self._api = link or _client(settings)
         self._encoder = payload.Encoder(ascii_only=settings.version < (3, 12))
-        self._pid = _getpid()
         self._handler = None
         self._traced = False
+        self._forked = False  # this process is a child that the function forked
+        os.register_at_fork(after_in_child=self._fork)
+
+    def _fork(self):
+        self._forked = True
 
     def init(self):
         """Load the handler, or report why it can't be loaded and exit."""
@@ -169,7 +172,7 @@ class Runtime:
             for name in ("_LAMBDA_TELEMETRY_LOG_FD", "_MILLICENT_COMPILED"):  # as it was before
                 _environ.pop(name, None)
             self._settings = Settings(_environ)
-            self._pid = _getpid()
+            self._forked = False
             return
         flush()
         self._api.fail_init(kind, document)
@@ -188,7 +191,7 @@ class Runtime:
         try:
             result, content_type = self._call(about, body)
         except Exception as error:
-            if _getpid() != self._pid:
+            if self._forked:
                 raise
             kind, document = self._explain(error, request_id)
             flush()
@@ -200,7 +203,7 @@ class Runtime:
             stream.respond(self._api, request_id, result, self._encoder, self._explain)
             return
         flush()
-        if _getpid() != self._pid:
+        if self._forked:
             os._exit(0)  # a child that a handler forked and forgot
         self._api.respond(request_id, result, content_type)
 

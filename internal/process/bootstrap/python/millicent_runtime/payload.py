@@ -45,15 +45,18 @@ class Encoder:
         """Return the body and the content type of a result."""
         if isinstance(result, bytes):
             return result, "application/unknown"
-        self._marks.forget()
+        marks = self._marks
+        marks.mark = None
         encoder = self._fast or self._make()
         self._fast = None  # one that has failed remembers what it was at
         if encoder is None:
-            text = JSONEncoder(ensure_ascii=self._ascii_only, default=self._marks.default).encode(result)
+            text = JSONEncoder(ensure_ascii=self._ascii_only, default=marks.default).encode(result)
         else:
             text = "".join(encoder(result, 0))
             self._fast = encoder
-        return self._marks.restore(text).encode("utf-8"), "application/json"
+        if marks.mark is not None:
+            text = marks.restore(text)
+        return text.encode("utf-8"), "application/json"
 
     def _make(self):
         """Return what JSONEncoder makes for every call anew, None if it can't
@@ -72,10 +75,7 @@ class Encoder:
 
 class _Decimals:
     def __init__(self):
-        self._mark = None
-
-    def forget(self):
-        self._mark = None
+        self.mark = None  # of the result that is being written; None before its first Decimal
 
     def default(self, value):
         kind = type(value)
@@ -83,12 +83,10 @@ class _Decimals:
             raise TypeError("Object of type %s is not JSON serializable" % kind.__name__)
         if value.is_nan():
             return float("nan")
-        if self._mark is None:
-            self._mark = "decimal:" + urandom(16).hex() + ":"
-        return self._mark + str(value)
+        if self.mark is None:
+            self.mark = "decimal:" + urandom(16).hex() + ":"
+        return self.mark + str(value)
 
     def restore(self, text):
-        if self._mark is None:
-            return text
-        first, *others = text.split('"' + self._mark)
+        first, *others = text.split('"' + self.mark)
         return first + "".join(other.replace('"', "", 1) for other in others)
