@@ -33,6 +33,12 @@ type Invocation struct {
 	// as a whole.
 	Sink Sink
 
+	// Pay reserves the price of bytes that the function is about to send to
+	// elsewhere, and reports whether its budgets cover that; false after the
+	// invocation's end. Nil where nobody has to be asked. The Invoker's Budget
+	// sets it.
+	Pay func(bytes int64) bool
+
 	Lineage // filled in where it is the zero value
 
 	Attempt int // of an asynchronous event's runs, from 1; zero where a caller waits

@@ -73,6 +73,11 @@ func (b *Book) Total(q Quantities) Charge {
 	return c
 }
 
+// Egress returns the price of bytes sent out, at list prices.
+func (b *Book) Egress(bytes int64) millicent.Money {
+	return b.Prices[Egress].Of(bytes, measures[Egress].per).Money()
+}
+
 // MostInit is the most Init time, or time of a snapshot's start, that one
 // invocation is billed.
 const MostInit = 10 * time.Second

@@ -160,13 +160,25 @@ func burst(t *millicent.BudgetThrottle) float64 {
 // reserve takes what an admitted invocation may cost, and returns what it
 // took: less where nothing stops and a sum has no end.
 func (a *account) reserve(most millicent.Money) millicent.Money {
-	took := min(most, millicent.MaxMoney-a.reserved)
-	a.reserved += took
 	a.running++
 	if a.slowed() {
 		a.tokens--
 	}
+	return a.hold(most)
+}
+
+// hold takes what something that runs may cost, or may cost more, and returns
+// what it took.
+func (a *account) hold(most millicent.Money) millicent.Money {
+	took := min(most, millicent.MaxMoney-a.reserved)
+	a.reserved += took
 	return took
+}
+
+// affords reports whether something that runs may cost more.
+func (a *account) affords(more millicent.Money, now time.Time) bool {
+	a.roll(now)
+	return !a.budget.Stop || a.phase == counting || a.spent.Add(a.reserved).Add(more) <= a.budget.Amount
 }
 
 // release gives back what was reserved for an invocation that has ended.

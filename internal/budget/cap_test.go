@@ -29,6 +29,7 @@ func capRound(t *testing.T, seed uint64) {
 	const callers, calls = 256, 4
 	random := rand.New(rand.NewPCG(seed, 1))
 	w := newWorld(t)
+	w.sends = seed%4 == 1
 	memory := 128 << random.IntN(4)
 	timeout := time.Duration(1+random.IntN(30)) * time.Second
 	f := w.function("hello", memory, timeout)

@@ -9,10 +9,11 @@
 //   - What is spent under a budget that stops, and what may be spent by what
 //     runs, are never more than its amount: the most that an invocation can
 //     cost is reserved, in all budgets that cover it or in none, before it
-//     runs. What it did not need is given back at its end. A refused one costs
-//     nothing. Three things are beyond that: the price of what a function
-//     sends out, which nothing bounds ahead; what is used without being
-//     invoked, such as storage; and what ran already when the budget was set.
+//     runs; what it sends out, before that is sent. What it did not need is
+//     given back at its end. A refused one costs nothing. Three things are
+//     beyond that: what a function sends out in its Init phase; what is used
+//     without being invoked, such as storage; and what ran already when the
+//     budget was set.
 //   - A cost belongs to the period in which the use began. What runs across the
 //     turn of a period is held against the new one as well, until it is known.
 //   - After a start, nothing runs under a budget before what was spent in its

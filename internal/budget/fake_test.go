@@ -29,14 +29,18 @@ func price(rec *millicent.UsageRecord) millicent.Money {
 	if rec.Kind != millicent.UsageInvocation {
 		return millicent.Money(rec.Quantity)
 	}
-	return perRequest + perMBms*millicent.Money(rec.MemoryMB)*millicent.Money(rec.Billed.Milliseconds())
+	return perRequest + perMBms*millicent.Money(rec.MemoryMB)*millicent.Money(rec.Billed.Milliseconds()) + egressPrice(rec.Egress)
 }
+
+// egressPrice is a unit for each byte.
+func egressPrice(bytes int64) millicent.Money { return millicent.Money(bytes) }
 
 // world is a Gate before a real Invoker and scheduler, with functions that
 // take as long as an event says, and a count of its own of what they cost.
 type world struct {
 	*invoke.Invoker
-	gate *Gate
+	gate  *Gate
+	sends bool // functions send out as much as somebody pays for
 
 	mu        sync.Mutex
 	functions map[string]*millicent.Function
@@ -47,7 +51,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{functions: map[string]*millicent.Function{}, cost: map[string]millicent.Money{}}
-	w.gate = NewGate(GateConfig{Most: most, Price: price, Currency: func() string { return "EUR" }, Now: time.Now, News: func(n News) {
+	w.gate = NewGate(GateConfig{Most: most, Price: price, Egress: egressPrice, Currency: func() string { return "EUR" }, Now: time.Now, News: func(n News) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.news = append(w.news, n)
@@ -104,7 +108,7 @@ func (w *world) invoke(inv *millicent.Invocation) (millicent.Money, error) {
 }
 
 func costOf(res *millicent.Result) millicent.Money {
-	return perRequest + perMBms*millicent.Money(res.Usage.MemoryMB)*millicent.Money(res.Usage.Billed().Milliseconds())
+	return perRequest + perMBms*millicent.Money(res.Usage.MemoryMB)*millicent.Money(res.Usage.Billed().Milliseconds()) + egressPrice(res.Usage.Egress)
 }
 
 func (w *world) status(t *testing.T) millicent.BudgetStatus {
@@ -149,7 +153,16 @@ func (e *environment) Invoke(_ context.Context, inv *millicent.Invocation) (*mil
 	_, _ = fmt.Sscan(string(inv.Event), &takes) // none is none
 	d := min(time.Duration(takes), e.v.Timeout)
 	res := &millicent.Result{Payload: []byte("1"), Usage: millicent.Usage{Start: time.Now(), Duration: d, MemoryMB: e.v.MemoryMB}}
-	time.Sleep(d)
+	parts := time.Duration(1)
+	if e.w.sends {
+		parts = 3
+	}
+	for range parts { // all the time it sends, as much as somebody pays for
+		time.Sleep(d / parts)
+		if n := int64(d / time.Microsecond); e.w.sends && n > 0 && inv.Pay(n) {
+			res.Usage.Egress += n
+		}
+	}
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	e.w.cost[inv.Function] += costOf(res)

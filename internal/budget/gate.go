@@ -11,11 +11,15 @@ import (
 
 // GateConfig gives a Gate what it needs. All of it is required.
 type GateConfig struct {
-	// Most returns the most that an invocation of a version can cost. What it
-	// costs more, no budget can hold back.
+	// Most returns the most that an invocation of a version can cost, without
+	// what it sends out.
 	Most func(*millicent.Version) millicent.Money
 
 	Price func(*millicent.UsageRecord) millicent.Money // what a use cost
+
+	// Egress returns the most that bytes can cost that a function sends out by
+	// an invocation that is running. It is zero for all, or rises with them.
+	Egress func(bytes int64) millicent.Money
 
 	Currency func() string // of all amounts
 
@@ -72,6 +76,9 @@ func (g *Gate) Reserve(inv *millicent.Invocation, f *millicent.Function, v *mill
 	if r != nil {
 		return nil, r.err(most, g.cfg.Currency())
 	}
+	if h.stops && g.cfg.Egress(gigabyte) > 0 {
+		inv.Pay = h.pay
+	}
 	return h.settle, nil
 }
 
@@ -90,6 +97,22 @@ func (g *Gate) Affords(inv *millicent.Invocation, f *millicent.Function, v *mill
 		return r.err(most, g.cfg.Currency())
 	}
 	return nil
+}
+
+// Exhausted reports whether a budget that stops covers all calls of a function,
+// and is spent.
+func (g *Gate) Exhausted(f *millicent.Function) bool {
+	t := g.tenant(f.Tenant)
+	if t == nil {
+		return false
+	}
+	var covering [inlined]*account
+	now := g.cfg.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.covering(covering[:0], use{function: f.Name, tags: f.Tags}), func(a *account) bool {
+		return a.status(now).State == millicent.BudgetStopped
+	})
 }
 
 // Count counts what was used that nothing was reserved for.
@@ -113,6 +136,9 @@ func (g *Gate) tell(all []News) {
 	}
 }
 
+// gigabyte is as many bytes as have a price where bytes have one.
+const gigabyte = 1 << 30
+
 // inlined is how many budgets may cover one use without memory being allocated
 // for that.
 const inlined = 6
@@ -122,6 +148,8 @@ type hold struct {
 	gate   *Gate
 	tenant *tenant
 	hops   int
+	stops  bool  // one of the budgets does
+	sent   int64 // bytes that are paid for
 	taken  []taking
 	few    [inlined]taking
 }
@@ -129,6 +157,28 @@ type hold struct {
 type taking struct {
 	account *account
 	amount  millicent.Money
+}
+
+// pay takes what it costs to send so many bytes more, from all budgets or from
+// none.
+func (h *hold) pay(bytes int64) bool {
+	h.tenant.mu.Lock()
+	defer h.tenant.mu.Unlock()
+	if h.taken == nil {
+		return false // it has ended
+	}
+	now := h.gate.cfg.Now()
+	cost := h.gate.cfg.Egress(h.sent+bytes) - h.gate.cfg.Egress(h.sent)
+	for _, t := range h.taken {
+		if !t.account.affords(cost, now) {
+			return false
+		}
+	}
+	for i := range h.taken {
+		h.taken[i].amount += h.taken[i].account.hold(cost)
+	}
+	h.sent += bytes
+	return true
 }
 
 // settle gives back what is held, and counts what was used.

@@ -147,7 +147,7 @@ func BenchmarkReserve(b *testing.B) {
 		"two":  {{Tenant: account1, Per: millicent.PerMonth, Amount: millicent.MaxMoney, Stop: true}, {Tenant: account1, Scope: millicent.BudgetScope{Function: "hello"}, Per: millicent.PerDay, Amount: millicent.MaxMoney, Stop: true}},
 	} {
 		book := billing.Default()
-		g := NewGate(GateConfig{Currency: func() string { return "EUR" }, Most: book.Most, Price: func(rec *millicent.UsageRecord) millicent.Money {
+		g := NewGate(GateConfig{Currency: func() string { return "EUR" }, Most: book.Most, Egress: book.Egress, Price: func(rec *millicent.UsageRecord) millicent.Money {
 			c := book.Price(rec)
 			return c.Total.Money()
 		}, Now: time.Now, News: func(News) {}})

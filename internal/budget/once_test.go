@@ -67,7 +67,7 @@ func TestSetUnderLoad(t *testing.T) {
 	for round := range 20 {
 		l := &busyLedger{}
 		s, err := Open(t.Context(), Config{
-			Definitions: definitions, States: states, Most: most, Price: price, Currency: func() string { return "EUR" }, Spent: l.spent, Enqueue: st.enqueue,
+			Definitions: definitions, States: states, Most: most, Price: price, Egress: egressPrice, Currency: func() string { return "EUR" }, Spent: l.spent, Enqueue: st.enqueue,
 			Now: func() time.Time { return noon }, Log: log,
 		})
 		if err != nil {
@@ -117,7 +117,7 @@ func TestCountedOnce(t *testing.T) {
 		"recorded after, counted when it is known": {"set", "read", "record", "open", "count"},
 		"after all": {"set", "read", "open", "record", "count"},
 	} {
-		g := NewGate(GateConfig{Most: most, Price: price, Currency: func() string { return "EUR" }, Now: func() time.Time { return noon }, News: func(News) {}})
+		g := NewGate(GateConfig{Most: most, Price: price, Egress: egressPrice, Currency: func() string { return "EUR" }, Now: func() time.Time { return noon }, News: func(News) {}})
 		l := &busyLedger{}
 		b := millicent.Budget{Tenant: account1, Per: millicent.PerDay, Amount: millicent.Unit}
 		rec := millicent.UsageRecord{Kind: millicent.UsageQueue, Tenant: account1, Quantity: 7, Start: noon}

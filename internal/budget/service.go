@@ -34,6 +34,8 @@ type Config struct {
 	Most  func(*millicent.Version) millicent.Money     // see GateConfig
 	Price func(*millicent.UsageRecord) millicent.Money // likewise
 
+	Egress func(bytes int64) millicent.Money // likewise
+
 	Currency func() string // likewise
 
 	// Spent returns the price of what a part of a tenant used from a time on, a
@@ -98,7 +100,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), paused: make(chan struct{}, 1), pending: map[string]unknownPart{}, teller: newTeller()}
 	s.life, s.end = context.WithCancel(context.Background())
-	s.Gate = NewGate(GateConfig{Most: cfg.Most, Price: cfg.Price, Currency: cfg.Currency, Now: cfg.Now, News: s.news})
+	s.Gate = NewGate(GateConfig{Most: cfg.Most, Price: cfg.Price, Egress: cfg.Egress, Currency: cfg.Currency, Now: cfg.Now, News: s.news})
 	cfg.Definitions.OnChange(s.changed)
 	for _, b := range cfg.Definitions.All() {
 		s.put(b, closed)

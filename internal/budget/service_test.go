@@ -103,7 +103,7 @@ func (s *state) open(t *testing.T, now time.Time) (service *Service, end func())
 		t.Fatal(err)
 	}
 	service, err = Open(t.Context(), Config{
-		Definitions: definitions, States: states, Most: most, Price: price, Currency: func() string { return "EUR" }, Spent: s.usage.spent, Enqueue: s.enqueue,
+		Definitions: definitions, States: states, Most: most, Price: price, Egress: egressPrice, Currency: func() string { return "EUR" }, Spent: s.usage.spent, Enqueue: s.enqueue,
 		Usual: s.usual, SaveUsual: func(content []byte) error { s.usual = content; return nil },
 		Dial: func(ctx context.Context, address string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", address)

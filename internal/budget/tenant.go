@@ -85,6 +85,7 @@ func (t *tenant) reserve(h *hold, u use, most millicent.Money, now time.Time) *r
 	h.taken = h.few[:0]
 	for _, a := range covering {
 		h.taken = append(h.taken, taking{a, a.reserve(most)})
+		h.stops = h.stops || a.budget.Stop
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Fetcher struct {
 	allow   []string
 	client  http.Client
 	sent    atomic.Int64
+	toll    toll
 	left    int // requests of this invocation
 }
 
@@ -51,8 +52,12 @@ func (g *Gateway) Fetcher(allow []string) *Fetcher {
 	return f
 }
 
-// Begin begins an invocation, which has a number of requests to make.
-func (f *Fetcher) Begin() { f.left = maxFetches }
+// Begin begins an invocation, which has a number of requests to make. pay is
+// asked before bytes are sent: see [Traffic.Begin].
+func (f *Fetcher) Begin(pay func(bytes int64) bool) {
+	f.left = maxFetches
+	f.toll.begin(pay, 0)
+}
 
 // Sent returns how many bytes the Fetcher's connections have sent so far.
 func (f *Fetcher) Sent() int64 { return f.sent.Load() }
@@ -220,17 +225,20 @@ func (f *Fetcher) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	return &sendingConn{c, &f.sent}, nil
+	return &sendingConn{c, f}, nil
 }
 
-// A sendingConn counts what is sent.
+// A sendingConn counts what is sent, and has it paid for.
 type sendingConn struct {
 	net.Conn
-	sent *atomic.Int64
+	fetcher *Fetcher
 }
 
 func (c *sendingConn) Write(p []byte) (int, error) {
+	if !c.fetcher.toll.pass(int64(len(p))) {
+		return 0, errUnpaid
+	}
 	n, err := c.Conn.Write(p)
-	c.sent.Add(int64(n))
+	c.fetcher.sent.Add(int64(n))
 	return n, err
 }

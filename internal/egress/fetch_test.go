@@ -155,10 +155,16 @@ func TestFetchBounds(t *testing.T) {
 	if got := ask(); got.Error == "" {
 		t.Errorf("more than the most: got %+v", got)
 	}
-	f.Begin()
+	f.Begin(nil)
 	if got := ask(); got.Status != http.StatusTeapot {
 		t.Errorf("in the next invocation: got %+v", got)
 	}
+	f.Begin(purseOf(10).pay)
+	before := f.Sent()
+	if got := ask(); got.Error == "" || f.Sent() != before {
+		t.Errorf("what nobody pays for: got %+v, and %d bytes were sent", got, f.Sent()-before)
+	}
+	f.Begin(nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if got, _ := response(t, f.Fetch(ctx, document(t, fetchRequest{URL: "http://api.example.com/slow"}, ""))); got.Error == "" {

@@ -140,8 +140,8 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 	var moved atomic.Int64 // bytes, both ways
 	sent := t.begin(inside)
 	defer t.end(inside)
-	one := func(dst, src *net.TCPConn, counts ...*atomic.Int64) {
-		if copyAll(dst, src, idle, &moved, counts) != nil {
+	one := func(dst, src *net.TCPConn, pass func(int64) bool, counts ...*atomic.Int64) {
+		if copyAll(dst, src, idle, &moved, pass, counts) != nil {
 			// A broken or idle connection ends both ways, and says so.
 			reset(src)
 			reset(dst)
@@ -153,9 +153,9 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 	back := make(chan struct{})
 	go func() {
 		defer close(back)
-		one(inside, outside, &t.Received)
+		one(inside, outside, nil, &t.Received)
 	}()
-	one(outside, inside, &t.Sent, sent)
+	one(outside, inside, t.toll.pass, &t.Sent, sent)
 	<-back
 }
 
@@ -165,8 +165,9 @@ func pipe(inside, outside *net.TCPConn, idle time.Duration, t *Traffic) {
 // tells at least every half of idle what it moved, and gives up when it has
 // seen two halves in a row in which neither moved anything. Halves are counted
 // rather than time compared, so that a machine that stood still for a while
-// does not find all its connections idle. A write may wait for twice idle.
-func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, counts []*atomic.Int64) error {
+// does not find all its connections idle. A write may wait for twice idle. pass,
+// unless it is nil, is asked whether bytes may be sent.
+func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, pass func(int64) bool, counts []*atomic.Int64) error {
 	raw, err := src.SyscallConn()
 	if err != nil {
 		return err
@@ -179,8 +180,12 @@ func copyAll(dst, src *net.TCPConn, idle time.Duration, moved *atomic.Int64, cou
 			return err
 		}
 		n, err := available(raw)
+		n = min(n, chunk)
+		if err == nil && pass != nil && !pass(n) {
+			return errUnpaid
+		}
 		if err == nil {
-			n, err = io.CopyN(dst, src, min(n, chunk))
+			n, err = io.CopyN(dst, src, n)
 		}
 		for _, count := range counts {
 			count.Add(n)

@@ -19,6 +19,8 @@ type Traffic struct {
 
 	mu   sync.Mutex
 	open map[*net.TCPConn]*atomic.Int64 // the sandbox's ends, and what of Sent is theirs
+
+	toll toll
 }
 
 // Total returns the bytes that the sandbox sent to elsewhere, those of Sent and

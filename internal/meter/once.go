@@ -54,6 +54,27 @@ func (n *names) add(name string) {
 // attempt is left out. It returns when the record is on disk, some 0.3 ms later:
 // it does not wait for a group to fill. What was left out has no number.
 func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) (number uint64, err error) {
+	if number, err = m.recordNew(rec); err != nil {
+		return 0, err
+	}
+	return number, m.Durable(ctx)
+}
+
+// RecordAllOnce is RecordOnce for several records, which become durable together.
+func (m *Meter) RecordAllOnce(ctx context.Context, all []millicent.UsageRecord) (numbers []uint64, err error) {
+	for _, rec := range all {
+		number, err := m.recordNew(rec)
+		if err != nil {
+			return numbers, err
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers, m.Durable(ctx)
+}
+
+// recordNew records what has a name that is not known; what is known has no
+// number.
+func (m *Meter) recordNew(rec millicent.UsageRecord) (number uint64, err error) {
 	rec = normal(rec)
 	m.mu.Lock()
 	name := nameOf(&rec)
@@ -62,12 +83,10 @@ func (m *Meter) RecordOnce(ctx context.Context, rec millicent.UsageRecord) (numb
 		m.once.add(name)
 	}
 	m.mu.Unlock()
-	if !known {
-		if number, err = m.record(rec); err != nil {
-			return 0, err
-		}
+	if known {
+		return 0, nil
 	}
-	return number, m.Durable(ctx)
+	return m.record(rec)
 }
 
 // remember notes the names of what was recorded last before the Meter was

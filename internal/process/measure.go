@@ -16,7 +16,7 @@ const measureInterval = 10 * time.Millisecond
 // another closely share a measurement: the last one of them has the processor
 // time of all, so that their sum is exact.
 func (e *environment) measure(f *lifecycle.Failure, usage *millicent.Usage, now time.Time) {
-	if f != nil || now.Sub(e.measured) >= measureInterval {
+	if f != nil || e.uplink.paying || now.Sub(e.measured) >= measureInterval {
 		e.measured = now
 		// Errors are those of a sandbox that is gone, and its counters with it.
 		if peak, err := e.box.PeakMemory(); err == nil {
@@ -25,7 +25,7 @@ func (e *environment) measure(f *lifecycle.Failure, usage *millicent.Usage, now 
 		if cpu, err := e.box.CPU(); err == nil && cpu > e.cpu {
 			usage.CPU, e.cpu = cpu-e.cpu, cpu
 		}
-		if sent := e.uplink.sent(); sent > e.sent {
+		if sent := e.uplink.paid(e.sent); sent > e.sent {
 			usage.Egress, e.sent = sent-e.sent, sent
 		}
 	}

@@ -32,6 +32,8 @@ type uplink struct {
 	serving sync.WaitGroup
 	traffic *egress.Traffic // nil without a way to elsewhere
 
+	paying bool // somebody pays for what this invocation sends; of who invokes
+
 	mu     sync.Mutex
 	caller millicent.Caller
 }
@@ -94,12 +96,27 @@ func (u *uplink) serveAPI(api http.Handler, l net.Listener, log *slog.Logger) {
 // invoking names the invocation whose calls the coming ones are: what a
 // process left behind by it calls later still counts as its doing.
 func (u *uplink) invoking(inv *millicent.Invocation) {
+	if was := u.paying; u.traffic != nil && (was || inv.Pay != nil) {
+		u.paying = inv.Pay != nil
+		u.traffic.Begin(inv.Pay)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.caller.Invocation, u.caller.Lineage = inv.ID, inv.Lineage
 	if u.caller.Root == "" {
 		u.caller.Root = inv.ID
 	}
+}
+
+// paid returns what sent does, once all is paid for that was sent since it
+// returned before.
+func (u *uplink) paid(before int64) int64 {
+	sent := u.sent()
+	if !u.paying || sent <= before {
+		return sent
+	}
+	u.traffic.Settle(sent - before)
+	return u.sent() // less where connections were ended
 }
 
 // sent returns the bytes that connections have sent to elsewhere.

@@ -39,7 +39,7 @@ func (s *server) openBudgets(ctx context.Context) error {
 		return err
 	}
 	s.budgets, err = budget.Open(ctx, budget.Config{
-		Definitions: definitions, States: states, Most: s.most, Price: s.price, Spent: s.spent,
+		Definitions: definitions, States: states, Most: s.most, Price: s.price, Egress: s.egressPrice, Spent: s.spent,
 		Currency: func() string { return s.books.At(time.Now()).Currency },
 		Usual:    known, SaveUsual: func(content []byte) error { return durable.WriteFile(usual, content, 0o600) },
 		Enqueue: func(ctx context.Context, inv *millicent.Invocation) error { return s.events.Enqueue(ctx, inv) },
@@ -72,6 +72,16 @@ func (s *server) most(v *millicent.Version) millicent.Money {
 		most = max(most, next.Most(v))
 	}
 	return most
+}
+
+// mostTimeout is the longest timeout that a function may have.
+const mostTimeout = 15 * time.Minute
+
+// egressPrice returns the most that bytes cost which an invocation sends that
+// runs now, by whichever price book is in force at its end.
+func (s *server) egressPrice(bytes int64) millicent.Money {
+	now := time.Now()
+	return max(s.books.At(now).Egress(bytes), s.books.At(now.Add(mostTimeout+billing.MostInit)).Egress(bytes))
 }
 
 // price returns what the receipt of a record says.

@@ -139,6 +139,16 @@ func (e *Engine) load(ctx context.Context, from *source) *code {
 	return c
 }
 
+// keeps reports whether a module seems to be kept.
+func (e *Engine) keeps(from *source) bool {
+	for _, dir := range []string{e.cfg.CacheDir, e.cfg.KeptDir} {
+		if _, err := os.Stat(filepath.Join(dir, from.name(e.codeDir))); dir != "" && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // errNoCode means that the code of a kept module is not there, or another's.
 var errNoCode = errors.New("a module's compiled code is gone")
 

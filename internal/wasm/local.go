@@ -67,6 +67,12 @@ func NewLocal(cfg LocalConfig) (*Local, error) {
 	return l, nil
 }
 
+// Expect starts what many programs need, behind the caller's back, if it was
+// compiled before: the JavaScript engine. It must not be called after Close.
+func (l *Local) Expect() {
+	l.work.Go(func() { l.engine.expectScripts(l.ctx) })
+}
+
 // restedEvery is how often Rested is called at most.
 const restedEvery = 5 * time.Second
 

@@ -75,12 +75,29 @@ func (e *Engine) javascript(ctx context.Context) (*Program, error) {
 	return e.scripts.base, nil
 }
 
-func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
+// engineSource returns the engine's module.
+func engineSource() (*source, error) {
 	file, err := javascript.Engine()
 	if err != nil {
 		return nil, err
 	}
-	c, err := e.compile(ctx, &source{digest: sha256.Sum256(file), file: file, read: readEngine, kind: "engine"})
+	return &source{digest: sha256.Sum256(file), file: file, read: readEngine, kind: "engine"}, nil
+}
+
+// expectScripts starts the engine if it has been compiled before: whoever has
+// run JavaScript will again. What is wrong with it is told to the first program.
+func (e *Engine) expectScripts(ctx context.Context) {
+	if from, err := engineSource(); err == nil && e.keeps(from) {
+		_, _ = e.javascript(ctx) // as said above
+	}
+}
+
+func (e *Engine) loadEngine(ctx context.Context) (*Program, error) {
+	from, err := engineSource()
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.compile(ctx, from)
 	if err != nil {
 		return nil, err
 	}

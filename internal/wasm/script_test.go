@@ -424,3 +424,22 @@ func TestScriptsFetch(t *testing.T) {
 		t.Errorf("a request that is not answered in time ended by %v", a.Failure)
 	}
 }
+
+// The engine is started ahead where it is kept, and only there.
+func TestEngineIsExpected(t *testing.T) {
+	dir := t.TempDir()
+	started := func() bool {
+		e := newEngine(t, EngineConfig{CacheDir: dir})
+		e.expectScripts(t.Context())
+		return e.scripts.base != nil
+	}
+	if started() {
+		t.Error("the engine is started where nobody has used it")
+	}
+	if _, err := newEngine(t, EngineConfig{CacheDir: dir}).javascript(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !started() {
+		t.Error("the engine is not started")
+	}
+}

@@ -30,9 +30,8 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	within, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.ctx, cancel)()
+	within := &waiting{Context: ctx, open: e.ctx}
+	defer within.over()
 	return e.serve(ctx, within, inv)
 }
 
@@ -153,7 +152,7 @@ func (e *environment) request(inv *millicent.Invocation, deadline time.Time) *wa
 	}
 	req := &wasm.Request{Event: event, Environ: env, Deadline: deadline, Log: guestLog{e}}
 	if e.fetcher != nil {
-		e.fetcher.Begin()
+		e.fetcher.Begin(inv.Pay)
 		req.Fetch = e.fetcher.Fetch
 	}
 	return req

@@ -76,7 +76,11 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 		return nil, nil, err
 	}
 	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}
-	return w, control, sandbox.Narrow()
+	if err := sandbox.Narrow(); err != nil {
+		return nil, nil, err
+	}
+	local.Expect()
+	return w, control, nil
 }
 
 // connection returns a socket that the server gave this process.
