@@ -26,32 +26,49 @@ func (i Identity) ARN() string {
 	return "arn:aws:iam::" + i.Tenant + ":root"
 }
 
-type (
-	identityKey  struct{}
-	requestIDKey struct{}
-)
+// A Call is what the listener knows of the request that it serves.
+type Call struct {
+	// ID is a UUID: the answer's x-amzn-RequestId, and the invocation's ID for a
+	// request that invokes.
+	ID string
+
+	Identity Identity // the zero value, which has no tenant, until the listener knows
+}
+
+type callKey struct{}
+
+// WithCall returns ctx carrying c, which is the listener's to change until
+// handlers behind it have it.
+func WithCall(ctx context.Context, c *Call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// callFrom returns the call that ctx carries, an empty one for none.
+func callFrom(ctx context.Context) Call {
+	if c, ok := ctx.Value(callKey{}).(*Call); ok {
+		return *c
+	}
+	return Call{}
+}
 
 // WithIdentity returns ctx carrying i.
 func WithIdentity(ctx context.Context, i Identity) context.Context {
-	return context.WithValue(ctx, identityKey{}, i)
+	c := callFrom(ctx)
+	c.Identity = i
+	return WithCall(ctx, &c)
 }
 
 // IdentityFrom returns whom the call comes from; the zero Identity, which has
 // no tenant, when the listener did not say.
-func IdentityFrom(ctx context.Context) Identity {
-	i, _ := ctx.Value(identityKey{}).(Identity)
-	return i
-}
+func IdentityFrom(ctx context.Context) Identity { return callFrom(ctx).Identity }
 
-// WithRequestID returns ctx carrying the id of the request that it serves, a
-// UUID: the answer's x-amzn-RequestId, and the invocation's ID for a request
-// that invokes.
+// WithRequestID returns ctx carrying the id of the request that it serves; see
+// Call.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	c := callFrom(ctx)
+	c.ID = id
+	return WithCall(ctx, &c)
 }
 
 // RequestIDFrom returns the id of the request that ctx serves, or "".
-func RequestIDFrom(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
+func RequestIDFrom(ctx context.Context) string { return callFrom(ctx).ID }

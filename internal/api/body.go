@@ -69,16 +69,20 @@ type body struct {
 	refused error // why no more is read
 }
 
-// boundBody puts bounds on r's body. The caller gives the memory back.
-func boundBody(w http.ResponseWriter, r *http.Request, b *budget) *body {
+// boundBody puts bounds on the body of the request that a answers. It began at
+// a time. The caller gives the memory back.
+func (a *answer) boundBody(r *http.Request, b *budget, began time.Time) *body {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	in := &body{ReadCloser: r.Body, control: http.NewResponseController(w), budget: b, began: time.Now()}
+	in := &body{ReadCloser: r.Body, control: a.control, budget: b, began: began}
 	if r.ContentLength != 0 {
 		in.expect(bodyDeadline(in.began, 0))
 	}
-	r.Body = http.MaxBytesReader(w, in, maxRequest)
+	r.Body = in
+	if r.ContentLength < 0 || r.ContentLength > maxRequest { // others are as long as they say
+		r.Body = http.MaxBytesReader(a.ResponseWriter, in, maxRequest)
+	}
 	return in
 }
 

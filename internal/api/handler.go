@@ -74,8 +74,8 @@ func (h *Handler) Plain(r *http.Request) bool {
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
-	id := uuid.NewString()
-	r = r.WithContext(millicent.WithRequestID(r.Context(), id))
+	call := &millicent.Call{ID: uuid.NewString()}
+	r = r.WithContext(millicent.WithCall(r.Context(), call))
 	target, isURL := url.Match(r)
 	bodies := &h.bodies
 	if isURL {
@@ -90,15 +90,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isURL {
 		other = nil // whatever is asked of a function URL is for the function
 	}
-	in, a := boundBody(w, r, bodies), newAnswer(w)
+	a := newAnswer(w)
+	in := a.boundBody(r, bodies, begin)
 	a.apart = isURL && target.Domain == ""
-	a.Header().Set("X-Amzn-Requestid", id)
+	a.Header()["X-Amzn-Requestid"] = []string{call.ID}
 	defer func() {
 		in.release()
 		if !h.cfg.Log.Enabled(r.Context(), slog.LevelDebug) {
 			return
 		}
-		h.cfg.Log.Debug("request", "id", id, "method", r.Method, "path", r.URL.Path, "host", r.Host,
+		h.cfg.Log.Debug("request", "id", call.ID, "method", r.Method, "path", r.URL.Path, "host", r.Host,
 			"status", a.status, "bytes", a.bytes, "duration", time.Since(begin))
 	}()
 	defer func() {
@@ -111,9 +112,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isURL:
 		err = h.cfg.URL.Serve(a, r, target)
 	case other != nil:
-		err = h.serveOther(a, r, other)
+		err = h.serveOther(a, r, call, other)
 	default:
-		err = h.serve(a, r)
+		err = h.serve(a, r, call)
 	}
 	switch {
 	case err == nil && a.status == 0:
@@ -127,7 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve sends a request that is to no function URL where it belongs.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, call *millicent.Call) error {
 	if err := h.checkForeign(r); err != nil {
 		return err
 	}
@@ -144,7 +145,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := h.authorize(r, id); err != nil {
 		return err
 	}
-	return h.route(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
+	call.Identity = id
+	return h.route(w, r)
 }
 
 // An otherAPI is one beside the Lambda API, which says itself what functions
@@ -169,7 +171,7 @@ func (h *Handler) other(r *http.Request) otherAPI {
 	return nil
 }
 
-func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, api otherAPI) error {
+func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, call *millicent.Call, api otherAPI) error {
 	if err := h.checkForeign(r); err != nil {
 		return err
 	}
@@ -177,7 +179,8 @@ func (h *Handler) serveOther(w http.ResponseWriter, r *http.Request, api otherAP
 	if err != nil {
 		return err
 	}
-	return api.Serve(w, r.WithContext(millicent.WithIdentity(r.Context(), id)))
+	call.Identity = id
+	return api.Serve(w, r)
 }
 
 // checkForeign applies where nothing else tells callers from web pages.
@@ -216,7 +219,7 @@ func (h *Handler) serveMetrics(w http.ResponseWriter, r *http.Request) error {
 
 // refuse answers an error, and logs it when it is ours.
 func (h *Handler) refuse(a *answer, r *http.Request, other otherAPI, err error) {
-	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client left: nobody reads an answer
 	}
 	status, header, body := answerOf(r, other, err)

@@ -321,7 +321,7 @@ func TestBodyDeadlineIsLifted(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = &deadlineRecorder{w, &deadlines}
-		boundBody(w, r, &budget{limit: maxBodies})
+		newAnswer(w).boundBody(r, &budget{limit: maxBodies}, time.Now())
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(release)
 		newAnswer(w).send(200, nil, []byte("done"))
@@ -419,18 +419,18 @@ func TestBodyBudget(t *testing.T) {
 func TestBodiesShareTheBudget(t *testing.T) {
 	b := &budget{limit: 10}
 	first := newRequest("POST", "/", "12345678")
-	in := boundBody(httptest.NewRecorder(), first, b)
+	in := newAnswer(httptest.NewRecorder()).boundBody(first, b, time.Now())
 	if _, err := io.ReadAll(first.Body); err != nil {
 		t.Fatal(err)
 	}
 	second := newRequest("POST", "/", "123")
-	boundBody(httptest.NewRecorder(), second, b)
+	newAnswer(httptest.NewRecorder()).boundBody(second, b, time.Now())
 	if _, err := io.ReadAll(second.Body); millicent.ErrorCode(err) != millicent.CodeThrottled {
 		t.Errorf("beyond the budget: %v", err)
 	}
 	in.release()
 	third := newRequest("POST", "/", "123")
-	boundBody(httptest.NewRecorder(), third, b)
+	newAnswer(httptest.NewRecorder()).boundBody(third, b, time.Now())
 	if _, err := io.ReadAll(third.Body); err != nil {
 		t.Errorf("after the release: %v", err)
 	}

@@ -37,12 +37,18 @@ const (
 // sign in. Functions have no console.
 func isConsole(r *http.Request) bool {
 	_, inside := millicent.CallerFrom(r.Context())
-	return !inside && (strings.HasPrefix(r.URL.Path, console.Prefix) || r.URL.Path+"/" == console.Prefix)
+	return !inside && (strings.HasPrefix(r.URL.Path, console.Prefix) || isConsoleRoot(r))
+}
+
+// isConsoleRoot reports whether a request leaves out the slash at the end of
+// the console's path.
+func isConsoleRoot(r *http.Request) bool {
+	return r.URL.Path == strings.TrimSuffix(console.Prefix, "/")
 }
 
 func (h *Handler) serveConsole(w http.ResponseWriter, r *http.Request) error {
 	switch {
-	case r.URL.Path+"/" == console.Prefix:
+	case isConsoleRoot(r):
 		http.Redirect(w, r, console.Prefix, http.StatusMovedPermanently)
 		return nil
 	case r.URL.Path == sessionPath && r.Method == http.MethodPost:

@@ -53,13 +53,17 @@ func parseSignature(r *http.Request) (*signature, error) {
 			return parseQuery(query)
 		}
 	}
-	return nil, millicent.Errorf(codeMissingToken, "Missing Authentication Token")
+	return nil, errUnsigned
 }
+
+// errUnsigned is the answer to most requests of a server that needs no
+// signatures, and nobody sees it there.
+var errUnsigned = millicent.Errorf(codeMissingToken, "Missing Authentication Token")
 
 func parseHeader(r *http.Request, value string) (*signature, error) {
 	scheme, rest, _ := strings.Cut(value, " ")
 	if !strings.HasPrefix(scheme, "AWS4-") {
-		return nil, millicent.Errorf(codeMissingToken, "Missing Authentication Token")
+		return nil, errUnsigned
 	}
 	if scheme != algorithm {
 		return nil, incomplete("Unsupported AWS 'algorithm': '%.40s'.", scheme)

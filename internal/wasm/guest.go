@@ -90,12 +90,20 @@ func yield(ctx context.Context, _ api.Module, _ []uint64) {
 	if f := g.over(); f != nil {
 		panic(f)
 	}
+	g.flush()
 	g.leave()
 	runtime.Gosched()
 	g.enter()
 	q := g.instance.program.quantum()
 	g.granted += q
 	g.instance.fuel.Set(g.instance.fuel.Get() + q)
+}
+
+// flush has what the guest logged so far written.
+func (g *guest) flush() {
+	if log, held := g.req.Log.(HeldLog); held {
+		log.Flush()
+	}
 }
 
 // over says why the guest must end: its time is over, or nobody waits for it

@@ -21,6 +21,13 @@ const MaxAnswer = 6<<20 + 100
 // A Log takes what a guest writes to its log.
 type Log interface{ Write(p []byte) (int, error) }
 
+// A HeldLog is a Log that holds back what is written to it. Flush is called when
+// the guest has run for a while, and before it sleeps; not when it ends.
+type HeldLog interface {
+	Log
+	Flush()
+}
+
 // A Request is what one call of an instance gets.
 type Request struct {
 	Event    []byte

@@ -309,6 +309,7 @@ func sooner(a, b time.Duration) time.Duration {
 
 // sleep waits, not longer than the request may, off the thread.
 func (g *guest) sleep(d time.Duration) *Failure {
+	g.flush()
 	g.leave()
 	timer := time.NewTimer(min(d, max(time.Until(g.req.Deadline), 0)))
 	select {

@@ -221,15 +221,17 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 			limit = maxEventBody
 		}
 	}
-	tooLarge := millicent.Errorf(code, "Request must be smaller than %d bytes for the %s operation", limit, name)
+	tooLarge := func() error {
+		return millicent.Errorf(code, "Request must be smaller than %d bytes for the %s operation", limit, name)
+	}
 	if r.ContentLength > limit {
-		return nil, nil, tooLarge
+		return nil, nil, tooLarge()
 	}
 	body, err = readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong), err == nil && int64(len(body)) > limit:
-		return nil, nil, tooLarge
+		return nil, nil, tooLarge()
 	case err != nil:
 		return nil, nil, &millicent.Error{Code: codeSerialization, Message: "Could not read the request body.", Err: err}
 	case len(body) <= largeBody:

@@ -28,6 +28,9 @@ var regionForm = sync.OnceValue(func() *regexp.Regexp {
 // leading part is optional, and taken for what it looks like as long as
 // another follows.
 func parseName(s string) name {
+	if !strings.Contains(s, ":") {
+		return name{function: s}
+	}
 	var n name
 	parts := strings.Split(s, ":")
 	if parts[0] == "arn" && len(parts) > 3 {

@@ -30,9 +30,8 @@ func (e *environment) Invoke(ctx context.Context, inv *millicent.Invocation) (*m
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	within, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.ctx, cancel)()
+	within := &waiting{Context: ctx, open: e.ctx}
+	defer within.over()
 	return e.serve(ctx, within, inv)
 }
 

@@ -75,11 +75,12 @@ const keep = 16 << 10
 // A Conn reads and writes frames. One goroutine at a time reads, and one
 // writes.
 type Conn struct {
-	rw  io.ReadWriter
-	in  []byte // what was read: in[at:end] is still to be used
-	at  int
-	end int
-	out []byte
+	rw   io.ReadWriter
+	in   []byte // what was read: in[at:end] is still to be used
+	at   int
+	end  int
+	out  []byte
+	held int // of out, frames that are still to be written
 }
 
 // NewConn returns a Conn of a stream.
@@ -163,33 +164,72 @@ func (c *Conn) makeRoom(n int) {
 }
 
 // Begin returns memory for a frame of that kind, to which its fields are
-// appended: it is for Send.
+// appended: it is for Send, or Hold.
 func (c *Conn) Begin(k Kind) []byte {
-	return append(c.out[:0], byte(k), 0, 0, 0, 0)
+	return append(c.out[:c.held], byte(k), 0, 0, 0, 0)
 }
 
 // apart is how large the rest of a frame is that is written by itself rather
 // than copied.
 const apart = 64 << 10
 
-// Send writes a frame that was begun, and rest, which belongs to it.
+// Send writes a frame that was begun, and rest, which belongs to it. What was
+// held goes first, in the same write.
 func (c *Conn) Send(frame, rest []byte) error {
-	size := len(frame) - headSize + len(rest)
-	if most, known := limit(Kind(frame[0])); !known || size > most {
-		return fmt.Errorf("%w: %d bytes are more than a message of kind %d may have", ErrFrame, size, frame[0])
+	if err := c.finish(frame, len(rest)); err != nil {
+		return err
 	}
-	binary.LittleEndian.PutUint32(frame[1:], uint32(size))
 	if len(rest) <= apart {
 		frame, rest = append(frame, rest...), nil
 	}
-	if cap(frame) <= 2*keep {
-		c.out = frame
-	} else {
-		c.out = nil
-	}
+	c.settle(frame, 0)
 	if _, err := c.rw.Write(frame); err != nil || len(rest) == 0 {
 		return err
 	}
 	_, err := c.rw.Write(rest)
 	return err
+}
+
+// Hold is Send for a frame that can wait for the next one, or for Flush. One
+// that is large, or follows much that waits, is written at once.
+func (c *Conn) Hold(frame, rest []byte) error {
+	if len(frame)+len(rest) > keep {
+		return c.Send(frame, rest)
+	}
+	if err := c.finish(frame, len(rest)); err != nil {
+		return err
+	}
+	frame = append(frame, rest...)
+	c.settle(frame, len(frame))
+	return nil
+}
+
+// Flush writes what is held.
+func (c *Conn) Flush() error {
+	if c.held == 0 {
+		return nil
+	}
+	held := c.out[:c.held]
+	c.held = 0
+	_, err := c.rw.Write(held)
+	return err
+}
+
+// finish writes the size of a frame, which has more bytes to come, into it.
+func (c *Conn) finish(frame []byte, more int) error {
+	head := frame[c.held:]
+	size := len(head) - headSize + more
+	if most, known := limit(Kind(head[0])); !known || size > most {
+		return fmt.Errorf("%w: %d bytes are more than a message of kind %d may have", ErrFrame, size, head[0])
+	}
+	binary.LittleEndian.PutUint32(head[1:], uint32(size))
+	return nil
+}
+
+// settle has the next frame begin in out, behind what is held of it.
+func (c *Conn) settle(out []byte, held int) {
+	if c.held = held; held == 0 && cap(out) > 2*keep {
+		out = nil
+	}
+	c.out = out
 }

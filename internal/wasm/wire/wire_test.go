@@ -242,3 +242,77 @@ func BenchmarkFrames(b *testing.B) {
 	}
 	ours.Close()
 }
+
+// writes counts what is written, and takes it.
+type writes struct {
+	bytes.Buffer
+	n int
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.n++
+	return w.Buffer.Write(p)
+}
+
+// What is held goes with the next frame, in one write, in order; much of it
+// does not wait.
+func TestHold(t *testing.T) {
+	var w writes
+	c := NewConn(&w)
+	hold := func(text string) {
+		t.Helper()
+		if err := c.Hold(c.Begin(Log), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(most int, want ...string) {
+		t.Helper()
+		if w.n == 0 || w.n > most {
+			t.Errorf("%d writes, want at most %d", w.n, most)
+		}
+		for i, text := range want {
+			if kind, body, err := c.Next(); string(body) != text || err != nil {
+				t.Fatalf("frame %d: kind %d, %.50q of %d bytes, %v", i, kind, body, len(body), err)
+			}
+		}
+		if w.Len() > 0 {
+			t.Errorf("%d bytes more", w.Len())
+		}
+		w.n = 0
+	}
+	hold("one")
+	hold("two")
+	if err := c.Send(append(c.Begin(Answer), "three "...), []byte("four")); err != nil {
+		t.Fatal(err)
+	}
+	expect(1, "one", "two", "three four")
+
+	hold("five")
+	for range 2 {
+		if err := c.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(1, "five")
+
+	large := strings.Repeat("x", MaxLog)
+	hold("six")
+	if err := c.Hold(c.Begin(Log), []byte(large+"x")); !errors.Is(err, ErrFrame) {
+		t.Errorf("too large: %v", err)
+	}
+	hold(large)
+	expect(2, "six", large)
+
+	many := make([]string, 100)
+	for i := range many {
+		many[i] = strings.Repeat("y", keep/10)
+		hold(many[i])
+	}
+	if w.n == 0 {
+		t.Error("100 frames wait")
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	expect(100, many...)
+}

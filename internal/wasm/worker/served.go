@@ -123,7 +123,7 @@ func (s *served) serve(ctx context.Context, session *wasm.LocalSession) error {
 	if err != nil {
 		return err
 	}
-	req := wasm.Request{Log: logger{s.conn}, Fetch: s.fetch}
+	req := wasm.Request{Log: holder{s.conn}, Fetch: s.fetch}
 	if kind != wire.Request {
 		return wire.ErrFrame
 	}
@@ -190,6 +190,26 @@ func (w *server) cancel(id, request uint64) {
 	if s.request == request {
 		s.cancel()
 	}
+}
+
+// A holder is a logger that sends what a guest logs along with its answer, or
+// when the guest has run for a while.
+type holder struct{ conn *wire.Conn }
+
+// Write implements wasm.Log.
+func (h holder) Write(p []byte) (int, error) {
+	if len(p) > wire.MaxLog {
+		return logger(h).Write(p)
+	}
+	if err := h.conn.Hold(h.conn.Begin(wire.Log), p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Flush implements wasm.HeldLog.
+func (h holder) Flush() {
+	_ = h.conn.Flush() // the session finds the connection broken when it answers
 }
 
 // A logger sends what a guest logs.

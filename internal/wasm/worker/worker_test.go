@@ -207,6 +207,34 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// whenFlushed is a Log that holds back what is written, and has something done
+// when it need not do so any more.
+type whenFlushed struct {
+	*lines
+	do func()
+}
+
+// Flush implements wasm.HeldLog.
+func (l whenFlushed) Flush() { l.do() }
+
+// What a guest logs is held back no longer than it runs briefly.
+func TestFlush(t *testing.T) {
+	l, err := wasm.NewLocal(wasm.LocalConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := open(t, l, newSpec(t))
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req := request("spin")
+	req.Log = whenFlushed{&lines{}, cancel}
+	if a, err := s.Serve(ctx, req); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, %v", a, err)
+	}
+}
+
 // Guests that want more memory than the worker may have fail, one by one, and
 // the worker serves on. Each alone may have what it asks for.
 func TestMemory(t *testing.T) {
