@@ -97,8 +97,11 @@ func plainTarget(head []byte) (id, action string, ok bool) {
 const plainID = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"
 
 // next answers with the runtime's next event, or has whoever offers it do so;
-// false when the connection is over.
+// false when the connection is over. A runtime that has not read what it was
+// sent before does not wait for an event: nobody else locks writing while it is
+// among the takers.
 func (c *runtimeConn) next() bool {
+	c.written()
 	s := c.api.session
 	s.mu.Lock()
 	state, ok := s.ask()
@@ -183,6 +186,12 @@ func (c *runtimeConn) outcome(r *http.Request, id, action string) bool {
 		a.Header().Set("Connection", "close")
 	}
 	return c.write(&a) && whole
+}
+
+// written waits until the connection has taken what it was given.
+func (c *runtimeConn) written() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 }
 
 // write writes an answer.

@@ -214,3 +214,29 @@ func FuzzRuntimeConn(f *testing.F) {
 		}
 	})
 }
+
+// TestNextEventOfARuntimeThatDoesNotRead has a runtime ask for its next event on
+// a connection on which it has not read the one before: whoever offers that
+// does not wait for it.
+func TestNextEventOfARuntimeThatDoesNotRead(t *testing.T) {
+	a := newAPITest(t)
+	deaf, other := a.dial(), a.dial()
+	event := bytes.Repeat([]byte("x"), 16<<20) // more than a connection holds
+	deaf.say(nextRequest)
+	a.offer(&millicent.Invocation{ID: "id-1", Event: event})
+	other.say(answerRequest, "id-1", "Content-Length: 1\r\n", "1")
+	want(t, other.hear(), 202, accepted)
+	deaf.say(nextRequest)
+	select {
+	case <-a.session.watch((*session).idle).met:
+		t.Error("it is ready, and has not read its event")
+	case <-time.After(20 * time.Millisecond):
+	}
+	other.say(nextRequest)
+	a.offer(&millicent.Invocation{ID: "id-2", Event: []byte("2")})
+	want(t, other.hear(), 200, "2")
+	if r := deaf.hear(); r.Body != string(event) {
+		t.Errorf("got %d bytes", len(r.Body))
+	}
+	want(t, deaf.hear(), 200, "2") // again, for it is at work on that
+}
