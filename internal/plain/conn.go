@@ -59,10 +59,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 // WriteSome writes what the other side has room for now, as far as that can be
 // told: perhaps nothing.
 func (c *Conn) WriteSome(p []byte) (int, error) {
-	if some, ok := c.conn.(interface{ WriteSome(p []byte) (int, error) }); ok {
-		return some.WriteSome(p)
+	some, ok := c.conn.(interface{ WriteSome(p []byte) (int, error) })
+	if !ok {
+		return 0, nil
 	}
-	return 0, nil
+	if err := c.write.lift(); err != nil {
+		return 0, err
+	}
+	return some.WriteSome(p)
 }
 
 // Send writes an answer. It sets no deadline where nothing has to be waited
@@ -115,6 +119,18 @@ func (d *deadline) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.waiting = false
+}
+
+// lift takes back what was told for an earlier wait: a deadline that has passed
+// also ends what does not wait.
+func (d *deadline) lift() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.set.IsZero() {
+		return nil
+	}
+	d.set = time.Time{}
+	return d.apply(d.set)
 }
 
 func (d *deadline) settle() error {

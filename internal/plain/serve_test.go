@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/millicent-run/millicent/internal/nowait"
 )
 
 // TestClientLeaves: whoever asks for it is told that the client has left, be
@@ -170,6 +172,41 @@ func TestDeadlines(t *testing.T) {
 			t.Errorf("got %d bytes in time", len(got.Body))
 		}
 	})
+}
+
+// TestDeadlinesOfRequestsBefore: what ended, or would have ended, the writing of
+// an answer does not end that of a later one, by whichever server.
+func TestDeadlinesOfRequestsBefore(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dial(t, l.Addr().String())
+	accepted, err := nowait.Listener(l).Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Close()
+	c := newConn(accepted)
+	c.write.to(time.Unix(1, 0))
+	if _, err := c.Write([]byte("1")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("too late: got %v", err)
+	}
+	c.write.to(time.Now().Add(testWait))
+	if n, err := c.WriteSome([]byte("2")); n != 1 || err != nil {
+		t.Errorf("in time: got %d, %v", n, err)
+	}
+
+	addr := listen(t, NewHTTPServer(httpServer(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0))
+		}
+	}), always, 1, discard))
+	handed := dial(t, addr)
+	handed.say("%sGET / HTTP/1.0\r\n\r\n", post(""))
+	handed.want(http.StatusOK, "")
+	handed.want(http.StatusOK, "")
 }
 
 // TestPanics are told of, but for http.ErrAbortHandler, and end the connection

@@ -112,6 +112,7 @@ func (s *Server) serve(c *Conn) {
 		return c.conn.Close()
 	})}
 	if unusual != nil {
+		_ = c.write.to(time.Time{}) // as net/http gets them; it fails only when it is closed
 		select {
 		case s.toOthers() <- conn:
 			return
