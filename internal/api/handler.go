@@ -125,6 +125,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.refuse(a, r, other, err)
 	}
+	if a.bytes == 0 {
+		a.allow() // what has no body is written once this has returned
+	}
 }
 
 // serve sends a request that is to no function URL where it belongs.

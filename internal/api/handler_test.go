@@ -91,6 +91,31 @@ func TestEmptyAnswer(t *testing.T) {
 	}
 }
 
+// A writeDeadline notes until when a client may take an answer.
+type writeDeadline struct {
+	*httptest.ResponseRecorder
+	until time.Time
+}
+
+func (w *writeDeadline) SetWriteDeadline(t time.Time) error {
+	w.until = t
+	return nil
+}
+
+// TestUnreadAnswers: an answer has to be taken in time, also one without a
+// body, which is written when all has returned.
+func TestUnreadAnswers(t *testing.T) {
+	for _, empty := range []bool{true, false} {
+		f := newFixture(false)
+		f.lambda.empty = empty
+		w := &writeDeadline{ResponseRecorder: httptest.NewRecorder()}
+		f.ServeHTTP(w, newRequest("GET", "/2015-03-31/functions", ""))
+		if w.Code != http.StatusOK || (w.Body.Len() == 0) != empty || w.until.IsZero() {
+			t.Errorf("got %d %q, which may take until %v", w.Code, w.Body, w.until)
+		}
+	}
+}
+
 func TestOtherService(t *testing.T) {
 	f := newFixture(false)
 	_, body := f.do(t, f, signed(t, "POST", "/", "Action=GetCallerIdentity", func(s *signing, _ *http.Request) { s.service = "sts" }))
