@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -29,6 +30,16 @@ func newExchange(l *loop, r *http.Request) (*exchange, *http.Request) {
 	_ = l.read.to(time.Time{})  // fails only when it is closed
 	_ = l.write.to(time.Time{}) // as above
 	return x, r.WithContext(&x.ctx)
+}
+
+// Write implements http.ResponseWriter. It keeps p where that is long, which the
+// handler leaves alone then. What is short is copied: package fmt and others
+// use the memory of what they write again, for somebody else's answer.
+func (x *exchange) Write(p []byte) (int, error) {
+	if len(p) <= JoinLimit {
+		p = bytes.Clone(p)
+	}
+	return x.Answer.Write(p)
 }
 
 // end ends what the handler had of the request, and reads what it left of the

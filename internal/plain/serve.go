@@ -20,7 +20,8 @@ const idleSlack = time.Second / 2
 // NewHTTPServer returns a Server that answers plain requests by srv's handler,
 // those that usual says yes to, and has srv serve the connections of all
 // others. Its handler answers usual requests in one piece, which it leaves
-// alone: it does not flush, hijack, or write trailers. What a connection has
+// alone where that is longer than JoinLimit: it does not flush, hijack, write
+// trailers, or read the body when it has returned. What a connection has
 // sent of a plain request, when it is first heard of, has the whole head; and
 // it may wait for one as long as srv's IdleTimeout. There are never more
 // connections than a number.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -207,6 +208,20 @@ func TestDeadlinesOfRequestsBefore(t *testing.T) {
 	handed.say("%sGET / HTTP/1.0\r\n\r\n", post(""))
 	handed.want(http.StatusOK, "")
 	handed.want(http.StatusOK, "")
+}
+
+// TestMemoryOfOthers: what is used again after it was written is sent as it was.
+func TestMemoryOfOthers(t *testing.T) {
+	both(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "mine")
+		for range 100 {
+			fmt.Fprint(io.Discard, "somebody else's")
+		}
+	}, func(t *testing.T, _ served, addr string) {
+		c := dial(t, addr)
+		c.say("%s", post("1"))
+		c.want(http.StatusOK, "mine")
+	})
 }
 
 // TestPanics are told of, but for http.ErrAbortHandler, and end the connection
