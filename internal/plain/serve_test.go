@@ -257,6 +257,18 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// TestPanicOfALoop ends its own connection.
+func TestPanicOfALoop(t *testing.T) {
+	addr := listen(t, NewServer(Config{
+		Serve:       func(*Conn) io.Reader { panic("on purpose") },
+		Others:      func() *http.Server { return nil },
+		Connections: 1, Log: discard,
+	}))
+	for range 2 { // the slot is given back
+		dial(t, addr).wantEnd()
+	}
+}
+
 type writeFunc func(p []byte) (int, error)
 
 func (f writeFunc) Write(p []byte) (int, error) { return f(p) }

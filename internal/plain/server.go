@@ -3,10 +3,12 @@ package plain
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -102,7 +104,7 @@ func (s *Server) begin(c *Conn) {
 
 // serve serves a connection, or hands it over.
 func (s *Server) serve(c *Conn) {
-	unusual := s.cfg.Serve(c)
+	unusual := s.run(c)
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
@@ -120,6 +122,16 @@ func (s *Server) serve(c *Conn) {
 		}
 	}
 	_ = conn.Close() // there is nothing to be done about it
+}
+
+// run is Config's Serve. A panic ends its connection alone, as with net/http.
+func (s *Server) run(c *Conn) (unusual io.Reader) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.cfg.Log.Error("panic while serving a connection", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	return s.cfg.Serve(c)
 }
 
 // toOthers returns where to send connections for net/http.
