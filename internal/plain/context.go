@@ -1,7 +1,9 @@
 package plain
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -86,18 +88,17 @@ func (c *requestContext) bodyEnded() {
 // cancelled ends the context: the client has left within the body.
 func (c *requestContext) cancelled() { c.asked().cancel() }
 
-// watch ends e when the client leaves. A client whose next request is there
-// has not left. The caller has locked mu.
+// watch ends e when the client leaves: when nothing comes after what is there
+// of its next request. Who has sent more than is kept has not left. The caller
+// has locked mu.
 func (c *requestContext) watch(e *ending) {
-	if c.loop.In.Buffered() > 0 {
-		return
-	}
+	more := c.loop.In.Buffered() + 1
 	_ = c.loop.read.to(time.Time{}) // fails only when it is closed
 	watching := make(chan struct{})
 	c.watching = watching
 	go func() { // ends by end
 		defer close(watching)
-		if _, err := c.loop.In.Peek(1); err != nil {
+		if _, err := c.loop.In.Peek(more); err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			e.cancel()
 		}
 	}()

@@ -67,6 +67,33 @@ func TestClientLeaves(t *testing.T) {
 	})
 }
 
+// TestCutOffWithMoreToCome: a request that is cut off ends also where the next
+// one has come; and not because more has come than is kept.
+func TestCutOffWithMoreToCome(t *testing.T) {
+	begun, ended := make(chan bool), make(chan error)
+	both(t, func(_ http.ResponseWriter, r *http.Request) {
+		done := r.Context().Done()
+		if io.ReadAll(r.Body); r.URL.Path == "/wait" {
+			begun <- true
+			<-done
+			ended <- r.Context().Err()
+		} else if err := r.Context().Err(); err != nil {
+			t.Error(err)
+		}
+	}, func(t *testing.T, srv served, addr string) {
+		c := dial(t, addr)
+		c.say("%s%s", post("1"), post(strings.Repeat("x", 4*MaxHead)))
+		c.want(http.StatusOK, "")
+		c.want(http.StatusOK, "")
+		c.say("%s%s", strings.Replace(post("1"), "/f", "/wait", 1), post("2"))
+		<-begun
+		srv.Close()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestWatchedRequests: a connection whose requests were watched is good for
 // more, also when the next one comes early; and a context has ended with its
 // request.
