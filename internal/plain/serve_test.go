@@ -196,6 +196,9 @@ func TestDeadlines(t *testing.T) {
 		}
 		c := dial(t, addr)
 		c.say("%s", strings.Replace(post("1"), "/f", "/write", 1))
+		for err := error(nil); err == nil; _, err = io.WriteString(c, "x") { // nothing is read before the server gives up
+			time.Sleep(time.Millisecond)
+		}
 		if got, err := c.hear(); err == nil {
 			t.Errorf("got %d bytes in time", len(got.Body))
 		}
