@@ -54,3 +54,39 @@ func TestEgressIsPaidAhead(t *testing.T) {
 		}
 	}
 }
+
+// A budget is exhausted when it stops, covers all of a function, and is spent.
+func TestExhausted(t *testing.T) {
+	f := &millicent.Function{Tenant: account1, Name: "hello", Tags: map[string]string{"team": "red"}}
+	for name, c := range map[string]struct {
+		budget millicent.Budget
+		want   bool
+	}{
+		"account":          {millicent.Budget{Stop: true}, true},
+		"function":         {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Function: "hello"}}, true},
+		"tag":              {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Tag: "team", Value: "red"}}, true},
+		"another tag":      {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Tag: "team", Value: "blue"}}, false},
+		"alias":            {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Function: "hello", Alias: "live"}}, false},
+		"key":              {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Key: "AK"}}, false},
+		"stops nothing":    {millicent.Budget{}, false},
+		"not spent":        {millicent.Budget{Stop: true, Amount: 1001}, false},
+		"another function": {millicent.Budget{Stop: true, Scope: millicent.BudgetScope{Function: "other"}}, false},
+	} {
+		w := newWorld(t)
+		if w.gate.Exhausted(f) {
+			t.Error("exhausted without a budget")
+		}
+		b := c.budget
+		b.Tenant, b.Per = account1, millicent.InAll
+		if b.Amount == 0 {
+			b.Amount = 1000
+		}
+		w.set(b)
+		w.gate.Count(&millicent.UsageRecord{
+			Kind: millicent.UsageProvisioned, Tenant: account1, Function: "hello", Alias: "live", Key: "AK", Tags: f.Tags, Start: time.Now(), Quantity: 1000,
+		})
+		if got := w.gate.Exhausted(f); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -99,6 +99,22 @@ func (g *Gate) Affords(inv *millicent.Invocation, f *millicent.Function, v *mill
 	return nil
 }
 
+// Exhausted reports whether a budget that stops covers all calls of a function,
+// and is spent.
+func (g *Gate) Exhausted(f *millicent.Function) bool {
+	t := g.tenant(f.Tenant)
+	if t == nil {
+		return false
+	}
+	var covering [inlined]*account
+	now := g.cfg.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.covering(covering[:0], use{function: f.Name, tags: f.Tags}), func(a *account) bool {
+		return a.status(now).State == millicent.BudgetStopped
+	})
+}
+
 // Count counts what was used that nothing was reserved for.
 func (g *Gate) Count(rec *millicent.UsageRecord) {
 	if rec == nil {

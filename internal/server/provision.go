@@ -21,7 +21,8 @@ type provider struct {
 	scheduler provisionScheduler
 	log       *slog.Logger
 
-	providing sync.Mutex // held from a look at the store until the scheduler knows
+	providing sync.Mutex                // held from a look at the store until the scheduler knows
+	broke     map[functionName]struct{} // functions for which nothing is provided: their budgets are spent; guarded by it
 
 	wake    chan struct{} // something has arrived
 	mu      sync.Mutex
@@ -64,7 +65,8 @@ func (p *provider) provide(tenant, name string) {
 	p.providing.Lock()
 	defer p.providing.Unlock()
 	var all []scheduler.Provision
-	if f, err := p.store.Function(tenant, name); err == nil {
+	_, broke := p.broke[functionName{tenant, name}]
+	if f, err := p.store.Function(tenant, name); err == nil && !broke {
 		for number, want := range f.Provisions() {
 			if v, err := p.store.Version(tenant, name, number); err == nil && v.State == millicent.StateActive {
 				all = append(all, scheduler.Provision{Version: v, Provision: want})
@@ -72,6 +74,33 @@ func (p *provider) provide(tenant, name string) {
 		}
 	}
 	p.scheduler.Provision(tenant, name, all)
+}
+
+// rein lets go of what is provisioned for functions whose budgets are spent, as
+// of now, and has it provided again for those whose were.
+func (p *provider) rein(functions []*millicent.Function, spent func(*millicent.Function) bool) {
+	broke := map[functionName]struct{}{}
+	for _, f := range functions {
+		if len(f.Provisioned) > 0 && spent(f) {
+			broke[functionName{f.Tenant, f.Name}] = struct{}{}
+		}
+	}
+	p.providing.Lock()
+	before := p.broke
+	p.broke = broke
+	p.providing.Unlock()
+	for f := range broke {
+		if _, known := before[f]; !known {
+			p.log.Warn("provisioned environments let go: a budget is spent", "tenant", f.tenant, "function", f.name)
+			p.provide(f.tenant, f.name)
+		}
+	}
+	for f := range before {
+		if _, still := broke[f]; !still {
+			p.log.Info("provisioned environments are provided again", "tenant", f.tenant, "function", f.name)
+			p.provide(f.tenant, f.name)
+		}
+	}
 }
 
 // fulfilled notes that a version of a function has got what it wanted. It does

@@ -109,6 +109,41 @@ func TestProviderTellsWhatIsProvisioned(t *testing.T) {
 	}
 }
 
+// What is provisioned for a function whose budget is spent is let go, and comes
+// back when it is not any more.
+func TestProviderHoldsBudgets(t *testing.T) {
+	f := moving()
+	fake := &provisioning{function: f}
+	p := newProvider(fake, slog.New(slog.DiscardHandler))
+	p.scheduler = fake
+	p.provide("t", "f")
+	none := &millicent.Function{Tenant: "t", Name: "none"}
+	for _, step := range []struct {
+		spent, told bool
+		want        int
+	}{{false, false, 2}, {true, true, 0}, {true, false, 0}, {false, true, 2}, {false, false, 2}} {
+		if fake.provided = nil; !step.told {
+			fake.provided = map[string]millicent.Provision{"1": {}, "2": {}}
+			if step.want == 0 {
+				fake.provided = nil
+			}
+		}
+		p.rein([]*millicent.Function{f, none}, func(f *millicent.Function) bool {
+			if f == none {
+				t.Error("asked about a function with nothing provisioned")
+			}
+			return step.spent
+		})
+		if len(fake.provided) != step.want {
+			t.Errorf("%+v: provided %v", step, fake.provided)
+		}
+		p.changed(f, f)
+		if len(fake.provided) != step.want {
+			t.Errorf("%+v, after a change: provided %v", step, fake.provided)
+		}
+	}
+}
+
 func TestProviderEndsMoves(t *testing.T) {
 	for name, c := range map[string]struct {
 		available map[string]int

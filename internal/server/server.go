@@ -311,6 +311,7 @@ func (s *server) provision(context.Context) error {
 		s.provider.run(ctx)
 	}()
 	s.built.push("provisioned concurrency", func(context.Context) error { cancel(); <-done; return nil })
+	s.rein()
 	var all []functionName
 	s.store.EachFunction(func(f *millicent.Function) {
 		if len(f.Provisioned) > 0 {
@@ -321,6 +322,13 @@ func (s *server) provision(context.Context) error {
 		s.provider.provide(f.tenant, f.name)
 	}
 	return nil
+}
+
+// rein holds budgets against what is provisioned.
+func (s *server) rein() {
+	var all []*millicent.Function
+	s.store.EachFunction(func(f *millicent.Function) { all = append(all, f) })
+	s.provider.rein(all, s.budgets.Exhausted)
 }
 
 func (s *server) newInvoker(context.Context) error {

@@ -33,6 +33,7 @@ type usageLook struct {
 	queues    func() []queueBytes
 	record    func(millicent.UsageRecord)
 	save      func(standingState)
+	looked    func() // after each look
 	book      func() string
 
 	life    string // names the server's start
@@ -205,6 +206,7 @@ func (l *usageLook) run(ctx context.Context) {
 		case now := <-ticker.C:
 			if n%int(usageMinute/standingEvery) == 0 {
 				l.look(now, false)
+				l.looked()
 			}
 			l.save(l.state(now))
 		}
@@ -223,7 +225,7 @@ func (s *server) meterStanding(ctx context.Context) error {
 	}
 	l.provided = func(v *millicent.Version) int { return s.scheduler.Allocation(v).Allocated }
 	l.queues = s.queueBytes
-	l.record, l.book = s.recordStanding, s.book
+	l.record, l.book, l.looked = s.recordStanding, s.book, s.rein
 	l.last, l.life = time.Now(), s.begin.UTC().Format("20060102T150405.000")
 	if err := s.restoreStanding(ctx); err != nil {
 		return err
