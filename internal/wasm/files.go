@@ -89,10 +89,14 @@ type file struct {
 
 // fileTable has a request's descriptors.
 type fileTable struct {
-	root  *node
+	files *Files  // the package
+	root  *node   // nil before its first use: few requests have one
 	open  []*file // by descriptor; nil where it is closed
 	bytes int64   // that its files in memory have
 	nodes int
+
+	first  [4]*file // what open begins as
+	begins [4]file  // and what is open then
 }
 
 // Descriptors that are there from the beginning.
@@ -106,19 +110,38 @@ const (
 // table returns the request's files, which are made at their first use.
 func (g *guest) table() *fileTable {
 	t := &g.files
-	if t.root == nil {
-		t.root = g.instance.program.cfg.Files.tree()
-		t.open = []*file{{stream: true}, {stream: true}, {stream: true}, {node: t.root}}
+	if t.open == nil {
+		t.files = g.instance.program.cfg.Files
+		for fd := range t.first {
+			t.begins[fd].stream = fd != fdRoot
+			t.first[fd] = &t.begins[fd]
+		}
+		t.open = t.first[:]
 	}
 	return t
 }
 
+// top returns the root.
+func (t *fileTable) top() *node {
+	if t.root == nil {
+		t.root = t.files.tree()
+	}
+	return t.root
+}
+
+// has reports whether a descriptor is open.
+func (t *fileTable) has(fd uint64) bool { return fd < uint64(len(t.open)) && t.open[fd] != nil }
+
 // get returns an open file; nil when there is none.
 func (t *fileTable) get(fd uint64) *file {
-	if fd >= uint64(len(t.open)) {
+	if !t.has(fd) {
 		return nil
 	}
-	return t.open[fd]
+	f := t.open[fd]
+	if f.node == nil && !f.stream {
+		f.node = t.top()
+	}
+	return f
 }
 
 // add opens a file at the lowest free descriptor.
@@ -171,7 +194,7 @@ func (t *fileTable) walk(from *file, path string) (found, errno) {
 	if len(parts) > maxDepth {
 		return found{}, errTooLong
 	}
-	at := found{node: t.root, path: parts}
+	at := found{node: t.top(), path: parts}
 	for _, part := range parts {
 		if at.node == nil {
 			return found{}, errNoEntry

@@ -78,8 +78,9 @@ type Instance struct {
 	alloc, handle, command, restored api.Function
 	vm                               *vm // of JavaScript; made at its first use
 
-	stack [2]uint64
-	usage unix.Rusage
+	stack  [2]uint64
+	usage  unix.Rusage
+	called syscall // the guest's latest call of WASI
 }
 
 // find looks up what is used of the module.

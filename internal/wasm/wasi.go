@@ -66,8 +66,9 @@ type syscall struct {
 // Call implements api.GoModuleFunction.
 func (f wasiFunction) Call(ctx context.Context, _ api.Module, stack []uint64) {
 	g := guestOf(ctx)
-	c := syscall{g, g.instance.mem.space[:g.instance.mem.size], stack}
-	if e := f.do(&c); len(stack) > 0 {
+	c := &g.instance.called // a guest makes one call at a time
+	*c = syscall{g, g.instance.mem.space[:g.instance.mem.size], stack}
+	if e := f.do(c); len(stack) > 0 {
 		stack[0] = uint64(e)
 	}
 }

@@ -141,7 +141,7 @@ func truncate(c *syscall, f *file) errno {
 // prestat says that the root is the only directory that is open from the
 // beginning.
 func prestat(c *syscall) errno {
-	if c.arg(0) != fdRoot || c.table().get(fdRoot) == nil {
+	if c.arg(0) != fdRoot || !c.table().has(fdRoot) {
 		return errBadFD
 	}
 	return c.put64(1, 1<<32) // a directory, with a name of one byte
