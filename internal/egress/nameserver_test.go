@@ -69,11 +69,7 @@ func nameServerFor(t *testing.T, mode Mode, allow ...string) func(network, name 
 	if err != nil {
 		t.Fatal(err)
 	}
-	tcp := listen(t)
-	udp, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(tcp.Addr().(*net.TCPAddr).AddrPort()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	udp, tcp := listenDNS(t)
 	serveFor(t, g, Port{DNS: udp, DNSTCP: tcp, Allow: allow})
 	return func(network, name string, typ uint16) *dns.Msg {
 		t.Helper()
@@ -245,17 +241,31 @@ func TestLearnedNames(t *testing.T) {
 	}
 }
 
+// listenDNS returns sockets of both kinds with one port. The system knows which
+// is free for one of them only.
+func listenDNS(t *testing.T) (*net.UDPConn, *net.TCPListener) {
+	t.Helper()
+	loopback := net.IPv4(127, 0, 0, 1)
+	for range 100 {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: loopback})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback, Port: l.Addr().(*net.TCPAddr).Port})
+		if err == nil {
+			return u, l
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("no port is free for both")
+	return nil, nil
+}
+
 // TestHostResolver asks a real name server of the test's own.
 func TestHostResolver(t *testing.T) {
-	upstream, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := upstream.LocalAddr().(*net.UDPAddr)
-	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: addr.IP, Port: addr.Port})
-	if err != nil {
-		t.Fatal(err)
-	}
+	upstream, l := listenDNS(t)
 	g, err := New(Config{names: testZone})
 	if err != nil {
 		t.Fatal(err)
@@ -267,7 +277,7 @@ func TestHostResolver(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newHostResolver(conf)
-	r.config(time.Now()).Port = fmt.Sprint(addr.Port)
+	r.config(time.Now()).Port = fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
 	resolve := func(name string, typ uint16) (*dns.Msg, error) {
 		r.read = time.Now() // the port above is kept
 		return r.resolve(t.Context(), dns.Question{Name: name, Qtype: typ, Qclass: dns.ClassINET})

@@ -19,6 +19,8 @@
 // Guarantees:
 //   - What a function wrote before it answered is in its log before END and
 //     in the tail: the pipes are read empty when the answer arrives.
+//   - What a runtime sent before it ended counts, however late it is read: all
+//     of it is read before the end is told.
 //   - All that a function controls is bounded: connections, headers, bodies,
 //     extensions, the length of a log record, the bytes kept for a tail.
 //   - A failing Init phase is run again within the next Invoke, under the

@@ -36,7 +36,7 @@ type image struct {
 
 // maxParts is how many parts of its own an image has that has a base. Each is a
 // mapping of every instance, and so is what lies between them.
-const maxParts = 12
+const maxParts = 16
 
 // newImage returns an image of a memory, which shares with base, unless that is
 // nil, what is the same. Pages of zeros take no room. It has one user.

@@ -54,19 +54,19 @@ func streams(r, w *os.File) (in, out *nowait.Stream, err error) {
 func (p *pipes) Read(b []byte) (int, error) { return p.in.Read(b) }
 
 // Write implements io.Writer. Only what the pipe does not hold waits, for a
-// worker that does not read.
+// worker that does not read. What the pipe holds is written however late it is.
 func (p *pipes) Write(b []byte) (written int, err error) {
-	for {
+	for again := false; ; again = true {
 		n, err := p.out.Write(b[written:])
 		written += n
 		now := time.Now()
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !now.Before(p.late) {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || again && !now.Before(p.late) {
 			return written, err
 		}
 		if err := p.ctx.Err(); err != nil {
 			return written, err
 		}
-		_ = p.w.SetWriteDeadline(earlier(now.Add(patience), p.late)) // fails only when it is closed: then writes do
+		_ = p.w.SetWriteDeadline(now.Add(patience)) // fails only when it is closed: then writes do
 	}
 }
 
