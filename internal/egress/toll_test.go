@@ -76,7 +76,7 @@ func TestToll(t *testing.T) {
 	}
 	want("before the first", l.pass(1000), true)
 	p := purseOf(ahead + 100)
-	l.begin(p.pay, 50)
+	l.begin(p.pay, 1050)
 	want("what waited", l.pass(50), true)
 	if p.left.Load() != ahead+100 {
 		t.Error("what waited is paid twice")
@@ -85,7 +85,7 @@ func TestToll(t *testing.T) {
 	want("what is paid ahead", l.pass(ahead-10), true)
 	want("more than is left", l.pass(101), false)
 	want("what is left", l.pass(60), true)
-	want("the end, and 40 wait", l.settle(ahead+100, 40), true)
+	want("the end, and 40 wait", l.settle(ahead+100, 1000+50+10+(ahead-10)+60+40), true)
 	if p.left.Load() != 0 {
 		t.Errorf("%d bytes are left", p.left.Load())
 	}
@@ -100,4 +100,9 @@ func TestToll(t *testing.T) {
 	want("a new invocation", l.pass(1), true)
 	want("its end", l.settle(1, 0), true)
 	want("what was paid ahead, after the end", l.pass(1), false)
+
+	// What passes between the look at the total and the settling is not granted
+	// again.
+	l.begin(purseOf(0).pay, l.passed-40)
+	want("more, by a total that is behind", l.pass(1), false)
 }

@@ -111,12 +111,10 @@ func (u *uplink) invoking(inv *millicent.Invocation) {
 // paid returns what sent does, once all is paid for that was sent since it
 // returned before.
 func (u *uplink) paid(before int64) int64 {
-	sent := u.sent()
-	if !u.paying || sent <= before {
-		return sent
+	if u.paying {
+		return u.traffic.Settle(before)
 	}
-	u.traffic.Settle(sent - before)
-	return u.sent() // less where connections were ended
+	return u.sent()
 }
 
 // sent returns the bytes that connections have sent to elsewhere.
