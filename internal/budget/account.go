@@ -175,10 +175,17 @@ func (a *account) hold(most millicent.Money) millicent.Money {
 	return took
 }
 
-// affords reports whether something that runs may cost more.
+// affords reports whether something that runs may cost more: not where nobody
+// knows what was spent.
 func (a *account) affords(more millicent.Money, now time.Time) bool {
 	a.roll(now)
-	return !a.budget.Stop || a.phase == counting || a.spent.Add(a.reserved).Add(more) <= a.budget.Amount
+	switch {
+	case !a.budget.Stop, a.phase == counting:
+		return true
+	case a.phase == closed:
+		return false
+	}
+	return a.spent.Add(a.reserved).Add(more) <= a.budget.Amount
 }
 
 // release gives back what was reserved for an invocation that has ended.

@@ -53,10 +53,16 @@ func TestJudge(t *testing.T) {
 	if a.judge(0, noon) != unknown {
 		t.Error("something runs before it is known what was spent")
 	}
+	if a.affords(0, noon) {
+		t.Error("something costs more before it is known what was spent")
+	}
 	a = newAccount(&stop, counting, noon)
 	a.charge(0, 500, noon, noon)
 	if a.judge(0, noon) != admitted {
 		t.Error("a budget that only counts refuses")
+	}
+	if !a.affords(1, noon) {
+		t.Error("a budget that only counts holds what runs to it")
 	}
 	a.opened(7, 0, 0)
 	if a.judge(0, noon) != spent || a.spent != 507 {
