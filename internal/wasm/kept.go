@@ -1,12 +1,10 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/millicent-run/millicent/internal/wasm/module"
+	"github.com/millicent-run/millicent/internal/wasm/sealed"
 )
 
 // This file keeps modules on disk such that they need not be read, rewritten
@@ -60,45 +59,24 @@ func (s *source) name(runtime string) string {
 	return "module-" + hex.EncodeToString(key[:16])
 }
 
-// encode returns k as a file: a digest of the rest, the size of the head, the
-// head as JSON, the shape, and the data, each with its place and size.
+// encode returns k as a file: sealed, with the shape, and the data, each with its
+// place and size.
 func (k *kept) encode() []byte {
 	k.ShapeSize = len(k.shape)
-	head, err := json.Marshal(k)
-	if err != nil {
-		panic(fmt.Sprintf("wasm: encode a module: %v", err)) // strings and numbers
-	}
-	out := binary.LittleEndian.AppendUint32(make([]byte, sha256.Size), uint32(len(head)))
-	out = append(append(out, head...), k.shape...)
+	content := [][]byte{k.shape}
 	for _, d := range k.data {
-		out = binary.LittleEndian.AppendUint32(out, d.Offset)
-		out = binary.LittleEndian.AppendUint32(out, uint32(len(d.Bytes)))
-		out = append(out, d.Bytes...)
+		at := binary.LittleEndian.AppendUint32(make([]byte, 0, 8), d.Offset)
+		content = append(content, binary.LittleEndian.AppendUint32(at, uint32(len(d.Bytes))), d.Bytes)
 	}
-	digest := sha256.Sum256(out[sha256.Size:])
-	copy(out, digest[:])
-	return out
+	return sealed.Seal(k, content...)
 }
 
 // decodeKept reads what encode wrote, and shares its bytes; nil for anything
 // else.
 func decodeKept(file []byte) *kept {
-	if len(file) < sha256.Size+4 {
-		return nil
-	}
-	rest := file[sha256.Size:]
-	if digest := sha256.Sum256(rest); !bytes.Equal(digest[:], file[:sha256.Size]) {
-		return nil
-	}
-	n := uint64(binary.LittleEndian.Uint32(rest))
-	if rest = rest[4:]; n > uint64(len(rest)) {
-		return nil
-	}
 	k := &kept{}
-	if json.Unmarshal(rest[:n], k) != nil {
-		return nil
-	}
-	if rest = rest[n:]; k.ShapeSize < 0 || k.ShapeSize > len(rest) {
+	rest, ok := sealed.Open(file, k)
+	if !ok || k.ShapeSize < 0 || k.ShapeSize > len(rest) {
 		return nil
 	}
 	k.shape, rest = rest[:k.ShapeSize:k.ShapeSize], rest[k.ShapeSize:]

@@ -1,15 +1,14 @@
 package javascript
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/millicent-run/millicent/internal/wasm/sealed"
 )
 
 // A Cache keeps bundles in a directory. What it has can be made again, and what
@@ -71,43 +70,21 @@ func write(file string, content []byte) error {
 	return err
 }
 
-// encode returns b as a file: a digest of the rest, the size of the head, the
-// head as JSON, and the code.
-func (b *Bundle) encode() []byte {
-	head, err := json.Marshal(head{b.Name, b.sources, b.mappings})
-	if err != nil {
-		panic(fmt.Sprintf("javascript: encode a bundle: %v", err)) // strings
-	}
-	out := make([]byte, sha256.Size, sha256.Size+4+len(head)+len(b.Code))
-	out = binary.LittleEndian.AppendUint32(out, uint32(len(head)))
-	out = append(append(out, head...), b.Code...)
-	digest := sha256.Sum256(out[sha256.Size:])
-	copy(out, digest[:])
-	return out
-}
-
 type head struct {
 	Name     string   `json:"name"`
 	Sources  []string `json:"sources"`
 	Mappings string   `json:"mappings"`
 }
 
+// encode returns b as a sealed file, whose content is the code.
+func (b *Bundle) encode() []byte { return sealed.Seal(head{b.Name, b.sources, b.mappings}, b.Code) }
+
 // decode reads what encode wrote; nil for anything else.
 func decode(file []byte) *Bundle {
-	if len(file) < sha256.Size+4 {
-		return nil
-	}
-	rest := file[sha256.Size:]
-	if digest := sha256.Sum256(rest); !bytes.Equal(digest[:], file[:sha256.Size]) {
-		return nil
-	}
-	n := uint64(binary.LittleEndian.Uint32(rest))
-	if rest = rest[4:]; n > uint64(len(rest)) {
-		return nil
-	}
 	var h head
-	if json.Unmarshal(rest[:n], &h) != nil {
+	code, ok := sealed.Open(file, &h)
+	if !ok {
 		return nil
 	}
-	return &Bundle{Name: h.Name, Code: rest[n:], sources: h.Sources, mappings: h.Mappings}
+	return &Bundle{Name: h.Name, Code: code, sources: h.Sources, mappings: h.Mappings}
 }
