@@ -190,24 +190,25 @@ func prepareLedgerLoad(s *server) *ledgerLoad {
 // for a while yet.
 func (l *ledgerLoad) await() (lines []ledgerLine) {
 	l.s.t.Helper()
-	missing := 0
+	var missing []string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		lines = l.s.ledger()
 		have := map[string]bool{}
 		for _, line := range lines {
 			have[line.Usage.ID] = true
 		}
-		missing = 0
-		for id := range l.acked {
+		missing = missing[:0]
+		for id, call := range l.acked {
 			if !have[id] {
-				missing++
+				missing = append(missing, fmt.Sprintf("%s (%+v)", id, call))
 			}
 		}
-		if missing == 0 {
+		if len(missing) == 0 {
 			return lines
 		}
 	}
-	l.s.t.Fatalf("%d of %d acknowledged calls are not in the ledger", missing, len(l.acked))
+	l.s.t.Fatalf("%d of %d acknowledged calls are not in the ledger:\n%s\nqueues:\n%s", len(missing), len(l.acked),
+		strings.Join(missing, "\n"), l.s.mustCLI("queue", "metered"))
 	return nil
 }
 
