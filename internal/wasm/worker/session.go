@@ -98,7 +98,7 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 	return err
 }
 
-// ended reports whether an error of a socket means that the other side has.
+// ended reports whether an error of a pipe means that the other side has.
 func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
