@@ -242,11 +242,21 @@ func TestLateCancel(t *testing.T) {
 	echoes(t, s)
 	answered := s.request
 	req := request("spin")
-	req.Deadline = time.Now().Add(100 * time.Millisecond)
-	req.Log = whenFlushed{&lines{}, func() { s.cancel(answered) }}
+	req.Deadline = time.Now().Add(200 * time.Millisecond)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for serves := false; !serves; time.Sleep(time.Millisecond) {
+			s.mu.Lock()
+			serves = s.request > answered && !s.over
+			s.mu.Unlock()
+		}
+		s.cancel(answered)
+	}()
 	if a, err := s.Serve(t.Context(), req); err != nil || a.Failure == nil || !a.Failure.Timeout || time.Now().Before(req.Deadline) {
 		t.Errorf("got %+v, %v, %v before the deadline", a, err, time.Until(req.Deadline))
 	}
+	<-done
 }
 
 // Guests that want more memory than the worker may have fail, one by one, and
