@@ -46,7 +46,7 @@ type Config struct {
 
 // New returns an empty disk.
 func New(cfg Config) *Disk {
-	root := &node{id: fuse.FUSE_ROOT_ID, mode: unix.S_IFDIR | 0o755, changed: time.Now(), names: map[string]*node{}, kept: map[string]*node{}}
+	root := &node{id: fuse.FUSE_ROOT_ID, links: 1, mode: unix.S_IFDIR | 0o755, changed: time.Now(), names: map[string]*node{}, kept: map[string]*node{}}
 	return disk(cfg, map[uint64]*node{root.id: root}, root.id)
 }
 
@@ -63,7 +63,7 @@ func (d *Disk) Cut(random *rand.Rand) *Disk {
 	defer d.mu.Unlock()
 	d.off = true
 	c := &cutter{random: random, made: map[*node]*node{}, nodes: map[uint64]*node{}}
-	c.survivor(d.nodes[fuse.FUSE_ROOT_ID])
+	c.survivor(d.nodes[fuse.FUSE_ROOT_ID]).links++
 	return disk(d.cfg, c.nodes, c.next)
 }
 

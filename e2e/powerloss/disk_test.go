@@ -131,6 +131,39 @@ func TestCut(t *testing.T) {
 	unmount()
 }
 
+// A cut between the halves of a rename leaves a file with two names: it is
+// there as long as it has one of them.
+func TestHalfOfARename(t *testing.T) {
+	d := New(Config{})
+	dir, _ := mounted(t, d)
+	from, to := filepath.Join("from", "f"), filepath.Join("to", "f")
+	for _, name := range []string{"from", "to"} {
+		must(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, from), []byte("content"), 0o600))
+	syncFile(t, filepath.Join(dir, from))
+	for _, name := range []string{"from", "."} {
+		syncFile(t, filepath.Join(dir, name))
+	}
+	must(t, os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)))
+	syncFile(t, filepath.Join(dir, "to"))
+	halves := 0
+	random := rand.New(rand.NewPCG(5, 6))
+	for range 20 {
+		after, unmount := mounted(t, d.Cut(random))
+		if err := os.Remove(filepath.Join(after, from)); err == nil {
+			halves++
+		}
+		if got, err := os.ReadFile(filepath.Join(after, to)); err != nil || string(got) != "content" {
+			t.Errorf("%q (%v)", got, err)
+		}
+		unmount()
+	}
+	if halves == 0 || halves == 20 {
+		t.Errorf("%d of 20 cuts came between the halves", halves)
+	}
+}
+
 // The disk is one on which files are made, cut short, extended and filled with
 // holes.
 func TestFiles(t *testing.T) {

@@ -19,18 +19,15 @@ const valid = 3600
 func (d *Disk) String() string { return "powerloss" }
 
 func (n *node) attr(out *fuse.Attr) {
-	*out = fuse.Attr{Ino: n.id, Mode: n.mode, Owner: fuse.Owner{Uid: n.uid, Gid: n.gid}, Rdev: n.rdev, Nlink: 1, Blksize: pageSize}
+	*out = fuse.Attr{Ino: n.id, Mode: n.mode, Owner: fuse.Owner{Uid: n.uid, Gid: n.gid}, Rdev: n.rdev, Nlink: uint32(n.links), Blksize: pageSize}
 	out.SetTimes(&n.changed, &n.changed, &n.changed)
 	switch {
 	case n.isDir():
-		out.Nlink = 2
+		out.Nlink = 2 * uint32(n.links)
 	case n.isFile():
 		out.Size, out.Blocks = uint64(n.now.size), uint64(len(n.now.pages)*pageSize/512)
 	default:
 		out.Size = uint64(len(n.target))
-	}
-	if n.unlinked {
-		out.Nlink = 0
 	}
 }
 
@@ -68,7 +65,7 @@ func (d *Disk) Forget(id, count uint64) {
 
 // release forgets a node that nobody can reach any more, but a cut might.
 func (d *Disk) release(n *node) {
-	if n.unlinked && n.opened == 0 && n.looked == 0 {
+	if n.links == 0 && n.opened == 0 && n.looked == 0 {
 		delete(d.nodes, n.id)
 		n.close()
 	}

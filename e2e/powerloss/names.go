@@ -91,12 +91,6 @@ func (d *Disk) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fu
 	return fuse.OK
 }
 
-// drop notes that a node has no name any more.
-func (d *Disk) drop(n *node) {
-	n.unlinked = true
-	d.release(n)
-}
-
 // Unlink implements fuse.RawFileSystem.
 func (d *Disk) Unlink(_ <-chan struct{}, header *fuse.InHeader, name string) fuse.Status {
 	if st := d.enter(); st != fuse.OK {
@@ -109,7 +103,7 @@ func (d *Disk) Unlink(_ <-chan struct{}, header *fuse.InHeader, name string) fus
 		return fuse.ENOENT
 	}
 	dir.apply(change{name, nil})
-	d.drop(n)
+	d.release(n)
 	return fuse.OK
 }
 
@@ -157,7 +151,7 @@ func (d *Disk) Rename(_ <-chan struct{}, in *fuse.RenameIn, from, to string) fus
 		source.apply(change{from, nil})
 	}
 	if old != nil && old != n {
-		d.drop(old)
+		d.release(old)
 	}
 	return fuse.OK
 }

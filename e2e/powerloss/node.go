@@ -30,7 +30,7 @@ type node struct {
 	changed  time.Time
 	parent   *node // of the name it got last
 	lenient  bool  // to sync it is to sync the names that lead to it
-	unlinked bool
+	links    int   // names that it has: two after half of a rename
 	opened   int
 	looked   uint64 // times that the kernel asked for it and did not forget
 
@@ -63,9 +63,13 @@ func (n *node) apply(changes ...change) {
 		n.pending = append(n.pending, changes)
 	}
 	for _, c := range changes {
+		if old := n.names[c.name]; old != nil {
+			old.links--
+		}
 		set(n.names, c)
 		if c.node != nil {
 			c.node.parent = n
+			c.node.links++
 		}
 	}
 	n.changed = time.Now()
@@ -112,7 +116,7 @@ func (n *node) syncContent() {
 // syncPath makes the names that lead to n durable, as far as it is lenient,
 // and all that was done before in their directories.
 func (n *node) syncPath() {
-	for ; n.lenient && !n.unlinked && n.parent != nil && n.parent.lenient; n = n.parent {
+	for ; n.lenient && n.links > 0 && n.parent != nil && n.parent.lenient; n = n.parent {
 		dir := n.parent
 		last := -1
 		for i, together := range dir.pending {
@@ -247,8 +251,10 @@ func (c *cutter) survivor(n *node) *node {
 		}
 		left.names = map[string]*node{}
 		for name, child := range names {
-			left.names[name] = c.survivor(child)
-			left.names[name].parent = left
+			survivor := c.survivor(child)
+			survivor.parent = left
+			survivor.links++
+			left.names[name] = survivor
 		}
 		left.kept = maps.Clone(left.names)
 	case n.isFile():

@@ -2,6 +2,7 @@ package async
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -159,6 +160,25 @@ func TestBudgetRefusals(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		if len(w.letters("waits")) != 0 || w.waiting("waits").Messages() != 0 {
 			t.Error("the event that waited did not end in success")
+		}
+	})
+}
+
+// An event that waits since the platform cannot run it says so in the operator's
+// log; one that is throttled, as it happens all day, does not.
+func TestPlatformErrorsAreTold(t *testing.T) {
+	inWorld(t, Config{}, []string{"broken", "busy"}, func(t *testing.T, w *world) {
+		w.serve = func(inv *millicent.Invocation) (*millicent.Result, error) {
+			if inv.Function == "busy" {
+				return nil, millicent.Throttled(millicent.ReasonReservedConcurrency)
+			}
+			return nil, errors.New("open package: input/output error")
+		}
+		w.send("broken", "1")
+		w.send("busy", "1")
+		time.Sleep(30 * time.Second)
+		if told, throttled := w.log.count("input/output error"), w.log.count("function=busy"); told == 0 || throttled != 0 {
+			t.Errorf("%d lines of the error, %d of the throttled function", told, throttled)
 		}
 	})
 }

@@ -57,6 +57,9 @@ func (e *Events) handle(ctx context.Context, deliveries []queue.Delivery) {
 	case failed:
 		e.cfg.Observer.EventEnded(Retry, now.Sub(ev.Received))
 	case refused:
+		if millicent.ErrorCode(a.err) != millicent.CodeThrottled {
+			e.tell(ev, "refused").Warn("event not run, it is tried again", "after", v.after, "error", a.err)
+		}
 		e.running.Hold(id, now.Add(throttlePause))
 		e.cfg.Observer.EventEnded(Throttle, now.Sub(ev.Received))
 	case changing, unavailable:

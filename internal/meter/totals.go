@@ -78,11 +78,11 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	invocationsDesc = describe("invocations_total", "Invocations that are billed.", "account", "function")
-	billedDesc      = describe("billed_milliseconds_total", "Billed time.", "account", "function")
-	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "account", "function")
-	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "account", "function")
-	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "account", "function", "direction")
+	invocationsDesc = describe("invocations_total", "Invocations that are billed.", "tenant", "function")
+	billedDesc      = describe("billed_milliseconds_total", "Billed time.", "tenant", "function")
+	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "tenant", "function")
+	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "tenant", "function")
+	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "tenant", "function", "direction")
 	quantityDesc    = describe("other_quantity_total", "Usage other than invocations, in the unit of its kind.", "kind")
 	recordsDesc     = prometheus.NewDesc("millicent_usage_records", "Records in the ledger.", nil, nil)
 	backlogDesc     = prometheus.NewDesc("millicent_usage_backlog_bytes", "Records in the journal that the ledger has not taken yet.", nil, nil)

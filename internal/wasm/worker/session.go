@@ -202,7 +202,8 @@ func (s *session) next(ctx context.Context, late time.Time, stop *func() bool) (
 			return kind, body, err
 		}
 		s.pipes.until(late)
-		*stop = context.AfterFunc(ctx, s.cancel)
+		n := s.request
+		*stop = context.AfterFunc(ctx, func() { s.cancel(n) })
 	}
 }
 
@@ -261,15 +262,17 @@ func (s *session) bound(a *wasm.Answer, took time.Duration) {
 	}
 }
 
-// cancel has the worker stop the guest: the answer comes soon then.
-func (s *session) cancel() {
+// cancel has the worker stop the guest that serves the nth request: the answer
+// comes soon then. One that was answered meanwhile is left alone, and so is the
+// next.
+func (s *session) cancel(n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over || s.request != n {
 		return
 	}
 	s.pipes.until(time.Now().Add(s.host.cfg.Grace))
-	_ = s.process.tell(wire.Control{Session: s.id, Cancel: s.request}) // fails for a worker that has ended, which Serve sees
+	_ = s.process.tell(wire.Control{Session: s.id, Cancel: n}) // fails for a worker that has ended, which Serve sees
 }
 
 func (s *session) end() {

@@ -235,6 +235,30 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// A request that is cancelled when it is answered already takes none with it
+// that came after it.
+func TestLateCancel(t *testing.T) {
+	s := open(t, newHost(t, newPool(t, Config{}), "a"), newSpec(t)).(*session)
+	echoes(t, s)
+	answered := s.request
+	req := request("spin")
+	req.Deadline = time.Now().Add(200 * time.Millisecond)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for serves := false; !serves; time.Sleep(time.Millisecond) {
+			s.mu.Lock()
+			serves = s.request > answered && !s.over
+			s.mu.Unlock()
+		}
+		s.cancel(answered)
+	}()
+	if a, err := s.Serve(t.Context(), req); err != nil || a.Failure == nil || !a.Failure.Timeout || time.Now().Before(req.Deadline) {
+		t.Errorf("got %+v, %v, %v before the deadline", a, err, time.Until(req.Deadline))
+	}
+	<-done
+}
+
 // Guests that want more memory than the worker may have fail, one by one, and
 // the worker serves on. Each alone may have what it asks for.
 func TestMemory(t *testing.T) {
