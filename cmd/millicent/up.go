@@ -82,7 +82,7 @@ API is open to whoever can connect, so it listens on loopback only, unless
 	f.BoolVar(&cfg.StrictRuntimes, "strict-runtimes", false, "refuse a runtime whose exact version is not installed")
 	f.IntVar(&cfg.MaxEnvironments, "max-environments", 0, "most execution environments at a time, `N` (default 500)")
 	f.BoolVar(&cfg.WasmInProcess, "wasm-in-process", false, "run WebAssembly in the server's own process, and not in one for each tenant:\nfaster, and only for code that is trusted")
-	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's but for 512 or a tenth)")
+	f.IntVar(&cfg.MaxMemoryMB, "max-memory", 0, "most memory of all environments together, in `MB` (default the machine's, or the service's or container's limit, but for 512 or a tenth)")
 	f.DurationVar(&cfg.KeepAlive, "keep-alive", 10*time.Minute, "how long an idle environment is kept")
 	f.IntVar(&cfg.Pool, "pool", server.DefaultPool, "most sandboxes, `N`, that are prepared ahead for each runtime; 0 is none")
 	f.StringVar(&logFormat, "log-format", "text", "`format` of the server's own log: text or json")

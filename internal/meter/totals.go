@@ -39,23 +39,16 @@ func (t *totals) add(records []millicent.UsageRecord) {
 	if t.of == nil {
 		t.of, t.quantity = map[series]*sums{}, map[millicent.UsageKind]int64{}
 	}
+	var latest series
+	var s *sums // of latest
 	for i := range records {
 		r := &records[i]
 		if r.Kind != millicent.UsageInvocation {
 			t.quantity[r.Kind] += r.Quantity
 			continue
 		}
-		key := series{r.Tenant, r.Function}
-		s := t.of[key]
-		if s == nil {
-			if len(t.of) >= maxSeries {
-				key = series{function: otherFunctions}
-				s = t.of[key]
-			}
-			if s == nil {
-				s = &sums{}
-				t.of[key] = s
-			}
+		if key := (series{r.Tenant, r.Function}); s == nil || key != latest {
+			s, latest = t.series(key), key
 		}
 		s.invocations++
 		s.billed += r.Billed.Milliseconds()
@@ -65,16 +58,31 @@ func (t *totals) add(records []millicent.UsageRecord) {
 	}
 }
 
+// series returns the sums of a function, or of those that share them. The lock is
+// held.
+func (t *totals) series(key series) *sums {
+	s := t.of[key]
+	if s == nil && len(t.of) >= maxSeries {
+		key = series{function: otherFunctions}
+		s = t.of[key]
+	}
+	if s == nil {
+		s = &sums{}
+		t.of[key] = s
+	}
+	return s
+}
+
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("millicent_usage_"+name, help+" What is in the ledger, to the unit, since the server started.", labels, nil)
 }
 
 var (
-	invocationsDesc = describe("invocations_total", "Invocations that are billed.", "account", "function")
-	billedDesc      = describe("billed_milliseconds_total", "Billed time.", "account", "function")
-	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "account", "function")
-	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "account", "function")
-	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "account", "function", "direction")
+	invocationsDesc = describe("invocations_total", "Invocations that are billed.", "tenant", "function")
+	billedDesc      = describe("billed_milliseconds_total", "Billed time.", "tenant", "function")
+	memoryDesc      = describe("megabyte_milliseconds_total", "Billed time by configured memory.", "tenant", "function")
+	cpuDesc         = describe("cpu_microseconds_total", "Processor time.", "tenant", "function")
+	bytesDesc       = describe("bytes_total", "Bytes of events (in), of answers (out), and to elsewhere (egress).", "tenant", "function", "direction")
 	quantityDesc    = describe("other_quantity_total", "Usage other than invocations, in the unit of its kind.", "kind")
 	recordsDesc     = prometheus.NewDesc("millicent_usage_records", "Records in the ledger.", nil, nil)
 	backlogDesc     = prometheus.NewDesc("millicent_usage_backlog_bytes", "Records in the journal that the ledger has not taken yet.", nil, nil)

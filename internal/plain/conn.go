@@ -16,7 +16,8 @@ type Conn struct {
 
 	conn        net.Conn
 	read, write deadline
-	taken       []byte // the latest request's head
+	taken       []byte  // the latest request's head
+	fields      []field // of it, for a moment
 	state       atomic.Int32
 }
 

@@ -2,7 +2,6 @@ package plain
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -18,18 +17,23 @@ type exchange struct {
 	loop *loop
 }
 
-// newExchange returns the exchange of a request, which becomes the handler's.
-func newExchange(l *loop, r *http.Request) (*exchange, *http.Request) {
+// newExchange returns the exchange of the next request, which has its context.
+func newExchange(l *loop) *exchange {
 	x := &exchange{loop: l}
-	x.body.x, x.body.left = x, r.ContentLength
-	x.ctx.loop, x.ctx.heard = l, r.ContentLength == 0
+	x.ctx.loop, x.body.x = l, x
+	return x
+}
+
+// begin makes a request the handler's.
+func (x *exchange) begin(r *http.Request) {
+	x.ctx.heard = r.ContentLength == 0
 	if r.ContentLength > 0 {
+		x.body.rest = rest{x.loop.In, r.ContentLength}
 		r.Body = &x.body
 	}
-	r.RemoteAddr = l.remote
-	_ = l.read.to(time.Time{})  // fails only when it is closed
-	_ = l.write.to(time.Time{}) // as above
-	return x, r.WithContext(&x.ctx)
+	r.RemoteAddr = x.loop.remote
+	_ = x.loop.read.to(time.Time{})  // fails only when it is closed
+	_ = x.loop.write.to(time.Time{}) // as above
 }
 
 // Write implements http.ResponseWriter. It keeps p where that is long, which the
@@ -57,10 +61,10 @@ func (x *exchange) SetReadDeadline(t time.Time) error { return x.loop.read.to(t)
 // SetWriteDeadline is for http.ResponseController.
 func (x *exchange) SetWriteDeadline(t time.Time) error { return x.loop.write.to(t) }
 
-// A body is a request's, of known length.
+// A body is a request's, of known length. Its context hears of its end.
 type body struct {
+	rest
 	x      *exchange
-	left   int64
 	closed atomic.Bool
 }
 
@@ -72,16 +76,11 @@ func (b *body) Read(p []byte) (int, error) {
 	case b.left == 0:
 		return 0, io.EOF
 	}
-	n, err := b.x.loop.In.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
+	n, err := b.rest.Read(p)
 	switch {
 	case b.left == 0:
 		b.x.ctx.bodyEnded()
-		return n, io.EOF
-	case errors.Is(err, io.EOF):
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	case err != nil:
 		b.x.ctx.cancelled()
 	}
 	return n, err

@@ -3,6 +3,7 @@ package plain
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 )
@@ -52,55 +53,68 @@ func headSize(data []byte) int {
 	}
 }
 
-// Request takes the request off the connection whose head is next. Where it is
-// not plain, or usual says no, unusual is what is to be read instead: all of
-// it.
-func (c *Conn) Request(head []byte, usual func(*http.Request) bool) (r *http.Request, unusual io.Reader) {
-	if !isPlain(head) {
+// Request takes the request off the connection whose head is next, with a
+// context. Where it is not plain, or usual says no, unusual is what is to be
+// read instead: all of it.
+func (c *Conn) Request(ctx context.Context, head []byte, usual func(*http.Request) bool) (r *http.Request, unusual io.Reader) {
+	line, fields, ok := plainHead(head, c.fields[:0])
+	if !ok {
 		return nil, c.In
 	}
-	c.taken = append(c.taken[:0], head...)
+	c.taken, c.fields = append(c.taken[:0], head...), fields
 	left := c.In.Buffered() - len(head)
-	r, err := http.ReadRequest(c.In)
-	if err != nil || !usual(r) {
-		_, _ = c.In.Discard(c.In.Buffered() - left) // it may have given up early
+	r = (&http.Request{}).WithContext(ctx)
+	if parse(r, line, fields, c.In) {
+		_, _ = c.In.Discard(len(head)) // it is there
+	} else if read, err := http.ReadRequest(c.In); err != nil {
+		r = nil
+	} else {
+		r = read.WithContext(ctx)
+	}
+	if r == nil || !usual(r) {
+		_, _ = c.In.Discard(c.In.Buffered() - left) // net/http may have given up early
 		return nil, io.MultiReader(bytes.NewReader(c.taken), c.In)
 	}
 	return r, nil
 }
 
-// isPlain reports whether a head can be read in one way only, and asks for
-// nothing but an answer.
-func isPlain(head []byte) bool {
+// A field is a header as it stands in a head.
+type field struct{ name, value []byte }
+
+// plainHead returns what a head consists of, if it can be read in one way only,
+// and asks for nothing but an answer: the request line, and the headers behind
+// those that are there.
+func plainHead(head []byte, fields []field) (line []byte, _ []field, ok bool) {
 	line, rest, ok := bytes.Cut(head, []byte("\r\n"))
 	if !ok || !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || !isText(line) {
-		return false
+		return nil, fields, false
 	}
 	for hosts := 0; ; {
-		line, rest, ok = bytes.Cut(rest, []byte("\r\n"))
+		one, left, ok := bytes.Cut(rest, []byte("\r\n"))
 		if !ok {
-			return false
+			return nil, fields, false
 		}
-		if len(line) == 0 {
-			return hosts == 1 && len(rest) == 0
+		if rest = left; len(one) == 0 {
+			return line, fields, hosts == 1 && len(rest) == 0
 		}
-		name, value, ok := bytes.Cut(line, []byte(":"))
+		name, value, ok := bytes.Cut(one, []byte(":"))
 		if !ok || !isName(name) || !isText(value) {
-			return false
+			return nil, fields, false
 		}
 		switch value = bytes.Trim(value, " \t"); {
 		case is(name, "Host"):
 			hosts++
 			if !isHost(value) {
-				return false
+				return nil, fields, false
 			}
 		case is(name, "Connection"):
 			if !is(value, "keep-alive") {
-				return false
+				return nil, fields, false
 			}
 		case is(name, "Expect"), is(name, "Upgrade"):
-			return false
+			return nil, fields, false
 		}
+		fields = append(fields, field{name, value})
 	}
 }
 

@@ -68,11 +68,12 @@ func (l *loop) serve(usual func(*http.Request) bool) (unusual io.Reader) {
 		if head == nil {
 			return l.In
 		}
-		r, unusual := l.Request(head, usual)
+		x := newExchange(l)
+		r, unusual := l.Request(&x.ctx, head, usual)
 		if unusual != nil {
 			return unusual
 		}
-		if !l.answer(r) {
+		if !l.answer(x, r) {
 			return nil
 		}
 		l.state.Store(idle)
@@ -102,8 +103,8 @@ func (l *loop) skipNewlines() {
 }
 
 // answer has a request answered; false when the connection is over.
-func (l *loop) answer(r *http.Request) (keep bool) {
-	x, r := newExchange(l, r)
+func (l *loop) answer(x *exchange, r *http.Request) (keep bool) {
+	x.begin(r)
 	if !l.call(x, r) {
 		return false
 	}

@@ -92,7 +92,8 @@ func NewLauncher(cfg Config) (*Launcher, error) {
 	l.pool = newPool(cfg.Pool, l.prepareKind, func(kind string, err error) {
 		cfg.Log.Warn("sandboxes cannot be prepared", "kind", kind, "error", err)
 	})
-	l.snapshots = newSnapshots(snapshotMemory(), cfg.Log, l.initialised)
+	memory, _ := cfg.Host.Memory()
+	l.snapshots = newSnapshots(max(leastSnapshots, memory/snapshotShare), cfg.Log, l.initialised)
 	if cfg.Compiled != nil {
 		l.compiler = newCompiler(l)
 	}

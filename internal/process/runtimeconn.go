@@ -3,6 +3,7 @@ package process
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -53,7 +54,7 @@ func (c *runtimeConn) serve() (unusual io.Reader) {
 		if !ok {
 			return c.In
 		}
-		req, unusual := c.Request(head, func(r *http.Request) bool {
+		req, unusual := c.Request(context.Background(), head, func(r *http.Request) bool {
 			return r.ContentLength <= maxPayload && (action != "" || r.ContentLength == 0)
 		})
 		if unusual != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -229,14 +228,4 @@ func (l *Launcher) Initialise(ctx context.Context, v *millicent.Version) (ok boo
 // kept.
 func (l *Launcher) Retain(tenant, function string, kept func(number string) bool) {
 	l.snapshots.prune(tenant, function, kept)
-}
-
-// snapshotMemory is what snapshots may take of this machine's memory, in
-// bytes.
-func snapshotMemory() int64 {
-	var info syscall.Sysinfo_t
-	if syscall.Sysinfo(&info) != nil {
-		return leastSnapshots
-	}
-	return max(leastSnapshots, int64(info.Totalram)*int64(info.Unit)/snapshotShare) //nolint:unconvert // the types differ by architecture
 }

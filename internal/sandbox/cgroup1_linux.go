@@ -75,6 +75,8 @@ func (c *cgroups1) missing() []string {
 	return none
 }
 
+func (c *cgroups1) memory() string { return c.dirs["memory"] }
+
 func (c *cgroups1) home() string {
 	for _, ctl := range used1 {
 		if dir := c.dirs[ctl]; dir != "" {

@@ -62,6 +62,8 @@ func (c *cgroups2) limitations() []string {
 
 func (c *cgroups2) home() string { return c.dir }
 
+func (c *cgroups2) memory() string { return c.dir }
+
 func (c *cgroups2) create(id string) (group, error) {
 	g := &group2{path: filepath.Join(c.dir, id)}
 	if err := os.Mkdir(g.path, 0o755); err != nil {

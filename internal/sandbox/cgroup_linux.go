@@ -28,6 +28,10 @@ type cgroups interface {
 	// home is a directory that is this Host's alone.
 	home() string
 
+	// memory is the directory that limits the memory of all of these groups;
+	// empty without the controller.
+	memory() string
+
 	// remove takes the Host's own directories away. They are empty.
 	remove() error
 }

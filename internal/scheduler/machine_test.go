@@ -5,25 +5,6 @@ import (
 	"testing"
 )
 
-func TestParseMeminfo(t *testing.T) {
-	const gb = 1 << 30
-	for text, want := range map[string]Memory{
-		"MemTotal:       16777216 kB\nMemFree: 12 kB\nMemAvailable:    8388608 kB\nBuffers: 1 kB\n": {16 * gb, 8 * gb},
-		"MemTotal: 1048576 kB\n":   {gb, 0},
-		"MemTotal: many kB\n":      {},
-		"MemTotal: -5 kB\n":        {},
-		"MemAvailable 77\nnothing": {},
-		"":                         {},
-	} {
-		if got := parseMeminfo(text); got != want {
-			t.Errorf("%q: got %+v, want %+v", text, got, want)
-		}
-	}
-	if m := machineMemory(); m.Total < 64<<20 || m.Available <= 0 || m.Available > m.Total {
-		t.Errorf("got %+v for this machine", m)
-	}
-}
-
 func TestForEnvironments(t *testing.T) {
 	for totalMB, want := range map[int64]int{
 		64_000: 57_600, // but a tenth

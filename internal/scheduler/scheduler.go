@@ -30,7 +30,7 @@ type Config struct {
 	// and not call the Scheduler; default: the configured memory.
 	Size func(v *millicent.Version) int
 
-	Memory func() Memory // of the machine, now; must not block; default: as the kernel says
+	Memory func() Memory // of the machine, now; must not block; default: nothing is known
 
 	// Provisioned is told of a function when a version of it has got all its
 	// provisioned environments. It must neither block nor call the Scheduler;
@@ -50,7 +50,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.MaxLaunches = 2 * runtime.GOMAXPROCS(0)
 	}
 	if cfg.Memory == nil {
-		cfg.Memory = machineMemory
+		cfg.Memory = func() Memory { return Memory{} }
 	}
 	if cfg.MaxMemoryMB == 0 {
 		cfg.MaxMemoryMB = cfg.Memory().forEnvironments()

@@ -34,7 +34,7 @@ type Config struct {
 	WasmInProcess   bool          // run WebAssembly in the server's own process, and not in one for each tenant: for trusted code
 	StrictRuntimes  bool          // refuse a runtime whose exact version is not installed
 	MaxEnvironments int           // execution environments at a time; default 500
-	MaxMemoryMB     int           // sum of their configured memory; default the machine's but for 512 or a tenth
+	MaxMemoryMB     int           // sum of their configured memory; default what sandbox.Host.Memory says but for 512 or a tenth
 	KeepAlive       time.Duration // how long an idle environment is kept; default 10 minutes
 	Pool            int           // most sandboxes that are prepared ahead for each runtime; default 64, negative none
 

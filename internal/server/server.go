@@ -273,6 +273,7 @@ func (s *server) newScheduler(context.Context) error {
 		Size:            s.launchers.size,
 		MaxEnvironments: s.cfg.MaxEnvironments,
 		MaxMemoryMB:     s.cfg.MaxMemoryMB,
+		Memory:          s.memory,
 		Reserved:        reserved.of,
 		Provisioned:     s.provider.fulfilled,
 		KeepAlive:       s.cfg.KeepAlive,
@@ -287,6 +288,12 @@ func (s *server) newScheduler(context.Context) error {
 		s.retain(before, after)
 	})
 	return nil
+}
+
+// memory is what there is of it for environments and all else.
+func (s *server) memory() scheduler.Memory {
+	total, available := s.host.Memory()
+	return scheduler.Memory{Total: total, Available: available}
 }
 
 // expect has a sandbox prepared for each runtime that some function has, from

@@ -30,12 +30,17 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// leastMemory is what workers have together where the kernel does not say how
+// much there is.
+const leastMemory = 512 << 20
+
 func (c *Config) defaults() {
 	if c.CacheSize == 0 {
 		c.CacheSize = 1 << 30
 	}
 	if c.Memory == 0 {
-		c.Memory = machine() / 2
+		total, _ := c.Sandboxes.Memory()
+		c.Memory = max(total/2, leastMemory)
 	}
 	if c.Tmp == 0 {
 		c.Tmp = 4 << 30

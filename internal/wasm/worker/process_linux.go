@@ -166,13 +166,3 @@ func controlPair() (*net.UnixConn, *os.File, error) {
 	}
 	return conn.(*net.UnixConn), theirs, nil //nolint:forcetypeassert // that is what it is
 }
-
-// machine is how many bytes of memory the machine has; 2 GB where it does not
-// say.
-func machine() int64 {
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) != nil {
-		return 2 << 30
-	}
-	return int64(info.Totalram) * int64(info.Unit) //nolint:unconvert // they differ between architectures
-}
