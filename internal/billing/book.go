@@ -67,7 +67,8 @@ func (b *Book) Same(o *Book) bool {
 // Books are all the price books that a platform knows. They never change, and
 // may be used concurrently.
 type Books struct {
-	chosen []*Book // by From, the latest first
+	chosen []*Book  // by From, the latest first
+	ids    []string // of chosen
 	byID   map[string]*Book
 }
 
@@ -82,6 +83,7 @@ func NewBooks(chosen, others []*Book) (*Books, error) {
 	}
 	slices.SortStableFunc(s.chosen, func(a, b *Book) int { return b.From.Compare(a.From) })
 	for i, b := range s.chosen {
+		s.ids = append(s.ids, b.ID())
 		if b.Currency != s.chosen[0].Currency {
 			return nil, fmt.Errorf("price books %s and %s are in different currencies: one bill has one", s.chosen[0].ID(), b.ID())
 		}
@@ -97,13 +99,20 @@ func NewBooks(chosen, others []*Book) (*Books, error) {
 
 // At returns the book in force at a time: of several the one that came into
 // force last.
-func (s *Books) At(at time.Time) *Book {
-	for _, b := range s.chosen {
+func (s *Books) At(at time.Time) *Book { return s.chosen[s.index(at)] }
+
+// IDAt returns the ID of the book in force at a time: the same text in the same
+// place each time, for records to share.
+func (s *Books) IDAt(at time.Time) string { return s.ids[s.index(at)] }
+
+// index returns which of chosen is in force at a time.
+func (s *Books) index(at time.Time) int {
+	for i, b := range s.chosen {
 		if b.InForce(at) {
-			return b
+			return i
 		}
 	}
-	return s.chosen[len(s.chosen)-1] // NewBooks saw that it has no bounds
+	return len(s.chosen) - 1 // NewBooks saw that it has no bounds
 }
 
 // Book returns the book of an ID, or of a name alone the latest version; ok is

@@ -180,8 +180,8 @@ func TestBooks(t *testing.T) {
 	for date, want := range map[string]*Book{
 		"2020-01-01": base, "2026-05-31": base, "2026-06-01": summer, "2026-07-01": july, "2026-08-01": summer, "2026-09-01": base,
 	} {
-		if got := books.At(day(date)); got != want {
-			t.Errorf("%s: got %s, want %s", date, got.ID(), want.ID())
+		if got, id := books.At(day(date)), books.IDAt(day(date)); got != want || id != want.ID() {
+			t.Errorf("%s: got %s and %s, want %s", date, got.ID(), id, want.ID())
 		}
 	}
 	for rec, want := range map[*millicent.UsageRecord]*Book{

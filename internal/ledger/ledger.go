@@ -297,7 +297,10 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 	var id int64 // of the series of both
 	for i := range g.Records {
 		rec := &g.Records[i]
-		b := l.cfg.Books.Of(rec)
+		b := book
+		if before == nil || rec.PriceBook == "" || rec.PriceBook != before.PriceBook {
+			b = l.cfg.Books.Of(rec)
+		}
 		if b == nil {
 			return fmt.Errorf("price book %.60q of group %d is not known: `millicent up --prices FILE` makes it so", rec.PriceBook, g.Seq)
 		}

@@ -48,6 +48,9 @@ func (h *header) append(b []byte) []byte {
 	return b
 }
 
+// maxHeader is the most bytes that a header has.
+const maxHeader = 1 + 4*binary.MaxVarintLen64 + 4*sha256.Size
+
 func (h *header) hash() Hash { return sha256.Sum256(h.append(nil)) }
 
 // header decodes a header. It has one form only.
@@ -85,23 +88,36 @@ func decodeHeader(b []byte) (header, error) {
 // was tampered with, and not its group alone.
 const checkBytes = 4
 
-// encodeGroup completes the header of a group of normal records, whose single
-// forms are given, too, and returns it and the group's message.
-func encodeGroup(h header, records []millicent.UsageRecord, alone [][]byte) (header, []byte) {
-	leaves := make([]Hash, len(records))
+// A press makes groups. It keeps the memory of one for the next.
+type press struct {
+	leaves        []Hash
+	rows, message []byte
+}
+
+// group completes the header of a group of the records that are in their single
+// forms in a batch, from one index to before another, and returns it and the
+// group's message, which holds until the next call.
+func (p *press) group(h header, of *batch, from, to int) (header, []byte) {
+	p.leaves, p.rows = p.leaves[:0], p.rows[:0]
 	t := newTexts()
-	rows := make([]byte, 0, 64*len(records))
-	for i := range records {
-		leaves[i] = leafHash(alone[i])
-		rows = append(appendRecord(rows, &records[i], t), leaves[i][:checkBytes]...)
+	for i := from; i < to; i++ {
+		alone := of.alone(i)
+		leaf := leafHash(alone)
+		p.leaves = append(p.leaves, leaf)
+		p.rows = append(appendRow(p.rows, alone, t), leaf[:checkBytes]...)
 	}
-	body := binary.AppendUvarint(make([]byte, 0, len(rows)+1024), uint64(len(t.list)-1))
+	body := binary.AppendUvarint(append(p.message[:0], make([]byte, maxHeader)...), uint64(len(t.list)-1))
 	for _, s := range t.list[1:] {
-		body = appendText(body, s, nil)
+		body = appendText(body, s)
 	}
-	body = append(body, rows...)
-	h.count, h.root, h.body = uint64(len(records)), merkleRoot(leaves), sha256.Sum256(body)
-	return h, append(h.append(make([]byte, 0, 256+len(body))), body...)
+	p.message = append(body, p.rows...)
+	body = p.message[maxHeader:]
+	h.count, h.root, h.body = uint64(to-from), merkleRoot(p.leaves), sha256.Sum256(body)
+	var room [maxHeader]byte
+	head := h.append(room[:0])
+	begin := maxHeader - len(head)
+	copy(p.message[begin:], head)
+	return h, p.message[begin:]
 }
 
 // A group as decoded.
@@ -174,7 +190,7 @@ func (g *group) decodeBody(r *reader) error {
 		if r.err != nil {
 			return &damage{g.seq, g.first + i, r.err}
 		}
-		alone = appendRecord(alone[:0], &rec, nil)
+		alone = appendRecord(alone[:0], &rec)
 		leaf := leafHash(alone)
 		if string(leaf[:checkBytes]) != string(check) {
 			return &damage{g.seq, g.first + i, errRecord}

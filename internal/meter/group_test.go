@@ -15,13 +15,11 @@ import (
 // someGroup returns a group of n records as a message.
 func someGroup(n int) (header, []millicent.UsageRecord, []byte) {
 	records := make([]millicent.UsageRecord, n)
-	alone := make([][]byte, n)
 	for i := range records {
 		records[i] = someRecord(uint64(i))
-		alone[i] = appendRecord(nil, &records[i], nil)
 	}
 	h := header{seq: 6, first: 100, time: time.UnixMilli(1_800_000_000_000).UTC(), previous: Hash{1}, skip: Hash{2}}
-	h, message := encodeGroup(h, records, alone)
+	h, message := encodeGroup(h, records...)
 	return h, records, message
 }
 
@@ -52,7 +50,7 @@ func TestNormal(t *testing.T) {
 	rec := normal(millicent.UsageRecord{
 		Start: time.Time{}, Duration: -1, Billed: 1500 * time.Microsecond, CPU: 999, MemoryMB: -5, Quantity: -1, Tags: map[string]string{},
 	})
-	b := appendRecord(nil, &rec, nil)
+	b := appendRecord(nil, &rec)
 	got, err := decodeRecord(b)
 	if diff := cmp.Diff(rec, got); err != nil || diff != "" {
 		t.Error(diff, err)
@@ -99,11 +97,7 @@ func FuzzDecodeGroup(f *testing.F) {
 		if err != nil {
 			return
 		}
-		alone := make([][]byte, len(g.records))
-		for i := range g.records {
-			alone[i] = appendRecord(nil, &g.records[i], nil)
-		}
-		again, message := encodeGroup(g.header, g.records, alone)
+		again, message := encodeGroup(g.header, g.records...)
 		if again.root != g.root {
 			t.Error("written again, it is another")
 		}
@@ -116,14 +110,14 @@ func FuzzDecodeGroup(f *testing.F) {
 func FuzzDecodeRecord(f *testing.F) {
 	for i := range uint64(4) {
 		rec := someRecord(i)
-		f.Add(appendRecord(nil, &rec, nil))
+		f.Add(appendRecord(nil, &rec))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rec, err := decodeRecord(b)
 		if err != nil {
 			return
 		}
-		again, err := decodeRecord(appendRecord(nil, &rec, nil))
+		again, err := decodeRecord(appendRecord(nil, &rec))
 		if diff := cmp.Diff(rec, again); err != nil || diff != "" {
 			t.Error(diff, err)
 		}

@@ -47,6 +47,15 @@ func openMeter(t testing.TB, js jetstream.JetStream, dir string) *Meter {
 	return m
 }
 
+// encodeGroup returns a group of records, and its header.
+func encodeGroup(h header, records ...millicent.UsageRecord) (header, []byte) {
+	var b batch
+	for i := range records {
+		b.add(&records[i], appendRecord(appendFrame(b.buf, uint64(i)), &records[i]))
+	}
+	return new(press).group(h, &b, 0, len(records))
+}
+
 // startMeter opens a Meter on a server of its own, both closed at the end.
 func startMeter(t testing.TB) (*Meter, jetstream.JetStream) {
 	t.Helper()

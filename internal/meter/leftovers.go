@@ -106,9 +106,9 @@ func (m *Meter) leftovers(kept []journalled) (left *batch, missing bool, err err
 // keepLeftovers writes records to their file, which is durable when it returns.
 func (m *Meter) keepLeftovers(left *batch) error {
 	content := appendJournalHead(nil, m.head.Records+1)
-	for i, record := range left.alone() {
+	for i := range left.records {
 		begin := len(content)
-		content = seal(append(appendFrame(content, m.head.Records+1+uint64(i)), record...), begin)
+		content = seal(append(appendFrame(content, m.head.Records+1+uint64(i)), left.alone(i)...), begin)
 		content = content[:len(content)-frameEnd]
 	}
 	if err := durable.WriteFile(filepath.Join(m.cfg.Dir, leftoversFile), content, 0o600); err != nil {

@@ -31,7 +31,7 @@ func writeJournal(t *testing.T, dir string, file int, numbers ...uint64) {
 	content := appendJournalHead(nil, numbers[0])
 	for _, n := range numbers {
 		rec := normal(largeRecord(n))
-		f := frame(n, appendRecord(nil, &rec, nil))
+		f := frame(n, appendRecord(nil, &rec))
 		content = append(content, f[:len(f)-frameEnd]...)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "usage", fmt.Sprintf("journal-%d", file)), content, 0o600); err != nil {

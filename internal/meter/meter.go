@@ -62,13 +62,15 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	skips   skips     // the writer's
+	press   press     // the writer's
+	skips   skips     // likewise
 	trimmed time.Time // likewise: when trim looked
 	totals  totals
 
 	mu      sync.Mutex
 	open    batch         // takes in records
 	spare   batch         // empty, to be the next
+	tags    latestTags    // of the latest record
 	next    uint64        // number of the next record
 	backlog int           // bytes of records that are not durable
 	head    Head          // of the groups that are durable
@@ -96,15 +98,13 @@ func (b *batch) add(rec *millicent.UsageRecord, buf []byte) {
 	b.ends = append(b.ends, len(buf))
 }
 
-// alone returns the single forms of the batch's records.
-func (b *batch) alone() [][]byte {
-	list := make([][]byte, len(b.ends))
-	begin := 0
-	for i, end := range b.ends {
-		list[i] = b.buf[begin+frameHead : end]
-		begin = end
+// alone returns the single form of a record.
+func (b *batch) alone(i int) []byte {
+	begin := frameHead
+	if i > 0 {
+		begin += b.ends[i-1]
 	}
-	return list
+	return b.buf[begin:b.ends[i]]
 }
 
 // Record adds a record to the ledger, whose kind, id and attempt no other has.
@@ -112,14 +112,15 @@ func (b *batch) alone() [][]byte {
 // 50 ms. Record waits for nothing but a copy into the kernel's memory. It returns
 // the record's number in the ledger, zero when the Meter is closed.
 func (m *Meter) Record(rec millicent.UsageRecord) (number uint64) {
-	number, _ = m.record(normal(rec)) // which logs its error
+	normalise(&rec)
+	number, _ = m.record(&rec) // which logs its error
 	return number
 }
 
 var errClosed = errors.New("the ledger is closed")
 
 // record is Record for a normal record; its error is logged.
-func (m *Meter) record(rec millicent.UsageRecord) (number uint64, err error) {
+func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
@@ -127,7 +128,7 @@ func (m *Meter) record(rec millicent.UsageRecord) (number uint64, err error) {
 		return 0, errClosed
 	}
 	number = m.next
-	m.take(&rec)
+	m.take(rec)
 	n, size := len(m.open.records), len(m.open.buf)
 	m.mu.Unlock()
 	if n == 1 {
@@ -142,7 +143,7 @@ func (m *Meter) record(rec millicent.UsageRecord) (number uint64, err error) {
 // take takes a record in, and writes it to the journal. The lock is held.
 func (m *Meter) take(rec *millicent.UsageRecord) {
 	begin := len(m.open.buf)
-	buf := appendRecord(appendFrame(m.open.buf, m.next), rec, nil)
+	buf := appendTagged(appendFrame(m.open.buf, m.next), rec, m.tags.of(rec.Tags))
 	buf = seal(buf, begin)
 	if err := m.journal.append(buf[begin:], m.next, m.head.Records+1); err != nil && m.trouble == nil {
 		m.trouble = err

@@ -75,7 +75,7 @@ func (m *Meter) RecordAllOnce(ctx context.Context, all []millicent.UsageRecord) 
 // recordNew records what has a name that is not known; what is known has no
 // number.
 func (m *Meter) recordNew(rec millicent.UsageRecord) (number uint64, err error) {
-	rec = normal(rec)
+	normalise(&rec)
 	m.mu.Lock()
 	name := nameOf(&rec)
 	known := m.once.has(name)
@@ -86,7 +86,7 @@ func (m *Meter) recordNew(rec millicent.UsageRecord) (number uint64, err error) 
 	if known {
 		return 0, nil
 	}
-	return m.record(rec)
+	return m.record(&rec)
 }
 
 // remember notes the names of what was recorded last before the Meter was

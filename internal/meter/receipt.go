@@ -81,7 +81,7 @@ func TextOf(r millicent.UsageRecord) UsageText {
 // receiptOf returns the receipt of a group's record, without links and head.
 func receiptOf(g *group, index int) *Receipt {
 	r := &Receipt{
-		Format: receiptFormat, Usage: TextOf(g.records[index]), Record: appendRecord(nil, &g.records[index], nil),
+		Format: receiptFormat, Usage: TextOf(g.records[index]), Record: appendRecord(nil, &g.records[index]),
 		Number: g.first + uint64(index), Index: index, Path: [][]byte{}, Header: g.append(nil), Links: [][]byte{},
 		Head: Head{g.seq, g.next() - 1, g.hash()},
 	}

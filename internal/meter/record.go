@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 
@@ -39,6 +40,12 @@ var errDamaged = errors.New("damaged")
 // normal returns a record as it comes back from the ledger: times in their
 // units, nothing negative, texts within their bounds.
 func normal(r millicent.UsageRecord) millicent.UsageRecord {
+	normalise(&r)
+	return r
+}
+
+// normalise makes a record normal.
+func normalise(r *millicent.UsageRecord) {
 	r.Start = time.UnixMilli(max(0, r.Start.UnixMilli())).UTC()
 	r.Duration = max(0, r.Duration.Truncate(time.Microsecond))
 	r.Init = max(0, r.Init.Truncate(time.Microsecond))
@@ -56,7 +63,6 @@ func normal(r millicent.UsageRecord) millicent.UsageRecord {
 	if len(r.Tags) == 0 || tagBytes(r.Tags) > maxText {
 		r.Tags = nil
 	}
-	return r
 }
 
 func tagBytes(tags map[string]string) (n int) {
@@ -87,29 +93,35 @@ func newTexts() *texts {
 }
 
 // of returns the number of the next text of a record.
-func (t *texts) of(s string) uint64 {
+func (t *texts) of(s []byte) uint64 {
 	latest := &t.latest[t.at]
 	t.at = (t.at + 1) % recordTexts
-	if s == latest.text {
+	if string(s) == latest.text {
 		return latest.number
 	}
-	n, ok := t.number[s]
+	n, ok := t.number[string(s)]
 	if !ok {
 		n = uint64(len(t.list))
-		t.number[s] = n
-		t.list = append(t.list, s)
+		t.list = append(t.list, string(s))
+		t.number[t.list[n]] = n
 	}
-	*latest = numbered{s, n}
+	*latest = numbered{t.list[n], n}
 	return n
 }
 
-// appendRecord appends a normal record: alone, or with its texts as numbers.
-func appendRecord(b []byte, r *millicent.UsageRecord, t *texts) []byte {
-	b = appendText(b, string(r.Kind), t)
+// appendRecord appends a normal record in its single form.
+func appendRecord(b []byte, r *millicent.UsageRecord) []byte {
+	return appendTagged(b, r, tagText(r.Tags))
+}
+
+// appendTagged is appendRecord for who knows what tagText makes of the record's
+// tags.
+func appendTagged(b []byte, r *millicent.UsageRecord, tags string) []byte {
+	b = appendText(b, string(r.Kind))
 	b = appendID(b, r.ID, "")
 	b = binary.AppendUvarint(b, uint64(r.Attempt))
-	for _, s := range [...]string{r.Tenant, r.Function, r.Version, r.Alias, r.Key, tagText(r.Tags)} {
-		b = appendText(b, s, t)
+	for _, s := range [...]string{r.Tenant, r.Function, r.Version, r.Alias, r.Key, tags} {
+		b = appendText(b, s)
 	}
 	b = appendID(b, r.Root, r.ID)
 	b = appendID(b, r.Parent, r.ID)
@@ -127,19 +139,44 @@ func appendRecord(b []byte, r *millicent.UsageRecord, t *texts) []byte {
 		flags |= flagFuel
 	}
 	b = append(b, flags)
-	b = appendText(b, string(r.Outcome), t)
+	b = appendText(b, string(r.Outcome))
 	b = binary.AppendUvarint(b, uint64(r.Quantity))
-	b = appendText(b, r.PriceBook, t)
+	b = appendText(b, r.PriceBook)
 	if r.Fuel > 0 {
 		b = binary.AppendUvarint(b, r.Fuel)
 	}
 	return b
 }
 
-func appendText(b []byte, s string, t *texts) []byte {
-	if t != nil {
-		return binary.AppendUvarint(b, t.of(s))
+// appendRow appends the form that a record has in a group, made of its single
+// form as appendRecord wrote it: numbers in place of the texts, all else byte for
+// byte.
+func appendRow(b, alone []byte, t *texts) []byte {
+	r := reader{b: alone}
+	text := func() { b = binary.AppendUvarint(b, t.of(r.take(r.number()))) }
+	same := func(ids, numbers int) {
+		from := r.b
+		for range ids {
+			r.skipID()
+		}
+		for range numbers {
+			r.number()
+		}
+		b = append(b, from[:len(from)-len(r.b)]...)
 	}
+	text()     // kind
+	same(1, 1) // id, attempt
+	for range 6 {
+		text() // tenant, function, version, alias, key, tags
+	}
+	same(2, 11) // root, parent; start to egress, flags
+	text()      // outcome
+	same(0, 1)  // quantity
+	text()      // price book
+	return append(b, r.b...)
+}
+
+func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
@@ -153,7 +190,7 @@ func appendID(b []byte, id, own string) []byte {
 	if u, ok := plainUUID(id); ok {
 		return append(append(b, idUUID), u[:]...)
 	}
-	return appendText(append(b, idText), id, nil)
+	return appendText(append(b, idText), id)
 }
 
 // plainUUID returns the UUID that an id is; false unless it is written as
@@ -185,9 +222,24 @@ func tagText(tags map[string]string) string {
 	}
 	var b []byte
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		b = appendText(appendText(b, k, nil), tags[k], nil)
+		b = appendText(appendText(b, k), tags[k])
 	}
 	return string(b)
+}
+
+// latestTags are the tags of the record before, as text: mostly they are those of
+// the next, too. Tags are shared and never modified, so one map is one text.
+type latestTags struct {
+	tags map[string]string
+	text string
+}
+
+// of returns tagText of a record's tags.
+func (l *latestTags) of(tags map[string]string) string {
+	if reflect.ValueOf(tags).Pointer() != reflect.ValueOf(l.tags).Pointer() {
+		l.tags, l.text = tags, tagText(tags)
+	}
+	return l.text
 }
 
 // A reader decodes what appendRecord wrote. After an error it returns zero
@@ -269,6 +321,16 @@ func (r *reader) id(own string) string {
 	}
 	r.fail()
 	return ""
+}
+
+// skipID passes an id.
+func (r *reader) skipID() {
+	switch r.byte() {
+	case idUUID:
+		r.take(uint64(len(uuid.UUID{})))
+	case idText:
+		r.take(r.number())
+	}
 }
 
 // tagsOf is the inverse of tagText. Records with the same tags share them.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/natsd"
 )
 
@@ -164,7 +163,7 @@ func TestChainTampered(t *testing.T) {
 	for seq := uint64(1); seq <= 6; seq++ {
 		rec := someRecord(seq)
 		h := header{seq: seq, first: seq, time: time.UnixMilli(1), previous: head.Hash}
-		h, message := encodeGroup(h, []millicent.UsageRecord{rec}, [][]byte{appendRecord(nil, &rec, nil)})
+		h, message := encodeGroup(h, rec)
 		head = Head{seq, seq, h.hash()}
 		messages = append(messages, message)
 	}
@@ -173,7 +172,7 @@ func TestChainTampered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, forged := encodeGroup(g.header, []millicent.UsageRecord{another}, [][]byte{appendRecord(nil, &another, nil)})
+	_, forged := encodeGroup(g.header, another)
 	for name, c := range map[string]struct {
 		chain [][]byte
 		bad   uint64

@@ -39,23 +39,16 @@ func (t *totals) add(records []millicent.UsageRecord) {
 	if t.of == nil {
 		t.of, t.quantity = map[series]*sums{}, map[millicent.UsageKind]int64{}
 	}
+	var latest series
+	var s *sums // of latest
 	for i := range records {
 		r := &records[i]
 		if r.Kind != millicent.UsageInvocation {
 			t.quantity[r.Kind] += r.Quantity
 			continue
 		}
-		key := series{r.Tenant, r.Function}
-		s := t.of[key]
-		if s == nil {
-			if len(t.of) >= maxSeries {
-				key = series{function: otherFunctions}
-				s = t.of[key]
-			}
-			if s == nil {
-				s = &sums{}
-				t.of[key] = s
-			}
+		if key := (series{r.Tenant, r.Function}); s == nil || key != latest {
+			s, latest = t.series(key), key
 		}
 		s.invocations++
 		s.billed += r.Billed.Milliseconds()
@@ -63,6 +56,21 @@ func (t *totals) add(records []millicent.UsageRecord) {
 		s.cpu += r.CPU.Microseconds()
 		s.in, s.out, s.egress = s.in+r.In, s.out+r.Out, s.egress+r.Egress
 	}
+}
+
+// series returns the sums of a function, or of those that share them. The lock is
+// held.
+func (t *totals) series(key series) *sums {
+	s := t.of[key]
+	if s == nil && len(t.of) >= maxSeries {
+		key = series{function: otherFunctions}
+		s = t.of[key]
+	}
+	if s == nil {
+		s = &sums{}
+		t.of[key] = s
+	}
+	return s
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {

@@ -83,18 +83,17 @@ func (m *Meter) recovered(b *batch) {
 
 // publish brings a batch into the ledger, as one group or several.
 func (m *Meter) publish(ctx context.Context, b *batch) error {
-	alone := b.alone()
 	for i := 0; i < len(b.records); {
 		end, size := i, 0
 		for end < len(b.records) && end-i < groupRecords && size < groupBytes {
-			size += frameHead + len(alone[end])
+			size += frameHead + len(b.alone(end))
 			end++
 		}
 		head := m.Head()
 		h := header{
 			seq: head.Seq + 1, first: head.Records + 1, time: m.cfg.Now(), previous: head.Hash, skip: m.skipHash(ctx, head.Seq+1),
 		}
-		h, message := encodeGroup(h, b.records[i:end], alone[i:end])
+		h, message := m.press.group(h, b, i, end)
 		if err := m.append(ctx, message); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func (s *server) recorded(ctx context.Context, after uint64, each func(ledger.Gr
 }
 
 // book returns the id of the price book in force.
-func (s *server) book() string { return s.books.At(time.Now()).ID() }
+func (s *server) book() string { return s.books.IDAt(time.Now()) }
 
 // latestUsage answers from the ledger once it has what was recorded before.
 type latestUsage struct{ s *server }
