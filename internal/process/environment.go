@@ -65,6 +65,8 @@ type environment struct {
 	keep   io.Writer     // takes a snapshot; nil where none is wanted
 	fork   forkFunc      // makes one, nil when none can be made, or not any more
 	run    *run          // nil when no runtime runs
+	ran    bool          // one has run
+	lent   bool          // it has the CPU that it had for its Init phase
 	cold   bool          // no invocation has been served yet
 	init   time.Duration // what a successful Init phase took
 
@@ -246,8 +248,10 @@ func (e *environment) noteInit(phase string, boot, init time.Duration) millicent
 	return e.started
 }
 
-// awaitReady waits for the end of a run's Init, and takes the lent CPU back.
+// awaitReady waits for the end of a run's Init, in which it has lent CPU. What
+// is left of the loan is the caller's to end.
 func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*lifecycle.Failure, error) {
+	e.lent = true
 	until := late
 	if loan := time.Now().Add(lifecycle.InitLimit); loan.Before(late) {
 		until = loan
@@ -258,7 +262,7 @@ func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
 			}
-			return nil, e.takeLoan()
+			return nil, nil
 		case signExit:
 			if f := r.session.initFailure(); f != nil {
 				return f, nil
@@ -272,7 +276,7 @@ func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*
 				return lifecycle.TimedOut(e.version.Timeout), nil
 			}
 			until = late
-			if err := e.takeLoan(); err != nil {
+			if err := e.repay(); err != nil {
 				return nil, err
 			}
 		case signCancelled:
@@ -281,9 +285,17 @@ func (e *environment) awaitReady(ctx context.Context, r *run, late time.Time) (*
 	}
 }
 
-// takeLoan leaves the environment the CPU that comes with its memory.
-func (e *environment) takeLoan() error {
-	if err := e.box.SetCPU(cpuShare(e.version.MemoryMB)); err != nil {
+// repay leaves the environment the CPU that comes with its memory, where it had
+// more for its Init phase. That is over by then; but the system call takes a
+// thirtieth of a start, so it is made when somebody has got his event already, and
+// else soon after.
+func (e *environment) repay() error {
+	share := cpuShare(e.version.MemoryMB)
+	if !e.lent || share >= initCPU {
+		return nil
+	}
+	e.lent = false
+	if err := e.box.SetCPU(share); err != nil {
 		return fmt.Errorf("limit CPU: %w", err)
 	}
 	return nil

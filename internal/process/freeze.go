@@ -38,6 +38,9 @@ func (e *environment) Freeze(caller context.Context) (frozen bool, err error) {
 	if e.frozen {
 		return true, nil
 	}
+	if err := e.repay(); err != nil {
+		return false, err
+	}
 	if !e.atRest(ctx) {
 		return false, caller.Err()
 	}

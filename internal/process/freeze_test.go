@@ -59,6 +59,18 @@ done
 	}
 }
 
+// TestLoanOfCPUEndsWithoutAnInvocation has an environment that nobody calls.
+func TestLoanOfCPUEndsWithoutAnInvocation(t *testing.T) {
+	e := probe(t, nil, nil)
+	if !e.lent {
+		t.Error("nothing is lent after Init: then there is nothing to test")
+	}
+	e.freeze()
+	if e.lent {
+		t.Error("frozen, it has what it was lent for Init")
+	}
+}
+
 // TestRuntimeAtWorkIsNotFrozen has a runtime that works on after its answer,
 // which it may until its deadline.
 func TestRuntimeAtWorkIsNotFrozen(t *testing.T) {

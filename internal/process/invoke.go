@@ -220,7 +220,11 @@ func (e *environment) attempt(ctx context.Context, inv *millicent.Invocation, de
 			return ending{failure: e.lost()}
 		}
 		e.run.deadline = deadline
-		e.journal.Opened() // the runtime is at work already
+		// The runtime is at work already.
+		if err := e.repay(); err != nil {
+			e.broken = err // for the next one
+		}
+		e.journal.Opened()
 		end, delivered := e.await(ctx, t)
 		switch {
 		case delivered || end.outcome != nil || end.failure != nil && end.failure.Timeout:

@@ -38,17 +38,22 @@ func kindOf(v *millicent.Version, rt Runtime) string {
 const (
 	preparedTmpMB = 512
 	hostname      = "169-254-100-1"
+
+	// preparedMemoryMB is the least that a version can have, and what it has
+	// where nobody says otherwise.
+	preparedMemoryMB = 128
 )
 
 // poolable reports whether v can start in a prepared sandbox.
 func poolable(v *millicent.Version) bool { return v.TmpMB == preparedTmpMB }
 
-// preparedSpec is what every prepared sandbox is made of: without a limit of
-// memory until it has a version, and out of the way of those at work.
+// preparedSpec is what every prepared sandbox is made of: out of the way of
+// those at work until it has a version.
 func (l *Launcher) preparedSpec() sandbox.Spec {
 	return sandbox.Spec{
 		Background: true,
 
+		Memory:   preparedMemoryMB << 20,
 		CPU:      initCPU,
 		Tmp:      preparedTmpMB << 20,
 		Hostname: hostname,
@@ -133,13 +138,25 @@ func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (
 
 // fit makes a prepared sandbox into one for v.
 func (p *prepared) fit(v *millicent.Version, code *packageCode) error {
-	for _, m := range code.mounts() {
-		if err := p.box.Attach(m); err != nil {
-			return fmt.Errorf("show code: %w", err)
+	var shown []func() error
+	for _, m := range code.mounts() { // the sandbox's first process does it meanwhile
+		shown = append(shown, p.box.BeginAttach(m))
+	}
+	err := p.limit(v)
+	for _, done := range shown {
+		if failed := done(); failed != nil {
+			err = errors.Join(err, fmt.Errorf("show code: %w", failed))
 		}
 	}
-	if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
-		return fmt.Errorf("limit memory: %w", err)
+	return err
+}
+
+// limit gives a prepared sandbox the limits of v.
+func (p *prepared) limit(v *millicent.Version) error {
+	if v.MemoryMB != preparedMemoryMB {
+		if err := p.box.SetMemory(int64(v.MemoryMB) << 20); err != nil {
+			return fmt.Errorf("limit memory: %w", err)
+		}
 	}
 	if err := p.box.SetBackground(false); err != nil {
 		return fmt.Errorf("take CPU: %w", err)

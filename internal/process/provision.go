@@ -17,7 +17,7 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 	if f != nil {
 		return nil, errors.Join(f.OfInit(), e.Close())
 	}
-	if err := e.box.SetBackground(false); err != nil {
+	if err := errors.Join(e.repay(), e.box.SetBackground(false)); err != nil {
 		return nil, errors.Join(lifecycle.PlatformError("take CPU", err), e.Close())
 	}
 	e.cold = false // whoever comes first has waited for nothing

@@ -124,9 +124,7 @@ func (e *environment) prepare() (r *run, theirs files, err error) {
 		r.frames.close(0)
 		return nil, nil, err
 	}
-	if stats, err := e.box.Stats(); err == nil {
-		r.ooms = stats.OOMKills
-	}
+	e.noteKills(r)
 	return r, theirs, nil
 }
 
@@ -250,6 +248,18 @@ func (r *run) kill() {
 	// It fails where the process or its sandbox has ended: then that is seen.
 	_ = r.process.Signal(sigKill)
 	r.exitsWithin(exitGrace)
+}
+
+// noteKills notes the kernel's kills for memory before r. There was none before
+// the first run.
+func (e *environment) noteKills(r *run) {
+	if !e.ran {
+		e.ran = true
+		return
+	}
+	if stats, err := e.box.Stats(); err == nil {
+		r.ooms = stats.OOMKills
+	}
 }
 
 // exitFailure returns the failure that the end of r's process is.

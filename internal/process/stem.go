@@ -191,9 +191,7 @@ func (e *environment) runOf(st *stem) *run {
 		process: st.process, stopped: make(chan struct{}),
 	}
 	e.serveOutput(r)
-	if stats, err := e.box.Stats(); err == nil {
-		r.ooms = stats.OOMKills
-	}
+	e.noteKills(r)
 	r.link.session, r.link.snapshot, r.link.refused = r.session, e.keep, e.refused
 	e.watch(r)
 	return r

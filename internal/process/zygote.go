@@ -207,7 +207,7 @@ func (z *zygote) pause() {
 func (z *zygote) begin(ctx context.Context) (err error) {
 	if z.box == nil {
 		spec := z.launcher.preparedSpec()
-		spec.UDP, spec.TCP, spec.Redirect = nil, nil, 0
+		spec.UDP, spec.TCP, spec.Redirect, spec.Memory = nil, nil, 0, 0
 		if z.box, err = z.launcher.cfg.Host.New(ctx, spec); err != nil {
 			return err
 		}

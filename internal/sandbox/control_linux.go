@@ -176,25 +176,39 @@ func send(to *net.UnixConn, p []byte, files []*os.File) error {
 
 // ask sends r and waits for the answer.
 func (c *control) ask(ctx context.Context, r initproc.Request, files ...*os.File) (answer, error) {
-	wait := make(chan answer, 1)
+	seq, wait, err := c.post(r, files...)
+	if err != nil {
+		return answer{}, err
+	}
+	defer c.forget(seq)
+	return c.await(ctx, wait)
+}
+
+// post sends r. Its answer comes on wait, until its seq is forgotten, which is
+// the caller's to do.
+func (c *control) post(r initproc.Request, files ...*os.File) (seq uint32, wait chan answer, err error) {
+	wait = make(chan answer, 1)
 	c.mu.Lock()
 	c.seq++
 	r.Seq = c.seq
 	c.waits[r.Seq] = wait
 	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		delete(c.waits, r.Seq)
-		c.mu.Unlock()
-	}()
 	to := c.conn
 	if r.Kind == initproc.Start {
 		to = c.spawns
 	}
 	if err := send(to, r.Marshal(), files); err != nil {
-		return answer{}, fmt.Errorf("ask the sandbox: %w", err)
+		c.forget(r.Seq)
+		return 0, nil, fmt.Errorf("ask the sandbox: %w", err)
 	}
-	return c.await(ctx, wait)
+	return r.Seq, wait, nil
+}
+
+// forget gives up the wait for an answer.
+func (c *control) forget(seq uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waits, seq)
 }
 
 // await waits for an answer and turns what it reports into an error.

@@ -88,17 +88,36 @@ func (s *Sandbox) End() error {
 }
 
 // Attach adds a mount to a running sandbox. An ordinary user cannot.
-func (s *Sandbox) Attach(m Mount) error {
+func (s *Sandbox) Attach(m Mount) error { return s.BeginAttach(m)() }
+
+// BeginAttach does what Attach does, but for the waiting, which attached does:
+// it is called once.
+func (s *Sandbox) BeginAttach(m Mount) (attached func() error) {
+	failed := func(err error) func() error { return func() error { return err } }
 	if s.host.rootless {
-		return fmt.Errorf("attach %s: run as an ordinary user: %w", m.Source, syscall.EPERM)
+		return failed(fmt.Errorf("attach %s: run as an ordinary user: %w", m.Source, syscall.EPERM))
 	}
 	f, err := m.open()
 	if err != nil {
+		return failed(err)
+	}
+	defer f.Close() // pid 1 has it by then
+	select {
+	case <-s.closing:
+		return failed(errEnded)
+	default:
+	}
+	seq, wait, err := s.control.post(initproc.Request{Kind: initproc.Attach, Target: m.Target}, f)
+	if err != nil {
+		return failed(err)
+	}
+	return func() error {
+		defer s.control.forget(seq)
+		ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+		defer cancel()
+		_, err := s.control.await(ctx, wait)
 		return err
 	}
-	defer f.Close()
-	_, err = s.ask(initproc.Request{Kind: initproc.Attach, Target: m.Target}, f)
-	return err
 }
 
 // Stats reads the sandbox's counters.

@@ -35,6 +35,7 @@ type script struct {
 	nothing uint64          // the value undefined
 	random  uint32          // the state of Math.random: 8 bytes
 	scratch uint32          // scratchSize bytes for parameters and results
+	raw     rawScript
 	locate  func(stack string) string
 }
 
@@ -43,14 +44,16 @@ const (
 	entryPrepare = iota
 	entryLoad
 	entryBegin
+	entrySettle
+	entryUnwritten
 	entryTurn
 	entryCrash
 	entries
 )
 
-var entryNames = [entries]string{"prepare", "load", "begin", "turn", "crash"}
+var entryNames = [entries]string{"prepare", "load", "begin", "settle", "unwritten", "turn", "crash"}
 
-const scratchSize = 32
+const scratchSize = 64
 
 // maxStack is how much of its stack JavaScript may use: half of what the engine
 // has, as it wants.
@@ -220,6 +223,7 @@ func (i *Instance) startScripts(ctx context.Context, req *Request) *Failure {
 			}
 		}
 		v.findRandom(global)
+		v.findRaw()
 		v.do(jsCollect)
 		v.fillHoles() // here, so that functions' modules change few pages
 	})
@@ -298,39 +302,4 @@ func (v *vm) fillHoles() {
 			size -= 8
 		}
 	}
-}
-
-// told are the variables that begin has parameters for, after the event.
-var told = [...]string{EnvRequestID, EnvFunctionARN, EnvDeadline, EnvTraceID, EnvClientContext, envTenantID}
-
-// envTenantID is the caller's tenant, as functions know it.
-const envTenantID = "AWS_LAMBDA_TENANT_ID"
-
-// variable returns a variable of NAME=value.
-func variable(environ []string, name string) (string, bool) {
-	for _, v := range environ {
-		if len(v) > len(name) && v[len(name)] == '=' && v[:len(name)] == name {
-			return v[len(name)+1:], true
-		}
-	}
-	return "", false
-}
-
-// serveScript has a request answered.
-func (i *Instance) serveScript(req *Request) (answer []byte, f *Failure) {
-	f = i.inScript(i.run.Context, nil, func(v *vm) {
-		v.seed()
-		params := [1 + len(told)]uint64{v.newText(req.Event)}
-		n := 1
-		for k, name := range told {
-			params[1+k] = i.program.script.nothing
-			if value, ok := variable(req.Environ, name); ok {
-				params[1+k] = v.newText([]byte(value))
-				n = 2 + k
-			}
-		}
-		v.call(entryBegin, params[:n]...)
-		answer = v.settle()
-	})
-	return answer, f
 }

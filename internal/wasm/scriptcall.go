@@ -49,6 +49,17 @@ const (
 	jsPromiseResult
 	jsCollect
 	jsSetCollectAt
+
+	// Those that follow are the engine's own, below the functions for hosts:
+	// they take and return values as they are.
+	jsParse
+	jsString
+	jsCallValue
+	jsPromiseState
+	jsPromiseValue
+	jsStringify
+	jsToText
+	jsCaught
 	jsFunctions
 )
 
@@ -62,6 +73,8 @@ var jsNames = [jsFunctions]string{
 	jsIsException: "qjs_is_exception", jsIsFunction: "qjs_is_function", jsException: "qjs_get_exception", jsEvaluate: "qjs_eval",
 	jsCall: "qjs_call", jsIsJob: "qjs_is_job_pending", jsDoJob: "qjs_execute_pending_job", jsPromiseResult: "qjs_promise_result",
 	jsCollect: "qjs_run_gc", jsSetCollectAt: "qjs_set_gc_threshold",
+	jsParse: "JS_ParseJSON", jsString: "JS_NewStringLen", jsCallValue: "JS_Call", jsPromiseState: "JS_PromiseState",
+	jsPromiseValue: "JS_PromiseResult", jsStringify: "JS_JSONStringify", jsToText: "JS_ToCStringLen2", jsCaught: "JS_GetException",
 }
 
 // calls are functions as they can be called, found at their first use: a
@@ -130,6 +143,7 @@ func (v *vm) do(f jsFunction, params ...uint64) uint64 {
 			return 0
 		}
 	}
+	c.stack[0] = 0 // of which a result of 32 bits takes half
 	copy(c.stack[:], params)
 	if err := c.functions[f].CallWithStack(&v.i.run, c.stack[:]); err != nil {
 		v.err = err

@@ -1,6 +1,6 @@
 // The JavaScript side of the runtime: loads a handler and serves requests.
 //
-//   main.js       what the host calls: load, begin, turn, crash
+//   main.js       what the host calls: load, begin, settle, turn, crash and others
 //   host.js       the functions of the host
 //   errors.js     failures, as documents and as log entries
 //   console.js    console, with inspect.js for what is no text
@@ -22,7 +22,7 @@ import { HandlerNotFound, ImportModuleError, MalformedHandlerName, NodeJsExit, U
 import { UnhandledPromiseRejection, toDocument } from './errors.js';
 import { failed } from './host.js';
 import { setEnvironment } from './process.js';
-import { start, step, wake } from './timers.js';
+import { start, step } from './timers.js';
 import './clone.js';
 import './crypto.js';
 import './encoding.js';
@@ -34,10 +34,12 @@ const NEVER_SETTLED = 'The handler has neither answered nor anything left to wai
 
 const { parse, stringify } = JSON;
 const now = Date.now;
+const pending = new Promise(() => {}); // what stands for an answer by a callback
 
 let handler;
+let classic; // it takes a callback
 let context; // the handler's second argument
-let deadline; // of the request, in milliseconds since 1970
+let deadline; // of the request, in milliseconds since 1970: a text
 let loading = true;
 let answer; // what is returned to the host, once it is there
 let drained; // what to do when there is nothing left to do
@@ -71,6 +73,7 @@ export function load(namespace, name) {
   drained = () => fail('Init Error', new NodeJsExit('The module waits for a Promise that is never settled.'));
   namespace.then((app) => {
     handler = find(app, name);
+    classic = handler.length >= 3;
     loading = false;
     drained = neverSettled;
     start(uncaught);
@@ -98,12 +101,12 @@ function initError(error) {
   return error;
 }
 
-// begin calls the handler with an event, as JSON, and what is known about the
-// request. What comes after the deadline is not always told.
-export function begin(event, requestId, arn, until, trace, client, tenant) {
+// begin calls the handler with an event and what is known about the request,
+// and returns what it returns. What comes after the deadline is not always told;
+// text is the event where it is not what it should be.
+export function begin(event, requestId, arn, until, trace, client, tenant, text) {
   answer = undefined;
-  wake();
-  deadline = +until;
+  deadline = until;
   context.awsRequestId = requestId;
   context.invokedFunctionArn = arn;
   logFor(requestId, tenant);
@@ -111,15 +114,17 @@ export function begin(event, requestId, arn, until, trace, client, tenant) {
   if (tenant) context.tenantId = tenant;
   try {
     if (client) context.clientContext = parse(client);
-    if (handler.length >= 3) callClassic(parse(event));
-    else settle(handler(parse(event), context));
+    if (text !== undefined) event = parse(text);
+    return classic ? callClassic(event) : handler(event, context);
   } catch (error) {
     failInvoke(error);
   }
 }
 
-// settle answers with a value, or what a promise of one becomes.
-function settle(value) {
+// settle answers with a value, or what a promise of one becomes. The host does
+// so itself for promises that are kept already.
+export function settle(value) {
+  if (value === pending) return;
   if (typeof value?.then !== 'function') succeed(value);
   else value.then(succeed, failInvoke);
 }
@@ -139,6 +144,7 @@ function callClassic(event) {
   });
   if (typeof returned?.then === 'function') settle(returned);
   else if (!used) drained = () => succeed(null);
+  return pending;
 }
 
 function succeed(value) {
@@ -147,7 +153,7 @@ function succeed(value) {
   try {
     text = stringify(value) ?? 'null';
   } catch {
-    failInvoke(new Error('Unable to stringify response body'));
+    unwritten();
     return;
   }
   answer = text;
@@ -161,6 +167,9 @@ function fail(what, error) {
   const document = toDocument(error);
   failed(document.errorType, document.errorMessage, stringify(document));
 }
+
+// unwritten hears that the answer cannot be written.
+export function unwritten() { failInvoke(new Error('Unable to stringify response body')); }
 
 function failInvoke(error) { fail('Invoke Error', error); }
 function neverSettled() { failInvoke(new NodeJsExit(NEVER_SETTLED)); }

@@ -5,7 +5,7 @@
 const clock = performance.now.bind(performance);
 const MOST = 2 ** 31 - 1; // milliseconds; more is 1, as in Node.js
 
-let time = 0; // when the turn began: timers that it sets count from there, as in Node.js
+let time; // when the turn began: timers that it sets count from there, as in Node.js; undefined for not looked at yet
 let heap = []; // of Timeouts, the next one first
 let immediates = [];
 let next = 0; // index into immediates
@@ -15,15 +15,15 @@ let uncaught;
 
 // start forgets all that was to happen, and says who hears of exceptions.
 export function start(onUncaught) {
-  wake();
+  time = undefined; // the clock of an image says nothing
   heap = [];
   immediates = [];
   next = holding = 0;
   uncaught = onUncaught;
 }
 
-// wake looks at the clock, which an image knows nothing of.
-export function wake() { time = clock(); }
+// wake looks at the clock.
+function wake() { time = clock(); }
 
 // step runs one callback, if one is due, and returns 0; otherwise in how many
 // milliseconds the next one is, or -1 if there is none that is waited for.
@@ -111,6 +111,7 @@ class Timeout {
   }
 
   #enter() {
+    if (time === undefined) wake();
     this.due = time + this.#delay;
     push(this);
     if (this.#counts) holding++;
