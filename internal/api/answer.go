@@ -16,7 +16,7 @@ const writeTime = 2 * time.Minute
 // slow clients their deadlines.
 type answer struct {
 	http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 	status  int
 	bytes   int64
 	apart   bool // a function's answer under the origin of the APIs: see keepApart
@@ -25,8 +25,9 @@ type answer struct {
 	late time.Time  // see SetWriteDeadline; zero when nothing was said
 }
 
-func newAnswer(w http.ResponseWriter) *answer {
-	return &answer{ResponseWriter: w, control: http.NewResponseController(w)}
+// to makes a the answer that is written to w.
+func (a *answer) to(w http.ResponseWriter) {
+	a.ResponseWriter, a.control = w, *http.NewResponseController(w)
 }
 
 // Unwrap lets http.ResponseController through.

@@ -35,3 +35,15 @@ func TestAnswerDeadline(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func newAnswer(w http.ResponseWriter) *answer {
+	a := &answer{}
+	a.to(w)
+	return a
+}
+
+func boundBody(w http.ResponseWriter, r *http.Request, b *budget) *body {
+	in := &body{}
+	newAnswer(w).boundBody(in, r, b, time.Now())
+	return in
+}

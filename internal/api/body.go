@@ -69,13 +69,13 @@ type body struct {
 	refused error // why no more is read
 }
 
-// boundBody puts bounds on the body of the request that a answers. It began at
-// a time. The caller gives the memory back.
-func (a *answer) boundBody(r *http.Request, b *budget, began time.Time) *body {
+// boundBody makes in the body of the request that a answers, within bounds. It
+// began at a time. The caller gives the memory back.
+func (a *answer) boundBody(in *body, r *http.Request, b *budget, began time.Time) {
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
-	in := &body{ReadCloser: r.Body, control: a.control, budget: b, began: began}
+	*in = body{ReadCloser: r.Body, control: &a.control, budget: b, began: began}
 	if r.ContentLength != 0 {
 		in.expect(bodyDeadline(in.began, 0))
 	}
@@ -83,7 +83,6 @@ func (a *answer) boundBody(r *http.Request, b *budget, began time.Time) *body {
 	if r.ContentLength < 0 || r.ContentLength > maxRequest { // others are as long as they say
 		r.Body = http.MaxBytesReader(a.ResponseWriter, in, maxRequest)
 	}
-	return in
 }
 
 // Read implements io.Reader. With the end of the body its deadline is lifted:

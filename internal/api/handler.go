@@ -71,11 +71,21 @@ func (h *Handler) Plain(r *http.Request) bool {
 	return !isURL && lambda.Invokes(r)
 }
 
+// An exchange is all that there is of a request while it is served, in memory
+// of one piece.
+type exchange struct {
+	call    millicent.Call
+	request http.Request
+	body    body
+	answer  answer
+}
+
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
-	call := &millicent.Call{ID: uuid.NewString()}
-	r = r.WithContext(millicent.WithCall(r.Context(), call))
+	x := &exchange{call: millicent.Call{ID: uuid.NewString()}}
+	x.request = *r.WithContext(millicent.WithCall(r.Context(), &x.call))
+	call, r := &x.call, &x.request
 	target, isURL := url.Match(r)
 	bodies := &h.bodies
 	if isURL {
@@ -90,8 +100,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isURL {
 		other = nil // whatever is asked of a function URL is for the function
 	}
-	a := newAnswer(w)
-	in := a.boundBody(r, bodies, begin)
+	a, in := &x.answer, &x.body
+	a.to(w)
+	a.boundBody(in, r, bodies, begin)
 	a.apart = isURL && target.Domain == ""
 	a.Header()["X-Amzn-Requestid"] = []string{call.ID}
 	defer func() {

@@ -346,7 +346,7 @@ func TestBodyDeadlineIsLifted(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = &deadlineRecorder{w, &deadlines}
-		newAnswer(w).boundBody(r, &budget{limit: maxBodies}, time.Now())
+		boundBody(w, r, &budget{limit: maxBodies})
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(release)
 		newAnswer(w).send(200, nil, []byte("done"))
@@ -444,18 +444,18 @@ func TestBodyBudget(t *testing.T) {
 func TestBodiesShareTheBudget(t *testing.T) {
 	b := &budget{limit: 10}
 	first := newRequest("POST", "/", "12345678")
-	in := newAnswer(httptest.NewRecorder()).boundBody(first, b, time.Now())
+	in := boundBody(httptest.NewRecorder(), first, b)
 	if _, err := io.ReadAll(first.Body); err != nil {
 		t.Fatal(err)
 	}
 	second := newRequest("POST", "/", "123")
-	newAnswer(httptest.NewRecorder()).boundBody(second, b, time.Now())
+	boundBody(httptest.NewRecorder(), second, b)
 	if _, err := io.ReadAll(second.Body); millicent.ErrorCode(err) != millicent.CodeThrottled {
 		t.Errorf("beyond the budget: %v", err)
 	}
 	in.release()
 	third := newRequest("POST", "/", "123")
-	newAnswer(httptest.NewRecorder()).boundBody(third, b, time.Now())
+	boundBody(httptest.NewRecorder(), third, b)
 	if _, err := io.ReadAll(third.Body); err != nil {
 		t.Errorf("after the release: %v", err)
 	}

@@ -55,12 +55,17 @@ func (a *Answer) hasBody() bool {
 // Parts returns the answer: a short one in one piece, a long one's body apart,
 // which is not copied. Its length is its body's, whatever the header says.
 func (a *Answer) Parts() (head, rest []byte) {
-	a.WriteHeader(http.StatusOK)
 	size := 512
 	if len(a.body) <= JoinLimit {
 		size += len(a.body)
 	}
-	b := append(make([]byte, 0, size), "HTTP/1.1 "...)
+	return a.parts(make([]byte, 0, size))
+}
+
+// parts is Parts with memory for the head, and for a short answer's body.
+func (a *Answer) parts(b []byte) (head, rest []byte) {
+	a.WriteHeader(http.StatusOK)
+	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(a.status), 10)
 	b = append(append(append(b, ' '), http.StatusText(a.status)...), "\r\n"...)
 	for name, values := range a.header {

@@ -18,6 +18,7 @@ type Conn struct {
 	read, write deadline
 	taken       []byte  // the latest request's head
 	fields      []field // of it, for a moment
+	out         []byte  // for the next answer
 	state       atomic.Int32
 }
 
@@ -73,7 +74,8 @@ func (c *Conn) WriteSome(p []byte) (int, error) {
 // Send writes an answer. It sets no deadline where nothing has to be waited
 // for.
 func (c *Conn) Send(a *Answer) error {
-	head, rest := a.Parts()
+	head, rest := a.parts(c.out[:0])
+	c.out = spare(head)
 	for _, p := range [][]byte{head, rest} {
 		n, err := c.WriteSome(p)
 		if err == nil && n < len(p) {
@@ -84,6 +86,17 @@ func (c *Conn) Send(a *Answer) error {
 		}
 	}
 	return nil
+}
+
+// maxSpare is how much memory a connection keeps for the next answer.
+const maxSpare = 4 << 10
+
+// spare returns b where it is to be kept.
+func spare(b []byte) []byte {
+	if cap(b) > maxSpare {
+		return nil
+	}
+	return b
 }
 
 // A deadline of reading or writing is told to the connection when there is

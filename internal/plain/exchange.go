@@ -1,7 +1,6 @@
 package plain
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -40,8 +39,9 @@ func (x *exchange) begin(r *http.Request) {
 // handler leaves alone then. What is short is copied: package fmt and others
 // use the memory of what they write again, for somebody else's answer.
 func (x *exchange) Write(p []byte) (int, error) {
-	if len(p) <= JoinLimit {
-		p = bytes.Clone(p)
+	if len(p) <= JoinLimit && x.Answer.body == nil {
+		p = append(x.loop.body[:0], p...)
+		x.loop.body = spare(p)
 	}
 	return x.Answer.Write(p)
 }

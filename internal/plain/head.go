@@ -64,7 +64,7 @@ func (c *Conn) Request(ctx context.Context, head []byte, usual func(*http.Reques
 	c.taken, c.fields = append(c.taken[:0], head...), fields
 	left := c.In.Buffered() - len(head)
 	r = (&http.Request{}).WithContext(ctx)
-	if parse(r, line, fields, c.In) {
+	if parse(r, head, line, fields, c.In) {
 		_, _ = c.In.Discard(len(head)) // it is there
 	} else if read, err := http.ReadRequest(c.In); err != nil {
 		r = nil
@@ -78,43 +78,46 @@ func (c *Conn) Request(ctx context.Context, head []byte, usual func(*http.Reques
 	return r, nil
 }
 
-// A field is a header as it stands in a head.
-type field struct{ name, value []byte }
+// A field is a header as it stands in a head: where its name is, and its value.
+type field struct{ name, nameEnd, value, valueEnd int }
 
-// plainHead returns what a head consists of, if it can be read in one way only,
-// and asks for nothing but an answer: the request line, and the headers behind
-// those that are there.
-func plainHead(head []byte, fields []field) (line []byte, _ []field, ok bool) {
-	line, rest, ok := bytes.Cut(head, []byte("\r\n"))
-	if !ok || !bytes.HasSuffix(line, []byte(" HTTP/1.1")) || !isText(line) {
-		return nil, fields, false
+// plainHead returns where the request line ends, and the headers behind those
+// that are there, of a head that can be read in one way only, and asks for
+// nothing but an answer.
+func plainHead(head []byte, fields []field) (line int, _ []field, ok bool) {
+	first, rest, ok := bytes.Cut(head, []byte("\r\n"))
+	if !ok || !bytes.HasSuffix(first, []byte(" HTTP/1.1")) || !isText(first) {
+		return 0, fields, false
 	}
 	for hosts := 0; ; {
+		at := len(head) - len(rest)
 		one, left, ok := bytes.Cut(rest, []byte("\r\n"))
 		if !ok {
-			return nil, fields, false
+			return 0, fields, false
 		}
 		if rest = left; len(one) == 0 {
-			return line, fields, hosts == 1 && len(rest) == 0
+			return len(first), fields, hosts == 1 && len(rest) == 0
 		}
 		name, value, ok := bytes.Cut(one, []byte(":"))
 		if !ok || !isName(name) || !isText(value) {
-			return nil, fields, false
+			return 0, fields, false
 		}
-		switch value = bytes.Trim(value, " \t"); {
+		value = bytes.TrimLeft(value, " \t")
+		start := at + len(one) - len(value)
+		switch value = bytes.TrimRight(value, " \t"); {
 		case is(name, "Host"):
 			hosts++
 			if !isHost(value) {
-				return nil, fields, false
+				return 0, fields, false
 			}
 		case is(name, "Connection"):
 			if !is(value, "keep-alive") {
-				return nil, fields, false
+				return 0, fields, false
 			}
 		case is(name, "Expect"), is(name, "Upgrade"):
-			return nil, fields, false
+			return 0, fields, false
 		}
-		fields = append(fields, field{name, value})
+		fields = append(fields, field{at, at + len(name), start, start + len(value)})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 )
 
 // Most plain requests are so plain that little is left to be read of their
@@ -25,19 +24,24 @@ type parsed struct {
 	values [8]string // of most requests' headers
 }
 
-// parse makes r the request that a line and headers say; false where net/http
-// has to. The body is what follows its head on in.
-func parse(r *http.Request, line []byte, fields []field, in *bufio.Reader) bool {
-	method, target, ok := cutLine(line)
+// parse makes r the request of a head, of whose line and headers it is known
+// where they are; false where net/http has to. The body is what follows the
+// head on in. Names in the head become canonical.
+func parse(r *http.Request, head []byte, line int, fields []field, in *bufio.Reader) bool {
+	method, path, ok := cutLine(head[:line])
 	if !ok || len(fields) > maxFields {
 		return false
 	}
-	length, ok := bodyLength(fields)
+	length, ok := bodyLength(head, fields)
 	if !ok {
 		return false
 	}
+	for _, f := range fields {
+		canonical(head[f.name:f.nameEnd])
+	}
+	text := string(head) // what the request says is parts of it
 	p := &parsed{}
-	r.Method, r.RequestURI = method, string(target)
+	r.Method, r.RequestURI = method, text[len(method)+1:len(method)+1+path]
 	p.url.Path = r.RequestURI
 	r.URL = &p.url
 	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
@@ -52,7 +56,7 @@ func parse(r *http.Request, line []byte, fields []field, in *bufio.Reader) bool 
 		values = make([]string, 0, len(fields))
 	}
 	for _, f := range fields {
-		key, value := canonical(f.name), string(f.value)
+		key, value := text[f.name:f.nameEnd], text[f.value:f.valueEnd]
 		if key == "Host" {
 			r.Host = value
 		} else if have := r.Header[key]; have != nil {
@@ -66,73 +70,63 @@ func parse(r *http.Request, line []byte, fields []field, in *bufio.Reader) bool 
 	return true
 }
 
-// cutLine returns what a request line says that can only be understood in one
-// way.
-func cutLine(line []byte) (method string, target []byte, ok bool) {
-	const version = " HTTP/1.1"
+// cutLine returns the method of a request line that can only be understood in
+// one way, and the length of its path.
+func cutLine(line []byte) (method string, path int, ok bool) {
 	switch {
 	case bytes.HasPrefix(line, []byte("POST /")):
 		method = http.MethodPost
 	case bytes.HasPrefix(line, []byte("GET /")):
 		method = http.MethodGet
 	default:
-		return "", nil, false
+		return "", 0, false
 	}
-	target = line[len(method)+1 : len(line)-len(version)]
+	target := line[len(method)+1 : len(line)-len(" HTTP/1.1")]
 	if len(target) > 1 && target[1] == '/' {
-		return "", nil, false // a host, to some
+		return "", 0, false // a host, to some
 	}
 	for _, c := range target {
 		if !isWord(c) && c != '/' && c != '-' && c != '.' {
-			return "", nil, false
+			return "", 0, false
 		}
 	}
-	return method, target, true
+	return method, len(target), true
 }
 
 // bodyLength returns the length of the body that the headers tell of; false
 // where it takes more to know it, or they say what changes others.
-func bodyLength(fields []field) (length int64, ok bool) {
+func bodyLength(head []byte, fields []field) (length int64, ok bool) {
 	told := false
 	for _, f := range fields {
-		switch {
-		case is(f.name, "Content-Length"):
-			if told {
+		switch name, value := head[f.name:f.nameEnd], head[f.value:f.valueEnd]; {
+		case is(name, "Content-Length"):
+			if length, ok = number(value); told || !ok {
 				return 0, false
 			}
 			told = true
-			for _, c := range f.value {
-				if c < '0' || c > '9' {
-					return 0, false
-				}
-			}
-			n, err := strconv.ParseInt(string(f.value), 10, 64)
-			if err != nil {
-				return 0, false
-			}
-			length = n
-		case is(f.name, "Transfer-Encoding"), is(f.name, "Trailer"), is(f.name, "Pragma"):
+		case is(name, "Transfer-Encoding"), is(name, "Trailer"), is(name, "Pragma"):
 			return 0, false
 		}
 	}
 	return length, true
 }
 
-// usualNames are those of most headers, which take no memory.
-var usualNames = func() map[string]string {
-	names := map[string]string{}
-	for _, name := range []string{
-		"Accept", "Accept-Encoding", "Amz-Sdk-Invocation-Id", "Amz-Sdk-Request", "Authorization", "Connection", "Content-Length",
-		"Content-Type", "Host", "User-Agent", "X-Amz-Content-Sha256", "X-Amz-Date", "X-Amz-User-Agent", "X-Amzn-Trace-Id",
-	} {
-		names[name] = name
+// number returns what digits say, and at most 18 of them.
+func number(digits []byte) (n int64, ok bool) {
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
 	}
-	return names
-}()
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return n, true
+}
 
-// canonical returns the name that net/http knows a header by, and makes it the
-// one in the head as well.
-func canonical(name []byte) string {
+// canonical makes a name the one that net/http knows a header by.
+func canonical(name []byte) {
 	first := true
 	for i, c := range name {
 		switch {
@@ -143,10 +137,6 @@ func canonical(name []byte) string {
 		}
 		first = c == '-'
 	}
-	if usual, ok := usualNames[string(name)]; ok {
-		return usual
-	}
-	return string(name)
 }
 
 // rest is the body of a request that is followed by others.

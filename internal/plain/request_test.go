@@ -40,7 +40,7 @@ func readBoth(t *testing.T, text string) (parsed bool) {
 	head := there[:headSize(there)]
 	line, fields, ok := plainHead(head, nil)
 	var got http.Request
-	if !ok || !parse(&got, line, fields, in) {
+	if !ok || !parse(&got, head, line, fields, in) {
 		return false
 	}
 	_, _ = in.Discard(len(head))

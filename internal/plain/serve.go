@@ -48,6 +48,7 @@ type loop struct {
 	http   *http.Server
 	remote string
 	until  time.Time // when the connection is closed for being idle
+	body   []byte    // for the next answer
 }
 
 // serve is Config's Serve.

@@ -227,10 +227,13 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	if r.ContentLength > limit {
 		return nil, nil, tooLarge()
 	}
-	body, err = readAll(io.LimitReader(r.Body, limit+1), r.ContentLength)
-	var tooLong *http.MaxBytesError
+	in := io.Reader(r.Body)
+	if r.ContentLength < 0 { // others are as long as they say
+		in = io.LimitReader(in, limit+1)
+	}
+	body, err = readAll(in, r.ContentLength)
 	switch {
-	case errors.As(err, &tooLong), err == nil && int64(len(body)) > limit:
+	case err == nil && int64(len(body)) > limit, err != nil && isTooLong(err):
 		return nil, nil, tooLarge()
 	case err != nil:
 		return nil, nil, &millicent.Error{Code: codeSerialization, Message: "Could not read the request body.", Err: err}
@@ -239,6 +242,11 @@ func (h *Handler) read(r *http.Request, op *operation) (body []byte, done func()
 	}
 	done, err = take(r.Context(), h.uploads)
 	return body, done, err
+}
+
+func isTooLong(err error) bool {
+	var tooLong *http.MaxBytesError
+	return errors.As(err, &tooLong)
 }
 
 // believed is the largest body for which its length is believed before it has

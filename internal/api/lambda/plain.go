@@ -79,18 +79,23 @@ func (h *Handler) servePlain(w http.ResponseWriter, r *http.Request, req *reques
 		return err
 	}
 	defer done()
-	out, err := h.invoke(r.Context(), req, &InvocationRequest{FunctionName: &function, Payload: body})
+	inv, err := h.called(req, function, nil, nil, body)
 	if err != nil {
 		return err
 	}
-	header := w.Header()
-	if out.FunctionError != nil {
-		header["X-Amz-Function-Error"] = []string{*out.FunctionError}
+	res, err := h.cfg.Invoker.Invoke(r.Context(), inv)
+	if err != nil {
+		return err
 	}
-	header["X-Amz-Executed-Version"] = []string{*out.ExecutedVersion}
-	header["Content-Type"] = []string{"application/json"}
-	header["Content-Length"] = []string{strconv.Itoa(len(out.Payload))}
-	w.WriteHeader(*out.StatusCode)
-	_, _ = w.Write(out.Payload) // the client may be gone; nobody is left to tell
+	values := &[...]string{res.Version, "application/json", strconv.Itoa(len(res.Payload)), res.FunctionError}
+	header := w.Header()
+	header["X-Amz-Executed-Version"] = values[0:1:1]
+	header["Content-Type"] = values[1:2:2]
+	header["Content-Length"] = values[2:3:3]
+	if res.FunctionError != "" {
+		header["X-Amz-Function-Error"] = values[3:]
+	}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(res.Payload) // the client may be gone; nobody is left to tell
 	return nil
 }
