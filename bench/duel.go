@@ -9,11 +9,13 @@ import (
 )
 
 // A duel compares two contestants in fours of turns, A B B A, so that what
-// drifts is in both alike. Each turn begins with a run-in that is not counted:
-// what a contestant does later than its answers is then done in its own turn.
+// drifts is in both alike, and what is over within a turn or two is in few of
+// them. Both are warmed up first. Each turn begins with a run-in that is not
+// counted: what a contestant does shortly after its answers is then done in its
+// own turn, or in nobody's.
 type duel struct {
-	fours       int
-	runIn, turn time.Duration
+	fours               int
+	warmUp, runIn, turn time.Duration
 }
 
 // A scoreboard is what a duel's fours were: of the first contestant and of the
@@ -22,7 +24,8 @@ type scoreboard struct {
 	rates  [2][]float64 // requests a second
 	costs  [2][]float64 // processor time that a request took of the server, in µs
 	belows [2][]float64 // likewise of the function, with its pid 1
-	wholes [2][]float64 // likewise of both and of the load
+	loads  [2][]float64 // likewise of the load
+	wholes [2][]float64 // of all three
 }
 
 // fight measures and adds to the board.
@@ -32,6 +35,12 @@ func (d duel) fight(ctx context.Context, a, b contestant, conns int, to *scorebo
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
+	for i := range r.contestants {
+		begin := time.Now()
+		if _, err := r.rush(ctx, i, func() bool { return time.Since(begin) < d.warmUp }); err != nil {
+			return err
+		}
+	}
 	for range d.fours {
 		var requests [2]float64
 		var took [2]time.Duration
@@ -53,6 +62,7 @@ func (d duel) fight(ctx context.Context, a, b contestant, conns int, to *scorebo
 			to.costs[i] = append(to.costs[i], float64(r.bills[i].server-before[i].server)/1e3/requests[i])
 			to.belows[i] = append(to.belows[i], float64(r.bills[i].below-before[i].below)/1e3/requests[i])
 			load := float64(r.bills[i].load-before[i].load) / 1e3 / requests[i]
+			to.loads[i] = append(to.loads[i], load)
 			to.wholes[i] = append(to.wholes[i], to.costs[i][len(to.costs[i])-1]+to.belows[i][len(to.belows[i])-1]+load)
 		}
 	}
@@ -81,6 +91,19 @@ func (s *scoreboard) timeRatios() []float64 {
 	return all
 }
 
+// atSameSpeed returns what ratios in percent, of fours, would be around had the
+// machine been as fast in both contestants' turns. How fast it was is told by the
+// processor time that the load takes for a request: the same work for each
+// contestant.
+func (s *scoreboard) atSameSpeed(ratios []float64) estimate {
+	xs, ys := make([]float64, len(ratios)), make([]float64, len(ratios))
+	for i, r := range ratios {
+		xs[i], ys[i] = math.Log(s.loads[0][i]/s.loads[1][i]), math.Log(r/100)
+	}
+	e := intercept(xs, ys)
+	return estimate{100 * math.Exp(e.mid), 100 * math.Exp(e.low), 100 * math.Exp(e.high)}
+}
+
 // costGaps returns how much more the second contestant took than the first, in
 // µs of a request, of each four.
 func (s *scoreboard) costGaps() []float64 {
@@ -91,23 +114,57 @@ func (s *scoreboard) costGaps() []float64 {
 	return all
 }
 
-// confidence returns the interval that the median of what samples were taken of
-// lies in with a probability of 95 % at least, whatever its distribution:
-// between two of the samples in their order, by how many of them a fair coin
-// puts below the median.
-func confidence(samples []float64) (low, high float64) {
+// An estimate is what samples are around, and the interval that it lies in with
+// a probability of 95 %. All are NaN of no samples.
+type estimate struct{ mid, low, high float64 }
+
+// around estimates the middle of what samples were taken of, which is taken to be
+// symmetric: the median of the means of all pairs of samples, and those of these means
+// that Wilcoxon's signed ranks put at the interval's ends (J. L. Hodges and
+// E. L. Lehmann, Estimates of location based on rank tests, 1963). A few wild
+// samples do not move it.
+func around(samples []float64) estimate {
 	n := len(samples)
 	if n == 0 {
-		return math.NaN(), math.NaN()
+		return estimate{math.NaN(), math.NaN(), math.NaN()}
 	}
-	sorted := slices.Sorted(slices.Values(samples))
-	k, below := 0, 0.0
-	for term := math.Exp2(-float64(n)); k < (n-1)/2; k++ { // term is n over k, by two to the n
-		if below += term; below > 0.025 {
-			break
+	means := make([]float64, 0, n*(n+1)/2)
+	for i, a := range samples {
+		for _, b := range samples[:i+1] {
+			means = append(means, (a+b)/2)
 		}
-		term *= float64(n-k) / float64(k+1)
 	}
-	k = max(0, k-1)
-	return sorted[k], sorted[n-1-k]
+	slices.Sort(means)
+	pairs := float64(len(means))
+	spread := math.Sqrt(pairs * float64(2*n+1) / 12) // of the sum of ranks, whose variance is n(n+1)(2n+1)/24
+	k := max(0, int(pairs/2-1.96*spread))
+	return estimate{quantile(means, 0.5), means[k], means[len(means)-1-k]}
+}
+
+// intercept estimates what ys would be around at x = 0, where they depend on x by
+// a straight line: least squares, and twice the standard error either way.
+func intercept(xs, ys []float64) estimate {
+	n := float64(len(xs))
+	var mx, my float64
+	for i, x := range xs {
+		mx, my = mx+x/n, my+ys[i]/n
+	}
+	var xx, xy, rest float64
+	for i, x := range xs {
+		xx, xy = xx+(x-mx)*(x-mx), xy+(x-mx)*(ys[i]-my)
+	}
+	slope := 0.0
+	if xx > 0 {
+		slope = xy / xx
+	}
+	mid := my - slope*mx
+	for i, x := range xs {
+		d := ys[i] - mid - slope*x
+		rest += d * d
+	}
+	if n < 3 || xx == 0 {
+		return estimate{mid, math.NaN(), math.NaN()}
+	}
+	e := 2 * math.Sqrt(rest/(n-2)*(1/n+mx*mx/xx))
+	return estimate{mid, mid - e, mid + e}
 }

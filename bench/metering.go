@@ -27,38 +27,30 @@ func (b *bench) metering(ctx context.Context) error {
 func (b *bench) metered(ctx context.Context, f function) error {
 	f.memoryMB = wholeCore
 	var board scoreboard
-	d := duel{fours: b.size.fours, runIn: b.size.runIn, turn: b.size.turn}
+	d := duel{fours: b.size.fours, warmUp: b.size.warmUp, runIn: b.size.runIn, turn: b.size.turn}
 	for range b.size.duels {
 		if err := b.duelOfMetering(ctx, f, d, &board); err != nil {
 			return err
 		}
 	}
 	label := strings.ToUpper(f.name[:1]) + f.name[1:]
-	ratios, gaps := board.rateRatios(), board.costGaps()
-	share, gap := summarise(ratios), summarise(gaps)
-	low, high := confidence(ratios)
-	b.rec.add(figure{
-		Name: label + ": warm invocations/s, of those without metering", Unit: "%", Value: number(share.p50), Spread: number(share.mad), N: share.n,
-		Target: atLeast(97), Bare: unknown,
-		Note: fmt.Sprintf("95 %% confidence %s to %s; medians %s/s with, %s/s without",
-			digits(low), digits(high), digits(median(board.rates[1])), digits(median(board.rates[0]))),
-	})
-	times := board.timeRatios()
-	byTime := summarise(times)
-	low, high = confidence(times)
-	b.rec.add(figure{
-		Name: label + ": warm invocations by processor time, of those without metering", Unit: "%", Value: number(byTime.p50), Spread: number(byTime.mad), N: byTime.n,
-		Target: atLeast(97), Bare: unknown,
-		Note: fmt.Sprintf("95 %% confidence %s to %s; of the server, the function and the load together, medians %s µs each with, %s without",
-			digits(low), digits(high), digits(median(board.wholes[1])), digits(median(board.wholes[0]))),
-	})
-	low, high = confidence(gaps)
-	b.rec.add(figure{
-		Name: label + ": the server's processor time of metering, each invocation", Unit: "µs", Value: number(gap.p50), Spread: number(gap.mad), N: gap.n,
-		Bare: unknown,
-		Note: fmt.Sprintf("95 %% confidence %s to %s; medians %s with, %s without",
-			digits(low), digits(high), digits(median(board.costs[1])), digits(median(board.costs[0]))),
-	})
+	rates, times, gaps := board.rateRatios(), board.timeRatios(), board.costGaps()
+	add := func(name, unit string, all []float64, e estimate, goal *target, note string) {
+		b.rec.add(figure{
+			Name: label + ": " + name, Unit: unit, Value: number(e.mid), Spread: number(summarise(all).mad), N: len(all),
+			Target: goal, Bare: unknown, Note: fmt.Sprintf("95 %% confidence %s to %s%s", digits(e.low), digits(e.high), note),
+		})
+	}
+	add("warm invocations/s, of those without metering", "%", rates, around(rates), atLeast(97),
+		fmt.Sprintf("; medians %s/s with, %s/s without", digits(median(board.rates[1])), digits(median(board.rates[0]))))
+	add("the same, had the machine been as fast with as without", "%", rates, board.atSameSpeed(rates), nil,
+		fmt.Sprintf("; the load took %s µs for a request with, %s without", digits(median(board.loads[1])), digits(median(board.loads[0]))))
+	plain := around(times)
+	add("warm invocations by processor time, likewise", "%", times, board.atSameSpeed(times), atLeast(97),
+		fmt.Sprintf("; of the server, the function and the load together, medians %s µs each with, %s without; as it was %s, %s to %s",
+			digits(median(board.wholes[1])), digits(median(board.wholes[0])), digits(plain.mid), digits(plain.low), digits(plain.high)))
+	add("the server's processor time of metering, each invocation", "µs", gaps, around(gaps), nil,
+		fmt.Sprintf("; medians %s with, %s without", digits(median(board.costs[1])), digits(median(board.costs[0]))))
 	return nil
 }
 

@@ -50,7 +50,7 @@ type sizes struct {
 	rounds                                        int // of warm and throughput
 	round                                         time.Duration
 	duels, fours                                  int // of metering
-	runIn, turn                                   time.Duration
+	warmUp, runIn, turn                           time.Duration
 	ledger                                        time.Duration
 	environments                                  int
 	idle                                          time.Duration // how long they rest before they are looked at
@@ -69,7 +69,8 @@ var (
 	full = sizes{
 		starts: 500, emptyStarts: 100, snapStarts: 100, bundleStarts: 100, pause: 50 * time.Millisecond,
 		bursts: 5, sustained: 20 * time.Second, sustainedFunctions: 1000,
-		rounds: 10, round: time.Second, duels: 4, fours: 9, runIn: 300 * time.Millisecond, turn: 500 * time.Millisecond, ledger: 5 * time.Second,
+		rounds: 10, round: time.Second, ledger: 5 * time.Second,
+		duels: 6, fours: 40, warmUp: 2 * time.Second, runIn: 60 * time.Millisecond, turn: 250 * time.Millisecond,
 		environments: 20, idle: 3 * time.Second, deployed: 10_000, deployedStarts: 50, peerStarts: 20,
 		mappings: 1000, watch: 30 * time.Second, streams: 500, streamMB: 199,
 		engine: time.Second, instances: 200, wasmModules: 8, wasmRounds: 12, wasmDeployed: 10_000, wasmLive: 1000,
@@ -77,7 +78,8 @@ var (
 	quick = sizes{
 		starts: 30, emptyStarts: 10, snapStarts: 10, bundleStarts: 10, pause: 20 * time.Millisecond,
 		bursts: 1, sustained: 4 * time.Second, sustainedFunctions: 200,
-		rounds: 3, round: 400 * time.Millisecond, duels: 1, fours: 6, runIn: 100 * time.Millisecond, turn: 200 * time.Millisecond, ledger: time.Second,
+		rounds: 3, round: 400 * time.Millisecond, ledger: time.Second,
+		duels: 2, fours: 12, warmUp: time.Second, runIn: 60 * time.Millisecond, turn: 250 * time.Millisecond,
 		environments: 4, idle: 2 * time.Second, deployed: 500, deployedStarts: 10, peerStarts: 3,
 		mappings: 100, watch: 3 * time.Second, streams: 50, streamMB: 50,
 		engine: 100 * time.Millisecond, instances: 20, wasmModules: 2, wasmRounds: 3, wasmDeployed: 100, wasmLive: 20,

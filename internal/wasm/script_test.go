@@ -253,7 +253,7 @@ func TestScriptsLog(t *testing.T) {
 	e := newEngine(t, EngineConfig{})
 	const code = `export const handler = (event) => { for (const values of (0, eval)(event)) console[values.shift()](...values) }`
 	const event = `[["log", "a %s of %d", "list", 2, {x: [1, {y: {z: {}}}]}], ["error", "two\nlines"], ["debug", [1n, null, undefined, "it's"], new Map([["k", new Set([1])]])],
-		["warn", Object.assign(new Error("bad"), {stack: ""})], ["info", {a: 1}]]`
+		["warn", Object.assign(new Error("bad"), {stack: ""})], ["info", {a: 1}], ["group"], ["log", "a\ud800b%\ud7ff", "\udc00"]]`
 	for _, c := range []struct {
 		environ []string
 		want    string
@@ -263,12 +263,14 @@ func TestScriptsLog(t *testing.T) {
 			"TIME\tID\tERROR\ttwo\rlines\n" +
 			"TIME\tID\tDEBUG\t[ 1n, null, undefined, \"it's\" ] Map(1) { 'k' => Set(1) { 1 } }\n" +
 			"TIME\tID\tWARN\t[Error: bad]\n" +
-			"TIME\tID\tINFO\t{ a: 1 }\n"},
+			"TIME\tID\tINFO\t{ a: 1 }\n" +
+			"TIME\tID\tINFO\t  a\ufffdb%\ud7ff \ufffd\n"},
 		{[]string{"AWS_LAMBDA_LOG_FORMAT=JSON", "AWS_LAMBDA_LOG_LEVEL=INFO"}, "" +
 			`{"timestamp":"TIME","level":"INFO","requestId":"ID","message":"a list of 2 { x: [ 1, { y: [Object] } ] }"}` + "\n" +
 			`{"timestamp":"TIME","level":"ERROR","requestId":"ID","message":"two\nlines"}` + "\n" +
 			`{"timestamp":"TIME","level":"WARN","requestId":"ID","message":{"errorType":"Error","errorMessage":"bad","stackTrace":["Error: bad"]}}` + "\n" +
-			`{"timestamp":"TIME","level":"INFO","requestId":"ID","message":{"a":1}}` + "\n"},
+			`{"timestamp":"TIME","level":"INFO","requestId":"ID","message":{"a":1}}` + "\n" +
+			`{"timestamp":"TIME","level":"INFO","requestId":"ID","message":"a\ud800b%` + "\ud7ff" + ` \udc00"}` + "\n"},
 	} {
 		w := loadScript(t, e, code, ProgramConfig{Environ: c.environ})
 		i, err := w.Instance(t.Context())

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/api"
@@ -56,6 +57,7 @@ func (f scriptFunction) Call(ctx context.Context, _ api.Module, stack []uint64) 
 // parameters of the right kinds only.
 var hostFunctions = map[string]func(v *vm, p []uint64) uint64{
 	"log":    hostLog,
+	"note":   hostNote,
 	"fail":   hostFail,
 	"exit":   hostExit,
 	"random": hostRandom,
@@ -91,6 +93,40 @@ func hostLog(v *vm, p []uint64) uint64 {
 		_, _ = log.Write(v.text(p[0])) // a log that is not kept fails no function
 	}
 	return v.do(jsUndefined)
+}
+
+// note(text) writes an entry of the log in the text format, but for its time and
+// the request's id, which go before it.
+func hostNote(v *vm, p []uint64) uint64 {
+	log := v.i.run.req.Log
+	if log == nil {
+		return v.do(jsUndefined)
+	}
+	text := v.text(p[0])
+	id, ok := variable(v.i.run.req.Environ, EnvRequestID)
+	if !ok {
+		id = "undefined"
+	}
+	line := time.Now().UTC().AppendFormat(make([]byte, 0, len("2006-01-02T15:04:05.000Z\t\t\n")+len(id)+len(text)), "2006-01-02T15:04:05.000Z\t")
+	line = append(append(append(line, id...), '\t'), text...)
+	for n := range line {
+		if line[n] == '\n' {
+			line[n] = '\r' // an entry is a line
+		}
+	}
+	_, _ = log.Write(append(wellFormed(line), '\n')) // a log that is not kept fails no function
+	return v.do(jsUndefined)
+}
+
+// wellFormed replaces halves of pairs of UTF-16 that stand alone, as the engine
+// writes them: three bytes that are no UTF-8, and as many as what they become.
+func wellFormed(text []byte) []byte {
+	for n := 0; n+2 < len(text); n++ {
+		if text[n] == 0xed && text[n+1] >= 0xa0 {
+			copy(text[n:], "\ufffd")
+		}
+	}
+	return text
 }
 
 // fail(type, message, document) says that what runs has failed.

@@ -1,7 +1,7 @@
 // The console. An entry is one write to the log, made when it is called.
 
 import { isError, stackOf, toError, toText } from './errors.js';
-import { write } from './host.js';
+import { note, write } from './host.js';
 import { format, inspect } from './inspect.js';
 import { environment } from './process.js';
 
@@ -41,10 +41,9 @@ export function report(what, error) {
 
 function entry(level, values) {
   if (LEVELS[level] < least) return;
-  const time = new Date(now()).toISOString();
-  const text = json ? document(time, level, values) :
-    `${time}\t${id}\t${level}\t${indent}${format(...values)}`.replace(/\n/g, '\r');
-  write(text + '\n');
+  if (json) write(document(new Date(now()).toISOString(), level, values) + '\n');
+  else if (values.length === 1 && typeof values[0] === 'string') note(`${level}\t${indent}${values[0]}`);
+  else note(`${level}\t${indent}${format(...values)}`);
 }
 
 function document(timestamp, level, values) {

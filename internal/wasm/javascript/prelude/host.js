@@ -4,9 +4,10 @@
 const host = globalThis.millicent;
 delete globalThis.millicent;
 
-const { log, fail, exit, random, encode, decode, locate, domain, fetch } = host;
+const { log, note: entry, fail, exit, random, encode, decode, locate, domain, fetch } = host;
 
 export const write = (text) => log(`${text}`.toWellFormed());
+export const note = (text) => entry(`${text}`);
 export const failed = (type, message, document) => fail(`${type}`, `${message}`, `${document}`);
 export const quit = (code) => exit(+code || 0);
 export const randomBytes = (n) => random(+n);

@@ -5,6 +5,7 @@ import { stackOf, isError } from './errors.js';
 const WIDTH = 72; // of what stands on one line
 const LONGEST = 10_000; // characters of a string inside of something
 const MOST = 100; // elements of an array, a map, a set
+const PLAIN = /^[^'\\\x00-\x1f\x7f]*$/; // text that nothing has to be done about
 const IDENTIFIER = /^[a-zA-Z_$][\w$]*$/;
 
 // format puts values together as console.log does: the first may have
@@ -13,7 +14,7 @@ export function format(first, ...values) {
   let text;
   if (typeof first === 'string') {
     let used = 0;
-    text = values.length === 0 ? first : first.replace(/%([sdifjoOc%])/g, (all, kind) => {
+    text = values.length === 0 || !first.includes('%') ? first : first.replace(/%([sdifjoOc%])/g, (all, kind) => {
       if (kind === '%') return '%';
       if (used === values.length) return all;
       return placed(kind, values[used++]);
@@ -69,6 +70,7 @@ function show(value, depth, indent, above, top) {
 }
 
 function quote(text) {
+  if (text.length <= LONGEST && PLAIN.test(text)) return `'${text}'`;
   const cut = text.length > LONGEST ? `... ${text.length - LONGEST} more characters` : '';
   const mark = !text.includes("'") ? "'" : !text.includes('"') ? '"' : !text.includes('`') ? '`' : "'";
   const escaped = text.slice(0, LONGEST).replace(/[\\\n\r\t\b\f\v]|[\x00-\x1f\x7f]/g, (c) => (
@@ -86,13 +88,20 @@ function showFunction(value) {
 
 function showObject(value, depth, indent, above, top) {
   if (above.includes(value)) return '[Circular *1]';
+  const plain = Object.getPrototypeOf(value) === Object.prototype && !('stack' in value);
+  if (plain && depth >= 0) return enclose(value, '', '{', '}', [], depth, indent, above, top);
   if (isError(value)) return showError(value, depth, indent, above);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   if (value instanceof RegExp) return String(value);
   const name = typeName(value);
   if (depth < 0) return Array.isArray(value) ? '[Array]' : `[${name || 'Object: null prototype'}]`;
   const inner = (part) => show(part, depth - 1, indent + '  ', [...above, value], false);
-  const [prefix, open, close, parts] = contents(value, name, inner);
+  return enclose(value, ...contents(value, name, inner), depth, indent, above, top);
+}
+
+// enclose shows an object: its members, after parts.
+function enclose(value, prefix, open, close, parts, depth, indent, above, top) {
+  const inner = (part) => show(part, depth - 1, indent + '  ', [...above, value], false);
   for (const key of members(value)) parts.push(member(value, key, inner));
   const mark = top && parts.some((part) => part.includes('[Circular *1]')) ? '<ref *1> ' : '';
   return mark + together(prefix, open, close, parts, indent);
@@ -161,9 +170,12 @@ function more(parts, length) {
 }
 
 function members(value) {
+  const keys = Object.keys(value);
+  const symbols = Object.getOwnPropertySymbols(value);
   const indexed = Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof String;
-  const names = Object.keys(value).filter((key) => !indexed || !/^\d+$/.test(key));
-  return names.concat(Object.getOwnPropertySymbols(value).filter((key) => Object.prototype.propertyIsEnumerable.call(value, key)));
+  const names = indexed ? keys.filter((key) => !/^\d+$/.test(key)) : keys;
+  if (symbols.length === 0) return names;
+  return names.concat(symbols.filter((key) => Object.prototype.propertyIsEnumerable.call(value, key)));
 }
 
 function member(value, key, inner) {
