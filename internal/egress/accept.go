@@ -11,8 +11,10 @@ import (
 // acceptLoop serves a listener's connections, at most limit at a time: those
 // beyond are reset. It returns once the listener is closed and every
 // connection done; ctx's end closes the connections, so serve need not watch
-// it. serve owns its connection, and the loop closes it once more.
-func acceptLoop(ctx context.Context, l *net.TCPListener, limit int, serve func(*net.TCPConn)) error {
+// it. admit returns what serves a connection, in a goroutine of its own, or nil
+// for one that is refused: it must not block, so that however fast those come,
+// no two of them are open. The loop closes each connection.
+func acceptLoop(ctx context.Context, l *net.TCPListener, limit int, admit func(*net.TCPConn) (serve func())) error {
 	slots := make(chan struct{}, limit)
 	var conns sync.WaitGroup
 	defer conns.Wait()
@@ -35,11 +37,17 @@ func acceptLoop(ctx context.Context, l *net.TCPListener, limit int, serve func(*
 			reset(c)
 			continue
 		}
+		serve := admit(c)
+		if serve == nil {
+			c.Close()
+			<-slots
+			continue
+		}
 		conns.Go(func() {
 			defer func() { <-slots }()
 			defer c.Close()
 			defer context.AfterFunc(ctx, func() { c.Close() })()
-			serve(c)
+			serve()
 		})
 	}
 }

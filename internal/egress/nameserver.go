@@ -86,28 +86,33 @@ func (s *nameServer) send(conn *net.UDPConn, to netip.AddrPort, query, reply *dn
 
 // serveTCP answers queries over TCP until l is closed and all are answered.
 func (s *nameServer) serveTCP(ctx context.Context, l *net.TCPListener) error {
-	return acceptLoop(ctx, l, maxDNSConns, func(c *net.TCPConn) {
-		conn := &dns.Conn{Conn: c}
-		for {
-			if c.SetDeadline(time.Now().Add(dnsIdle)) != nil {
-				return
-			}
-			query, err := conn.ReadMsg()
-			if err != nil || query.Response {
-				return
-			}
-			select {
-			case s.slots <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			reply := s.answer(ctx, query)
-			<-s.slots
-			if c.SetDeadline(time.Now().Add(dnsIdle)) != nil || conn.WriteMsg(reply) != nil {
-				return
-			}
-		}
+	return acceptLoop(ctx, l, maxDNSConns, func(c *net.TCPConn) func() {
+		return func() { s.serveConn(ctx, c) }
 	})
+}
+
+// serveConn answers a connection's queries, one after the other.
+func (s *nameServer) serveConn(ctx context.Context, c *net.TCPConn) {
+	conn := &dns.Conn{Conn: c}
+	for {
+		if c.SetDeadline(time.Now().Add(dnsIdle)) != nil {
+			return
+		}
+		query, err := conn.ReadMsg()
+		if err != nil || query.Response {
+			return
+		}
+		select {
+		case s.slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		reply := s.answer(ctx, query)
+		<-s.slots
+		if c.SetDeadline(time.Now().Add(dnsIdle)) != nil || conn.WriteMsg(reply) != nil {
+			return
+		}
+	}
 }
 
 // answer answers one query.

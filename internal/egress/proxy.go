@@ -26,22 +26,34 @@ type proxy struct {
 
 // serve carries connections until the listener closes.
 func (p *proxy) serve(ctx context.Context) error {
-	return acceptLoop(ctx, p.port.TCP, maxConns, func(c *net.TCPConn) { p.carry(ctx, c) })
+	return acceptLoop(ctx, p.port.TCP, maxConns, func(c *net.TCPConn) func() {
+		dst, ok := p.admit(c)
+		if !ok {
+			return nil
+		}
+		return func() { p.carry(ctx, c, dst) }
+	})
 }
 
-// carry connects a sandbox's connection to where it wanted to go.
-func (p *proxy) carry(ctx context.Context, inside *net.TCPConn) {
+// admit returns where a sandbox's connection wants to go, unless the policy
+// refuses it.
+func (p *proxy) admit(inside *net.TCPConn) (dst netip.AddrPort, ok bool) {
 	dst, err := p.port.OriginalDst(inside)
 	if err != nil {
 		p.gw.log.Warn("no destination known for a connection", "error", err)
 		reset(inside)
-		return
+		return dst, false
 	}
 	dst = netip.AddrPortFrom(dst.Addr().WithZone("").Unmap(), dst.Port())
 	if reason := p.decide(dst); reason != "" {
 		p.refuse(inside, dst, reason)
-		return
+		return dst, false
 	}
+	return dst, true
+}
+
+// carry connects a sandbox's connection to where it wanted to go.
+func (p *proxy) carry(ctx context.Context, inside *net.TCPConn, dst netip.AddrPort) {
 	if !p.gw.conns.TryAcquire(1) {
 		reset(inside)
 		if p.gw.telling.spend(time.Now()) {

@@ -265,9 +265,11 @@ func TestConnectionsAreBounded(t *testing.T) {
 	held := make(chan struct{}, 10)
 	done := make(chan error, 1)
 	go func() {
-		done <- acceptLoop(ctx, l, 2, func(c *net.TCPConn) {
-			held <- struct{}{}
-			io.Copy(io.Discard, c)
+		done <- acceptLoop(ctx, l, 2, func(c *net.TCPConn) func() {
+			return func() {
+				held <- struct{}{}
+				io.Copy(io.Discard, c)
+			}
 		})
 	}()
 	var conns []*net.TCPConn
@@ -292,6 +294,36 @@ func TestConnectionsAreBounded(t *testing.T) {
 	l.Close()
 	if err := <-done; err != nil {
 		t.Errorf("acceptLoop: %v", err)
+	}
+}
+
+// However many connections that are refused wait to be accepted, no more than
+// one of them is open.
+func TestRefusedConnectionsAreNotGathered(t *testing.T) {
+	l := listen(t)
+	const all = 50
+	for range all {
+		c, err := net.DialTCP("tcp4", nil, l.Addr().(*net.TCPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	var seen []*net.TCPConn
+	done := make(chan error, 1)
+	go func() {
+		done <- acceptLoop(t.Context(), l, 2, func(c *net.TCPConn) func() {
+			if len(seen) > 0 && seen[len(seen)-1].SetDeadline(time.Time{}) == nil {
+				t.Error("the connection before is still open")
+			}
+			if seen = append(seen, c); len(seen) == all {
+				l.Close()
+			}
+			return nil
+		})
+	}()
+	if err := <-done; err != nil || len(seen) != all {
+		t.Errorf("%d connections, %v", len(seen), err)
 	}
 }
 
