@@ -207,7 +207,11 @@ func TestPoolIsBounded(t *testing.T) {
 	poolTest(t, PoolConfig{Max: 3, MemoryMB: 450}, m, func(p *pool[*fakeEntry]) {
 		for _, kind := range []string{"a", "b"} {
 			for range 20 {
-				p.take(kind)
+				if e, ok := p.take(kind); ok { // made meanwhile
+					if err := e.close(); err != nil {
+						t.Error(err)
+					}
+				}
 			}
 		}
 		time.Sleep(5 * time.Second)
