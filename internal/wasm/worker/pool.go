@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,9 +31,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// leastMemory is what workers have together where the kernel does not say how
-// much there is.
-const leastMemory = 512 << 20
+// unknownMemory is what a worker may have where the kernel does not say how much
+// there is, in bytes.
+const unknownMemory = 512 << 20
 
 func (c *Config) defaults() {
 	if c.CacheSize == 0 {
@@ -40,7 +41,7 @@ func (c *Config) defaults() {
 	}
 	if c.Memory == 0 {
 		total, _ := c.Sandboxes.Memory()
-		c.Memory = max(total/2, leastMemory)
+		c.Memory = cmp.Or(total/2, unknownMemory)
 	}
 	if c.Tmp == 0 {
 		c.Tmp = 4 << 30
