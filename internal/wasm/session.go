@@ -88,6 +88,10 @@ type Opening struct {
 	Load time.Duration // to read, check and compile it; zero where Loaded
 	Init time.Duration // to initialise it; zero where Loaded
 
+	// Ready says that the next session of the program begins with an image of
+	// what initialisation left, which this one has made or found.
+	Ready bool
+
 	// Idle is about how many bytes the session keeps while it serves nothing.
 	Idle int64
 }

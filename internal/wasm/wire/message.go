@@ -62,7 +62,7 @@ func (h *FileHead) Decode(p []byte) error {
 
 // AppendOpening appends o to a frame.
 func AppendOpening(b []byte, o wasm.Opening) []byte {
-	b = appendBool(appendBool(b, o.Loaded), o.Compiled)
+	b = appendBool(appendBool(appendBool(b, o.Loaded), o.Compiled), o.Ready)
 	b = binary.AppendUvarint(b, uint64(max(o.Load, 0)))
 	b = binary.AppendUvarint(b, uint64(max(o.Init, 0)))
 	return binary.AppendUvarint(b, uint64(max(o.Idle, 0)))
@@ -71,7 +71,7 @@ func AppendOpening(b []byte, o wasm.Opening) []byte {
 // DecodeOpening reads an Opening from a body.
 func DecodeOpening(p []byte) (o wasm.Opening, err error) {
 	f := fields{p: p}
-	o.Loaded, o.Compiled = f.bool(), f.bool()
+	o.Loaded, o.Compiled, o.Ready = f.bool(), f.bool(), f.bool()
 	o.Load, o.Init = f.duration(), f.duration()
 	o.Idle = int64(f.uint(1 << 50))
 	return o, f.end()
