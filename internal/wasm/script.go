@@ -148,6 +148,10 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	return p, err
 }
 
+// MaxBundle is how long the files of a function in JavaScript may take to become
+// one module.
+const MaxBundle = javascript.MaxTime
+
 // shared releases what belongs to all programs.
 func shared(context.Context) error { return nil }
 

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/millicent-run/millicent/internal/wasm"
-	"github.com/millicent-run/millicent/internal/wasm/javascript"
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
 
@@ -31,7 +30,7 @@ func maxOpening(kind wire.Kind, spec *wasm.Spec) time.Duration {
 	case kind == wire.Open:
 		return maxLoad + cmp.Or(spec.InitTime, wasm.DefaultInitTime)
 	case spec.Module == "":
-		return javascript.MaxTime + maxSend
+		return wasm.MaxBundle + maxSend
 	}
 	return maxLoad
 }
