@@ -1,10 +1,16 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
 // TestJavaScript deploys the examples of the built-in JavaScript, and one that
@@ -36,11 +42,39 @@ func TestJavaScript(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(broken, "index.ts"), []byte("export const handler = () => {\n  let a: = 1;\n};\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			s.mustCLI("deploy", broken, "--runtime", "javascript")
-			out, errOut, err = s.cli("invoke", "broken")
+			out, errOut, err = s.cli("deploy", broken, "--runtime", "javascript")
 			if err == nil || !strings.Contains(out+errOut, "Runtime.UserCodeSyntaxError") || !strings.Contains(out+errOut, "index.ts:2:10") {
-				t.Errorf("broken source answered %s, %s, %v", out, errOut, err)
+				t.Errorf("deploying broken source answered %s, %s, %v", out, errOut, err)
+			}
+			_, err = s.sdk().Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("broken")})
+			if conflict := new(types.ResourceConflictException); !errors.As(err, &conflict) || !strings.Contains(conflict.ErrorMessage(), "Failed") {
+				t.Errorf("invoking broken source answered %v", err)
 			}
 		})
+	}
+}
+
+// TestCompiledBeforeActive: what is Active has been compiled, and a server that
+// was killed between the two goes on where it was.
+func TestCompiledBeforeActive(t *testing.T) {
+	s := up(t)
+	for i, kill := range []bool{false, true} {
+		name := fmt.Sprintf("compiled-%d", i)
+		_, err := s.sdk().CreateFunction(t.Context(), &lambda.CreateFunctionInput{
+			FunctionName: &name, Runtime: "javascript", Handler: aws.String("index.handler"), Role: aws.String(role),
+			Code: &types.FunctionCode{ZipFile: zipOf(t, map[string]string{"index.js": "export const handler = () => 'answered by " + name + "'"})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kill {
+			s.kill()
+			s.start()
+		}
+		s.waitActive(name)
+		e, text := s.explained(s.request(name, `{}`))
+		if start := e.Delay.Start; start.Cause == "" || !start.Compiled {
+			t.Errorf("%s: got %+v, want a start from what was compiled\n%s", name, start, text)
+		}
 	}
 }

@@ -152,7 +152,6 @@ func (s *server) build(ctx context.Context) error {
 		{"scheduler", s.newScheduler},
 		{"pool", s.expect},
 		{"compiler", s.compileAhead},
-		{"preparations", s.prepareAhead},
 		// What was spent is known before anything spends more.
 		{"budgets", s.openBudgets},
 		{"invoker", s.newInvoker},
@@ -202,7 +201,7 @@ func (s *server) openStore(ctx context.Context) (err error) {
 	}
 	s.store, err = store.Open(ctx, s.js, store.Config{
 		Dir: filepath.Join(s.cfg.Data, "packages"), Region: s.cfg.Region, Log: s.log,
-		Initialise: s.initialise,
+		Initialise: s.initialise, Compiles: s.compiles,
 	})
 	if err != nil {
 		return err

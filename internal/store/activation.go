@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -69,6 +70,7 @@ func (x *index) unsettledIn(f *function) []unsettledID {
 // given again while it runs is run once more.
 type activation struct {
 	run     func(context.Context, unsettledID)
+	inTurn  bool // one of a tenant's at a time, so that no tenant keeps others waiting
 	workers sync.WaitGroup
 	wake    chan struct{}
 
@@ -79,8 +81,8 @@ type activation struct {
 }
 
 // newActivation starts the workers, which end with ctx.
-func newActivation(ctx context.Context, run func(context.Context, unsettledID)) *activation {
-	a := &activation{run: run, wake: make(chan struct{}, activators),
+func newActivation(ctx context.Context, inTurn bool, run func(context.Context, unsettledID)) *activation {
+	a := &activation{run: run, inTurn: inTurn, wake: make(chan struct{}, activators),
 		again: make(map[unsettledID]bool), busy: make(map[unsettledID]bool)}
 	for range activators {
 		a.workers.Go(func() { a.work(ctx) })
@@ -128,13 +130,26 @@ func (a *activation) work(ctx context.Context) {
 func (a *activation) next() (unsettledID, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.queue) == 0 {
+	n := slices.IndexFunc(a.queue, a.mayRun)
+	if n < 0 {
 		return unsettledID{}, false
 	}
-	id := a.queue[0]
-	a.queue = a.queue[1:]
+	id := a.queue[n]
+	a.queue = slices.Delete(a.queue, n, n+1)
 	a.busy[id] = true
 	return id, true
+}
+
+// mayRun reports whether it is an id's turn. a.mu is held.
+func (a *activation) mayRun(id unsettledID) bool {
+	if a.inTurn {
+		for other := range a.busy {
+			if other.tenant == id.tenant {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (a *activation) finish(id unsettledID) {
@@ -161,14 +176,21 @@ func (s *Store) activate(ctx context.Context, id unsettledID) {
 		_, err := s.packages.dirOf(ctx, v.Package)
 		return err
 	})
-	if err == nil && v.FromSnapshot() && s.cfg.Initialise != nil {
+	if err == nil && s.initialises(ctx, v) {
 		s.snapshots.enqueue(id) // the function's own time; others are not to wait for it
 		return
 	}
 	s.conclude(ctx, id, v.Package, result{err: err})
 }
 
-// initialise takes the snapshot of a version and settles its state.
+// initialises reports whether there is more to do for a version than to unpack
+// its package.
+func (s *Store) initialises(ctx context.Context, v *millicent.Version) bool {
+	return s.cfg.Initialise != nil && (v.FromSnapshot() || s.cfg.Compiles != nil && s.cfg.Compiles(ctx, v))
+}
+
+// initialise takes the snapshot of a version, or compiles it, and settles its
+// state.
 func (s *Store) initialise(ctx context.Context, id unsettledID) {
 	v := s.lookup(id)
 	if v == nil || !unsettled(v) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -116,7 +117,7 @@ func TestActivationIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running, most, runs atomic.Int32
-		a := newActivation(ctx, func(context.Context, unsettledID) {
+		a := newActivation(ctx, false, func(context.Context, unsettledID) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second)
 			running.Add(-1)
@@ -153,7 +154,7 @@ func TestActivationRunsAgain(t *testing.T) {
 		var mu sync.Mutex
 		var starts []time.Duration
 		begin := time.Now()
-		a := newActivation(ctx, func(context.Context, unsettledID) {
+		a := newActivation(ctx, false, func(context.Context, unsettledID) {
 			mu.Lock()
 			starts = append(starts, time.Since(begin))
 			mu.Unlock()
@@ -174,4 +175,80 @@ func TestActivationRunsAgain(t *testing.T) {
 			t.Errorf("runs started at (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A tenant whose activations take long keeps no other one waiting.
+func TestActivationInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var mu sync.Mutex
+		ended := map[string]time.Duration{}
+		begin := time.Now()
+		a := newActivation(ctx, true, func(_ context.Context, id unsettledID) {
+			if id.tenant == "slow" {
+				time.Sleep(time.Minute)
+			}
+			time.Sleep(time.Second)
+			mu.Lock()
+			ended[id.tenant+" "+id.name] = time.Since(begin)
+			mu.Unlock()
+		})
+		for _, name := range []string{"slow 1", "slow 2", "slow 3", "quick 1", "quick 2", "other 1"} {
+			tenant, function, _ := strings.Cut(name, " ")
+			a.enqueue(unsettledID{functionID{tenant, function}, millicent.Latest})
+		}
+		time.Sleep(time.Hour)
+		cancel()
+		a.wait()
+		want := map[string]time.Duration{
+			"slow 1": 61 * time.Second, "slow 2": 122 * time.Second, "slow 3": 183 * time.Second,
+			"quick 1": time.Second, "quick 2": 2 * time.Second, "other 1": time.Second,
+		}
+		if diff := cmp.Diff(want, ended); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What is to be compiled is Pending until it is, also when the store is closed
+// meanwhile, and Failed when it cannot be.
+func TestCompiledBeforeActive(t *testing.T) {
+	js, dir := newJetStream(t), t.TempDir()
+	begun := make(chan string, 10)
+	hold := func(ctx context.Context, v *millicent.Version) (bool, error) {
+		begun <- v.Function
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
+	compiles := func(_ context.Context, v *millicent.Version) bool { return v.Function != "plain" }
+	first, err := Open(testContext(t), js, Config{Dir: dir, Compiles: compiles, Initialise: hold})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := putZip(t, first, zipOf(t, file{name: "app.py", content: "x = 1"}))
+	for _, name := range []string{"plain", "good", "bad"} {
+		mustCreate(t, first, newFunction(name, p))
+	}
+	awaitSettled(t, first, "plain", millicent.Latest)
+	<-begun
+	for _, name := range []string{"good", "bad"} {
+		if f, err := first.Function(testTenant, name); err != nil || f.Draft.State != millicent.StatePending {
+			t.Errorf("%s: got %v, %v", name, f, err)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := mustOpen(t, js, Config{Dir: dir, Compiles: compiles, Initialise: func(_ context.Context, v *millicent.Version) (bool, error) {
+		if v.Function == "bad" {
+			return false, millicent.Errorf("FunctionError.InvalidEntryPoint", "It is none.")
+		}
+		return false, nil
+	}})
+	for name, want := range map[string]string{"plain": "Active  ", "good": "Active  ", "bad": "Failed FunctionError.InvalidEntryPoint It is none."} {
+		v := awaitSettled(t, second, name, millicent.Latest)
+		if got := v.State + " " + v.StateReasonCode + " " + v.StateReason; got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
 }

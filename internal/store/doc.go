@@ -39,8 +39,8 @@
 // # Activation
 //
 //	Create ──► Pending ──────────────┐
-//	                                 ├─ unpack ─► Active, Successful
-//	Update ──► Active, InProgress ───┘        └─► Failed
+//	                                 ├─ unpack, compile ─► Active, Successful
+//	Update ──► Active, InProgress ───┘                 └─► Failed
 //
 // A draft or version that is Pending, or whose update is InProgress, is picked
 // up by the activation of every node that holds its package, in the background

@@ -39,10 +39,16 @@ type Config struct {
 	Now    func() time.Time // nil means time.Now
 	Log    *slog.Logger     // nil means none
 
-	// Initialise initialises a version that starts from a snapshot, before it
-	// becomes Active; ok says that there is one. An *Error is why it becomes
-	// Failed instead, its Code the reason's. Nil takes no snapshots.
+	// Initialise initialises a version that starts from a snapshot, and compiles
+	// one that Compiles says so of, before it becomes Active; ok says that there
+	// is a snapshot. An *Error is why it becomes Failed instead, its Code the
+	// reason's. One version of a tenant is initialised at a time. Nil takes no
+	// snapshots.
 	Initialise func(ctx context.Context, v *millicent.Version) (ok bool, err error)
+
+	// Compiles reports whether a version, whose package is unpacked, is to be
+	// compiled. Nil compiles none.
+	Compiles func(ctx context.Context, v *millicent.Version) bool
 }
 
 // Store keeps functions, versions, aliases, URLs, access keys and packages. It
@@ -54,7 +60,7 @@ type Store struct {
 	keys       *keyring
 	packages   *packages
 	activation *activation
-	snapshots  *activation // of versions whose package is unpacked
+	snapshots  *activation // of versions whose package is unpacked, and code that is compiled
 	stop       context.CancelFunc
 	janitor    sync.WaitGroup
 
@@ -100,8 +106,8 @@ func (s *Store) open(ctx, life context.Context, js jetstream.JetStream) (err err
 	if s.keys, err = openKeyring(ctx, js, s.failed); err != nil {
 		return err
 	}
-	s.activation = newActivation(life, s.activate)
-	s.snapshots = newActivation(life, s.initialise)
+	s.activation = newActivation(life, false, s.activate)
+	s.snapshots = newActivation(life, true, s.initialise)
 	s.functions, err = openTable(ctx, js, functionsBucket, s.apply, s.failed)
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (l *Local) take(ctx context.Context, spec *Spec) (p *loaded, first bool, er
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return nil, false, errClosed
+		return nil, false, ErrClosed
 	}
 	if p = l.programs[key]; p == nil {
 		added := &loaded{key: key, ready: make(chan struct{})}

@@ -106,7 +106,8 @@ func (l *Local) open() []*LocalSession {
 	return slices.Collect(maps.Keys(l.sessions))
 }
 
-var errClosed = errors.New("the host of programs is closed")
+// ErrClosed means that a host was closed.
+var ErrClosed = errors.New("the host of programs is closed")
 
 // Open implements Host. The Session is a *LocalSession.
 func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
@@ -129,7 +130,7 @@ func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
 	closed := l.closed
 	l.mu.Unlock()
 	if closed {
-		return nil, errors.Join(errClosed, s.Close())
+		return nil, errors.Join(ErrClosed, s.Close())
 	}
 	return s, nil
 }
@@ -139,7 +140,7 @@ func (l *Local) Prepare(ctx context.Context, spec *Spec) error {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return errClosed
+		return ErrClosed
 	}
 	l.work.Add(1)
 	l.mu.Unlock()

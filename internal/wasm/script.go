@@ -181,8 +181,10 @@ func ownFailure(e *javascript.Error, log Log) *Failure {
 		ErrorMessage string   `json:"errorMessage"`
 		Trace        []string `json:"trace"`
 	}{e.Type, e.Message, []string{e.Type + ": " + e.Message}}
+	message := e.Message
 	if e.Place != "" {
 		document.Trace = append(document.Trace, "    at "+e.Place)
+		message += " (" + e.Place + ")"
 	}
 	text, err := json.Marshal(document)
 	if err != nil {
@@ -191,7 +193,7 @@ func ownFailure(e *javascript.Error, log Log) *Failure {
 	if log != nil {
 		_, _ = fmt.Fprintf(log, "%s\tundefined\tERROR\tInit Error \t%s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), text)
 	}
-	return &Failure{Type: e.Type, Message: e.Message, Document: text}
+	return &Failure{Type: e.Type, Message: message, Document: text}
 }
 
 // prepareScript is Host.Prepare for JavaScript.

@@ -77,7 +77,7 @@ func (l *Launcher) Provision(ctx context.Context, v *millicent.Version) (millice
 }
 
 // Prepare checks and compiles a version's code, so that the first start need
-// not.
+// not. An *Error is the code's own fault.
 func (l *Launcher) Prepare(ctx context.Context, v *millicent.Version) error {
 	dir, err := l.cfg.Code(ctx, v)
 	if err != nil {
@@ -86,13 +86,27 @@ func (l *Launcher) Prepare(ctx context.Context, v *millicent.Version) error {
 	defer l.uses.Add(v.Package.SHA256)()
 	spec, f := l.spec(lifecycle.OnDemand, v, dir)
 	if f != nil {
-		return errors.New(f.Said())
+		return uncompilable(f.Type, f.Said())
 	}
 	host, err := l.cfg.Host(v.Tenant)
 	if err != nil {
 		return err
 	}
-	return host.Prepare(ctx, spec)
+	err = host.Prepare(ctx, spec)
+	var own *wasm.Failure
+	if errors.As(err, &own) {
+		return uncompilable(own.Type, own.Error())
+	}
+	return err
+}
+
+// uncompilable is the state of a version that cannot be compiled.
+func uncompilable(kind, why string) error {
+	code := "FunctionError"
+	if kind == "Runtime.InvalidEntrypoint" {
+		code = "FunctionError.InvalidEntryPoint"
+	}
+	return millicent.Errorf(code, "%.1000s", why)
 }
 
 // start starts an environment and returns it with how its Init failed, if it

@@ -49,6 +49,8 @@ func (c *compiler) compile(ctx context.Context, spec *wasm.Spec, stale func() bo
 	s, err := c.host.begin(ctx, wire.Prepare, spec)
 	var gone *goneError
 	switch {
+	case err != nil && c.host.isClosed(): // which ended what compiled it
+		return false, wasm.ErrClosed
 	case errors.As(err, &gone):
 		return false, wasm.Uncompilable(gone.why)
 	case err != nil:

@@ -147,7 +147,7 @@ func (h *Host) take() (a *attempt, fresh bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, false, errClosed
+		return nil, false, wasm.ErrClosed
 	}
 	if h.current == nil {
 		a := &attempt{ready: make(chan struct{}), ended: make(chan struct{})}
@@ -223,6 +223,12 @@ func (h *Host) run(a *attempt) {
 	if err != nil {
 		h.log.Error("a worker's sandbox could not be freed", "err", err)
 	}
+}
+
+func (h *Host) isClosed() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closed
 }
 
 // Close implements wasm.Host.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/millicent-run/millicent/internal/wasm"
 )
@@ -16,6 +17,9 @@ type nesting struct {
 	name, file, begin, before, middle, after, end string
 	always                                        bool // it is part of every test
 }
+
+// endless takes the bundler minutes.
+var endless = nesting{"commas", "index.js", "export const handler = (1", ",a()", "", "", ")", false}
 
 var nested = []nesting{
 	{"arrows", "index.js", "export const handler = ", "a=>", "1", "", "", true},
@@ -30,7 +34,7 @@ var nested = []nesting{
 	{"prefixes", "index.js", "export const handler = ", "typeof ", "1", "", "", false},
 	{"sums", "index.js", "export const handler = 1", "+a", "", "", "", false},
 	{"powers", "index.js", "export const handler = 1", "**a", "", "", "", false},
-	{"commas", "index.js", "export const handler = (1", ",a()", "", "", ")", false},
+	endless,
 	{"conditions", "index.js", "export const handler = ", "a?1:", "1", "", "", false},
 	{"assignments", "index.js", "let a; export const handler = ", "a=", "1", "", "", false},
 	{"branches", "index.js", "export const handler = 1; ", "if(a){}else ", "{}", "", "", false},
@@ -94,4 +98,28 @@ func TestNested(t *testing.T) {
 		})
 	}
 	echoes(t, open(t, h, newSpec(t, "another")))
+}
+
+// What is being compiled when the server stops is no worse for it.
+func TestClosedWhileCompiling(t *testing.T) {
+	p := newPool(t, Config{})
+	h := newHost(t, p, "a")
+	prepared := make(chan error)
+	go func() { prepared <- h.Prepare(t.Context(), endless.write(t, 900<<10)) }()
+	waitFor(t, func() bool {
+		c := h.compiler.host
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.current == nil || c.current.process == nil {
+			return false
+		}
+		stats, err := c.current.process.sandbox.Stats()
+		return err == nil && stats.CPU > 500*time.Millisecond
+	})
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-prepared; !errors.Is(err, wasm.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
 }

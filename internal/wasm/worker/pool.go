@@ -82,15 +82,13 @@ func NewPool(cfg Config) (*Pool, error) {
 // tenants are what names a directory of the cache.
 var tenants = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-var errClosed = errors.New("the hosts of WebAssembly programs are closed")
-
 // Host returns the Host of a tenant, always the same. It is the Pool's to
 // close. No worker runs before the first Open or Prepare.
 func (p *Pool) Host(tenant string) (wasm.Host, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, errClosed
+		return nil, wasm.ErrClosed
 	}
 	h := p.hosts[tenant]
 	if h == nil {
