@@ -76,27 +76,31 @@ func startProcess(h *Host) (_ *process, err error) {
 		return nil, err
 	}
 	defer w.Close()
-	p.said.Go(func() { p.listen(h.log, r) })
 	cmd := sandbox.Cmd{
 		Path: sandbox.Program, Args: []string{Name, strconv.FormatInt(h.cfg.Memory, 10)},
 		Env:    []string{"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "TMPDIR=/tmp"},
 		Stderr: w, ExtraFiles: []*os.File{theirs},
 	}
+	said := int64(maxSaid)
 	if h.compiler == nil {
-		cmd.Args[0] = compilerName
-		cmd.Env = append(cmd.Env, "GOTRACEBACK=none") // what ends it is the code that it compiles
+		cmd.Args[0], said = compilerName, maxSaidCompiler
 	}
+	p.said.Go(func() { p.listen(h.log, io.LimitReader(r, said), r) })
 	p.program, err = p.sandbox.Start(cmd)
 	return p, err
 }
 
-// maxSaid is how much of what a worker says on its standard error is logged.
-const maxSaid = 32 << 10
+// maxSaid is how much of what a worker says on its standard error is logged. Of
+// one that compiles it is why it ended, and not where: that is in the bundler.
+const (
+	maxSaid         = 32 << 10
+	maxSaidCompiler = 512
+)
 
 // listen logs what a worker says: of its engine's end, if it comes to that.
-func (p *process) listen(log *slog.Logger, r *os.File) {
+func (p *process) listen(log *slog.Logger, logged io.Reader, r *os.File) {
 	defer r.Close()
-	lines := bufio.NewScanner(io.LimitReader(r, maxSaid))
+	lines := bufio.NewScanner(logged)
 	for lines.Scan() {
 		p.deep = p.deep || lines.Text() == "fatal error: stack overflow"
 		log.Warn("worker for WebAssembly", "says", lines.Text())
