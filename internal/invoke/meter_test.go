@@ -25,19 +25,19 @@ type fakeMeter struct {
 
 func (m *fakeMeter) Ready() error { return m.ready }
 
-func (m *fakeMeter) Record(rec millicent.UsageRecord) uint64 {
+func (m *fakeMeter) Take(rec *millicent.UsageRecord) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records = append(m.records, rec)
-	return uint64(len(m.records))
+	m.records = append(m.records, *rec)
+	rec.Number = uint64(len(m.records))
 }
 
 func (m *fakeMeter) RecordOnce(_ context.Context, rec millicent.UsageRecord) (uint64, error) {
-	n := m.Record(rec)
+	m.Take(&rec)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits++
-	return n, m.durable
+	return rec.Number, m.durable
 }
 
 // An invocation's record says who called what, and what it used.

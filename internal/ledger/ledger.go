@@ -28,7 +28,7 @@ type Group struct {
 	Seq     uint64 // from 1, without gaps
 	First   uint64 // number of the first record
 	Hash    [32]byte
-	Records []millicent.UsageRecord
+	Records []*millicent.UsageRecord
 }
 
 // A Source calls each for the groups of the stream after a number, in order,
@@ -295,8 +295,7 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 	var before *millicent.UsageRecord
 	var book *billing.Book
 	var id int64 // of the series of both
-	for i := range g.Records {
-		rec := &g.Records[i]
+	for _, rec := range g.Records {
 		b := book
 		if before == nil || rec.PriceBook == "" || rec.PriceBook != before.PriceBook {
 			b = l.cfg.Books.Of(rec)

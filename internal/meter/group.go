@@ -15,10 +15,10 @@ const groupFormat = 1
 
 // A Group is some records that became durable together: one link of the chain.
 type Group struct {
-	Seq     uint64 // from 1, without gaps
-	First   uint64 // number of the first record, from 1 over all groups
-	Hash    Hash   // of the header, which has the hash of the group before and binds the records
-	Records []millicent.UsageRecord
+	Seq     uint64                   // from 1, without gaps
+	First   uint64                   // number of the first record, from 1 over all groups
+	Hash    Hash                     // of the header, which has the hash of the group before and binds the records
+	Records []*millicent.UsageRecord // shared, not to be modified
 }
 
 // A header says what a group holds, and binds it to the groups before. Its
@@ -184,13 +184,14 @@ func (g *group) decodeBody(r *reader) error {
 	r.texts = list
 	g.records, g.leaves = make([]millicent.UsageRecord, 0, g.count), make([]Hash, 0, g.count)
 	var alone []byte
+	var latest latestNames
 	for i := range g.count {
 		rec := r.record()
 		check := r.take(checkBytes)
 		if r.err != nil {
 			return &damage{g.seq, g.first + i, r.err}
 		}
-		alone = appendRecord(alone[:0], &rec)
+		alone = appendAlike(alone[:0], &rec, &latest)
 		leaf := leafHash(alone)
 		if string(leaf[:checkBytes]) != string(check) {
 			return &damage{g.seq, g.first + i, errRecord}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/packs"
 )
 
@@ -34,7 +35,7 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 		if err != nil {
 			return f(Group{Seq: seq, Hash: sha256.Sum256(message)})
 		}
-		return f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records})
+		return f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: pointers(g.records)})
 	}
 	for {
 		m.mu.Lock()
@@ -66,6 +67,15 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 			}
 		}
 	}
+}
+
+// pointers returns where each of the records is.
+func pointers(records []millicent.UsageRecord) []*millicent.UsageRecord {
+	all := make([]*millicent.UsageRecord, len(records))
+	for i := range records {
+		all[i] = &records[i]
+	}
+	return all
 }
 
 // First returns the sequence of the first group that is left.

@@ -115,7 +115,10 @@ func read(t testing.TB, m *Meter, n int) (groups []Group, records []millicent.Us
 		return nil, nil
 	}
 	err := m.Groups(ctx, 0, func(g Group) error {
-		groups, records = append(groups, g), append(records, g.Records...)
+		groups = append(groups, g)
+		for _, rec := range g.Records {
+			records = append(records, *rec)
+		}
 		if len(records) >= n {
 			cancel()
 			return context.Canceled

@@ -70,7 +70,7 @@ type Meter struct {
 	mu      sync.Mutex
 	open    batch         // takes in records
 	spare   batch         // empty, to be the next
-	tags    latestTags    // of the latest record
+	names   latestNames   // of the latest record
 	next    uint64        // number of the next record
 	backlog int           // bytes of records that are not durable
 	head    Head          // of the groups that are durable
@@ -86,7 +86,7 @@ type Meter struct {
 
 // A batch is records on their way to be a group.
 type batch struct {
-	records []millicent.UsageRecord
+	records []*millicent.UsageRecord
 	buf     []byte // frames, one after the other
 	ends    []int  // of each record's frame in buf
 }
@@ -94,7 +94,7 @@ type batch struct {
 // add adds a record; buf is the batch's, with the record's frame at the end.
 func (b *batch) add(rec *millicent.UsageRecord, buf []byte) {
 	b.buf = buf
-	b.records = append(b.records, *rec)
+	b.records = append(b.records, rec)
 	b.ends = append(b.ends, len(buf))
 }
 
@@ -113,21 +113,31 @@ func (b *batch) alone(i int) []byte {
 // the record's number in the ledger, zero when the Meter is closed.
 func (m *Meter) Record(rec millicent.UsageRecord) (number uint64) {
 	normalise(&rec)
-	number, _ = m.record(&rec) // which logs its error
+	_ = m.record(&rec, &number) // which logs its error
 	return number
+}
+
+// Take is Record of a record that the caller gives away: it is made normal, has its
+// number when Take returns, and may not be changed any more, since the Meter and who
+// follows its groups read it there.
+func (m *Meter) Take(rec *millicent.UsageRecord) {
+	normalise(rec)
+	_ = m.record(rec, &rec.Number) // likewise
 }
 
 var errClosed = errors.New("the ledger is closed")
 
-// record is Record for a normal record; its error is logged.
-func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
+// record is Take for a normal record. Its number is written before others see the
+// record; its error is logged.
+func (m *Meter) record(rec *millicent.UsageRecord, number *uint64) error {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		m.cfg.Log.Error("usage not recorded", "error", errClosed, "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
-		return 0, errClosed
+		*number = 0
+		return errClosed
 	}
-	number = m.next
+	*number = m.next
 	m.take(rec)
 	n, size := len(m.open.records), len(m.open.buf)
 	m.mu.Unlock()
@@ -137,13 +147,13 @@ func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
 	if n == groupRecords || size >= groupBytes {
 		signal(m.hurry)
 	}
-	return number, nil
+	return nil
 }
 
 // take takes a record in, and writes it to the journal. The lock is held.
 func (m *Meter) take(rec *millicent.UsageRecord) {
 	begin := len(m.open.buf)
-	buf := appendTagged(appendFrame(m.open.buf, m.next), rec, m.tags.of(rec.Tags))
+	buf := appendAlike(appendFrame(m.open.buf, m.next), rec, &m.names)
 	buf = seal(buf, begin)
 	if err := m.journal.append(buf[begin:], m.next, m.head.Records+1); err != nil && m.trouble == nil {
 		m.trouble = err

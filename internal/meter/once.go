@@ -86,7 +86,8 @@ func (m *Meter) recordNew(rec millicent.UsageRecord) (number uint64, err error) 
 	if known {
 		return 0, nil
 	}
-	return m.record(&rec)
+	err = m.record(&rec, &number)
+	return number, err
 }
 
 // remember notes the names of what was recorded last before the Meter was

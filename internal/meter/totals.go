@@ -33,7 +33,7 @@ type totals struct {
 }
 
 // add adds records that are in the ledger.
-func (t *totals) add(records []millicent.UsageRecord) {
+func (t *totals) add(records []*millicent.UsageRecord) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.of == nil {
@@ -41,8 +41,7 @@ func (t *totals) add(records []millicent.UsageRecord) {
 	}
 	var latest series
 	var s *sums // of latest
-	for i := range records {
-		r := &records[i]
+	for _, r := range records {
 		if r.Kind != millicent.UsageInvocation {
 			t.quantity[r.Kind] += r.Quantity
 			continue

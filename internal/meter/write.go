@@ -67,7 +67,7 @@ func (m *Meter) recovered(b *batch) {
 	defer m.mu.Unlock()
 	if cap(b.buf) <= maxSpare {
 		some := len(b.records) + len(b.records)/8 // as many as now, and a little more
-		m.spare = batch{make([]millicent.UsageRecord, 0, some), b.buf[:0], b.ends[:0]}
+		m.spare = batch{make([]*millicent.UsageRecord, 0, some), b.buf[:0], b.ends[:0]}
 	}
 	if m.trouble != nil && len(m.open.records) == 0 {
 		if err := m.journal.reset(m.next); err == nil {
