@@ -13,12 +13,12 @@ type Meter interface {
 	// block.
 	Ready() error
 
-	// Take takes a record, whose kind, id and attempt name it, and fills in its
+	// Record takes a record, whose kind, id and attempt name it, and returns its
 	// number in the ledger. It is called before the caller has its answer, and
-	// must not wait. The record is not modified any more.
-	Take(rec *millicent.UsageRecord)
+	// must not wait.
+	Record(rec millicent.UsageRecord) (number uint64)
 
-	// RecordOnce is Take for what may run again after a crash: the same
+	// RecordOnce is Record for what may run again after a crash: the same
 	// record is not kept twice, and has no number the second time. It returns
 	// when it is on disk; an error says that it may not be there yet.
 	RecordOnce(ctx context.Context, rec millicent.UsageRecord) (number uint64, err error)
@@ -26,8 +26,8 @@ type Meter interface {
 
 type unmetered struct{}
 
-func (unmetered) Ready() error                    { return nil }
-func (unmetered) Take(rec *millicent.UsageRecord) { rec.Number = math.MaxUint64 }
+func (unmetered) Ready() error                        { return nil }
+func (unmetered) Record(millicent.UsageRecord) uint64 { return math.MaxUint64 }
 func (unmetered) RecordOnce(context.Context, millicent.UsageRecord) (uint64, error) {
 	return math.MaxUint64, nil
 }
@@ -37,7 +37,7 @@ func (unmetered) RecordOnce(context.Context, millicent.UsageRecord) (uint64, err
 // is durable before the event's end can be: an error says that it is not.
 func (i *Invoker) meter(ctx context.Context, inv *millicent.Invocation, used *millicent.UsageRecord) (*millicent.UsageRecord, error) {
 	if inv.Attempt == 0 {
-		i.cfg.Meter.Take(used)
+		used.Number = i.cfg.Meter.Record(*used)
 		return used, nil
 	}
 	var err error

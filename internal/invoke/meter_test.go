@@ -25,19 +25,19 @@ type fakeMeter struct {
 
 func (m *fakeMeter) Ready() error { return m.ready }
 
-func (m *fakeMeter) Take(rec *millicent.UsageRecord) {
+func (m *fakeMeter) Record(rec millicent.UsageRecord) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.records = append(m.records, *rec)
-	rec.Number = uint64(len(m.records))
+	m.records = append(m.records, rec)
+	return uint64(len(m.records))
 }
 
 func (m *fakeMeter) RecordOnce(_ context.Context, rec millicent.UsageRecord) (uint64, error) {
-	m.Take(&rec)
+	n := m.Record(rec)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.waits++
-	return rec.Number, m.durable
+	return n, m.durable
 }
 
 // An invocation's record says who called what, and what it used.

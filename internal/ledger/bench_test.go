@@ -37,7 +37,7 @@ func invocations(n int) Source {
 					Tags: map[string]string{"team": "team-" + strconv.Itoa(f%7)},
 				}
 			}
-			g := Group{Seq: seq, Records: pointers(records)}
+			g := Group{Seq: seq, Records: records}
 			binary.BigEndian.PutUint64(g.Hash[:], seq)
 			if err := each(g); err != nil {
 				return err

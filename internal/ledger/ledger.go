@@ -16,11 +16,11 @@ import (
 )
 
 // A followed stream is looked at every so often, and what was counted is written
-// to the file at one look of some: a transaction costs as much as to count a
-// thousand records.
+// to the file at one look of many: a transaction costs as much as to count
+// thousands of records. Who asks has it written first, by CatchUp.
 const (
 	every  = 200 * time.Millisecond
-	writes = 4
+	writes = 50
 )
 
 // A Group is some records of the stream that became durable together.
@@ -28,7 +28,7 @@ type Group struct {
 	Seq     uint64 // from 1, without gaps
 	First   uint64 // number of the first record
 	Hash    [32]byte
-	Records []*millicent.UsageRecord
+	Records []millicent.UsageRecord
 }
 
 // A Source calls each for the groups of the stream after a number, in order,
@@ -295,7 +295,8 @@ func (l *Ledger) gather(g *Group, from [len(keep)]int64) error {
 	var before *millicent.UsageRecord
 	var book *billing.Book
 	var id int64 // of the series of both
-	for _, rec := range g.Records {
+	for i := range g.Records {
+		rec := &g.Records[i]
 		b := book
 		if before == nil || rec.PriceBook == "" || rec.PriceBook != before.PriceBook {
 			b = l.cfg.Books.Of(rec)

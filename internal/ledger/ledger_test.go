@@ -28,16 +28,7 @@ type stream struct{ groups []Group }
 func (s *stream) append(records ...millicent.UsageRecord) {
 	n := uint64(len(s.groups)) + 1
 	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(fmt.Sprint(records)), n))
-	s.groups = append(s.groups, Group{Seq: n, Hash: sum, Records: pointers(records)})
-}
-
-// pointers returns where each of the records is.
-func pointers(records []millicent.UsageRecord) []*millicent.UsageRecord {
-	all := make([]*millicent.UsageRecord, len(records))
-	for i := range records {
-		all[i] = &records[i]
-	}
-	return all
+	s.groups = append(s.groups, Group{Seq: n, Hash: sum, Records: records})
 }
 
 func (s *stream) each(_ context.Context, after uint64, each func(Group) error) error {

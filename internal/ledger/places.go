@@ -71,8 +71,8 @@ func (p *places) add(g *Group) {
 	}
 	row.buf = binary.AppendUvarint(row.buf, g.Seq-row.last)
 	row.buf = binary.AppendUvarint(row.buf, uint64(len(g.Records)))
-	for _, rec := range g.Records {
-		h := placeOf(rec.Tenant, rec.ID)
+	for i := range g.Records {
+		h := placeOf(g.Records[i].Tenant, g.Records[i].ID)
 		row.buf = append(row.buf, h[:]...)
 	}
 	row.last = g.Seq

@@ -93,7 +93,7 @@ func TestFind(t *testing.T) {
 
 func FuzzSearch(f *testing.F) {
 	var p places
-	p.add(&Group{Seq: 7, Records: []*millicent.UsageRecord{{ID: "a", Tenant: "t"}, {ID: "b", Tenant: "t"}}})
+	p.add(&Group{Seq: 7, Records: []millicent.UsageRecord{{ID: "a", Tenant: "t"}, {ID: "b", Tenant: "t"}}})
 	f.Add(p.open.buf, "a")
 	f.Fuzz(func(t *testing.T, row []byte, id string) {
 		found := 0

@@ -115,10 +115,7 @@ func read(t testing.TB, m *Meter, n int) (groups []Group, records []millicent.Us
 		return nil, nil
 	}
 	err := m.Groups(ctx, 0, func(g Group) error {
-		groups = append(groups, g)
-		for _, rec := range g.Records {
-			records = append(records, *rec)
-		}
+		groups, records = append(groups, g), append(records, g.Records...)
 		if len(records) >= n {
 			cancel()
 			return context.Canceled

@@ -14,8 +14,12 @@ import (
 )
 
 const (
-	// interval is how long the first record of a group waits for others.
-	interval = 40 * time.Millisecond
+	// promise is when a record is on disk at the latest, while the disk does what
+	// it did before; its group waits for others for at least leastWait, and never
+	// for the last slack of it.
+	promise   = 50 * time.Millisecond
+	slack     = 3 * time.Millisecond
+	leastWait = 25 * time.Millisecond
 
 	// groupRecords and groupBytes, of the records alone, are when a group does
 	// not wait for more.
@@ -62,9 +66,10 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	press   press     // the writer's
-	skips   skips     // likewise
-	trimmed time.Time // likewise: when trim looked
+	slow    time.Duration // the writer's: see pace
+	press   press         // likewise
+	skips   skips         // likewise
+	trimmed time.Time     // likewise: when trim looked
 	totals  totals
 
 	mu      sync.Mutex
@@ -86,15 +91,15 @@ type Meter struct {
 
 // A batch is records on their way to be a group.
 type batch struct {
-	records []*millicent.UsageRecord
-	buf     []byte // frames, one after the other
-	ends    []int  // of each record's frame in buf
+	buf  []byte // frames, one after the other
+	ends []int  // of each record's frame in buf
+	sums sums   // of the records
 }
 
 // add adds a record; buf is the batch's, with the record's frame at the end.
 func (b *batch) add(rec *millicent.UsageRecord, buf []byte) {
 	b.buf = buf
-	b.records = append(b.records, rec)
+	b.sums.add(rec)
 	b.ends = append(b.ends, len(buf))
 }
 
@@ -113,33 +118,23 @@ func (b *batch) alone(i int) []byte {
 // the record's number in the ledger, zero when the Meter is closed.
 func (m *Meter) Record(rec millicent.UsageRecord) (number uint64) {
 	normalise(&rec)
-	_ = m.record(&rec, &number) // which logs its error
+	number, _ = m.record(&rec) // which logs its error
 	return number
-}
-
-// Take is Record of a record that the caller gives away: it is made normal, has its
-// number when Take returns, and may not be changed any more, since the Meter and who
-// follows its groups read it there.
-func (m *Meter) Take(rec *millicent.UsageRecord) {
-	normalise(rec)
-	_ = m.record(rec, &rec.Number) // likewise
 }
 
 var errClosed = errors.New("the ledger is closed")
 
-// record is Take for a normal record. Its number is written before others see the
-// record; its error is logged.
-func (m *Meter) record(rec *millicent.UsageRecord, number *uint64) error {
+// record is Record for a normal record; its error is logged.
+func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
 	m.mu.Lock()
 	if m.closed {
 		m.mu.Unlock()
 		m.cfg.Log.Error("usage not recorded", "error", errClosed, "id", rec.ID, "tenant", rec.Tenant, "function", rec.Function)
-		*number = 0
-		return errClosed
+		return 0, errClosed
 	}
-	*number = m.next
+	number = m.next
 	m.take(rec)
-	n, size := len(m.open.records), len(m.open.buf)
+	n, size := len(m.open.ends), len(m.open.buf)
 	m.mu.Unlock()
 	if n == 1 {
 		signal(m.wake)
@@ -147,7 +142,7 @@ func (m *Meter) record(rec *millicent.UsageRecord, number *uint64) error {
 	if n == groupRecords || size >= groupBytes {
 		signal(m.hurry)
 	}
-	return nil
+	return number, nil
 }
 
 // take takes a record in, and writes it to the journal. The lock is held.

@@ -86,8 +86,7 @@ func (m *Meter) recordNew(rec millicent.UsageRecord) (number uint64, err error) 
 	if known {
 		return 0, nil
 	}
-	err = m.record(&rec, &number)
-	return number, err
+	return m.record(&rec)
 }
 
 // remember notes the names of what was recorded last before the Meter was

@@ -165,6 +165,11 @@ func (r *reader) take(n uint64) []byte {
 }
 
 func (r *reader) number() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // most are small
+		n := r.b[0]
+		r.b = r.b[1:]
+		return uint64(n)
+	}
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > math.MaxInt64 {
 		r.fail()
@@ -254,8 +259,8 @@ func (r *reader) duration(unit time.Duration) time.Duration {
 	return time.Duration(n) * unit
 }
 
-// record decodes one record.
-func (r *reader) record() (rec millicent.UsageRecord) {
+// record decodes one record into an empty one.
+func (r *reader) record(rec *millicent.UsageRecord) {
 	rec.Kind = millicent.UsageKind(r.text())
 	rec.ID = r.id("")
 	rec.Attempt = int(r.number())
@@ -281,13 +286,13 @@ func (r *reader) record() (rec millicent.UsageRecord) {
 			r.fail() // there is one way to write a record
 		}
 	}
-	return rec
 }
 
 // decodeRecord decodes a record that stands alone.
 func decodeRecord(b []byte) (millicent.UsageRecord, error) {
 	r := reader{b: b}
-	rec := r.record()
+	var rec millicent.UsageRecord
+	r.record(&rec)
 	if len(r.b) > 0 {
 		r.fail()
 	}

@@ -100,6 +100,9 @@ func (s *server) count(ctx context.Context) error {
 func (s *server) usageTotals() []telemetry.Usage {
 	ctx, cancel := context.WithTimeout(context.Background(), countWait)
 	defer cancel()
+	if err := s.ledger.CatchUp(ctx); err != nil {
+		s.log.Warn("metrics of usage are told without the latest", "error", err)
+	}
 	rows, err := s.ledger.Series(ctx, ledger.Query{
 		From: time.Unix(0, 0), To: time.Now().AddDate(0, 0, 1), By: []ledger.Dimension{ledger.ByTenant},
 	})

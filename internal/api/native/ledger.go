@@ -199,7 +199,7 @@ func (h *Handler) ledgerRecords(w http.ResponseWriter, r *http.Request) error {
 			if !all && rec.Tenant != id.Tenant {
 				continue
 			}
-			if err := lines.Encode(usageLine{g.Seq, g.First + uint64(i), meter.TextOf(*rec)}); err != nil {
+			if err := lines.Encode(usageLine{g.Seq, g.First + uint64(i), meter.TextOf(rec)}); err != nil {
 				return errEnd // the client left
 			}
 		}
