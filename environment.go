@@ -32,6 +32,14 @@ func Initialised(e Environment) bool {
 	return !ok || i.Initialised()
 }
 
+// Light reports whether another environment of e's version would be there at
+// once, and take little: what it begins with is in memory already, and e shares
+// it.
+func Light(e Environment) bool {
+	l, ok := e.(interface{ Light() bool })
+	return ok && l.Light()
+}
+
 // An Environment is one copy of a version, ready to serve. It serves one
 // invocation at a time; the scheduler owns it between invocations.
 type Environment interface {

@@ -27,6 +27,13 @@ const (
 	// negligible is the time of a start that is not worth any wait.
 	negligible = time.Millisecond
 
+	// lightest is how many light environments of a version there are for each
+	// core when another one helps no more, with invocations that are over in a
+	// negligible time; lightWait is how long a line waits before there is one
+	// more nevertheless.
+	lightest  = 8
+	lightWait = 100 * time.Millisecond
+
 	// setback is what each environment that a version has costs it among those
 	// that want a launch; everSenior is more than anybody waits.
 	setback    = 250 * time.Millisecond
@@ -145,13 +152,18 @@ type demand struct {
 	lease     time.Duration // that an invocation holds an environment, as measured; 0: not yet
 	typical   time.Duration // the median of the same
 	start     time.Duration // that a launch takes, as measured
+	light     bool          // a launch takes no time while there is an environment
 	cores     int           // of the machine
 }
 
 // crowded reports whether another environment is more likely to take time from
 // the others than to serve the line sooner: invocations are brief, and there is
-// an environment for each core and one more.
+// an environment for each core and one more. Light ones cost nothing but their
+// turns on the processors, and spare each other the hand-over.
 func (d demand) crowded() bool {
+	if d.light {
+		return d.launching+d.busy >= lightest*d.cores && d.typical < negligible
+	}
 	return d.launching+d.busy > d.cores && d.typical > 0 && d.typical < d.start/brief
 }
 
@@ -159,7 +171,10 @@ func (d demand) crowded() bool {
 // one launch more. Where it is crowded a long wait mostly means that the machine
 // had no time, and it has less with another process.
 func (d demand) endurance() time.Duration {
-	if d.crowded() {
+	switch {
+	case d.light:
+		return lightWait
+	case d.crowded():
 		return brief * d.start
 	}
 	return d.start
@@ -173,6 +188,8 @@ func (d demand) launches() bool {
 	case d.waiting <= d.launching:
 		return false // one is coming for each
 	case d.launching+d.busy == 0:
+		return true
+	case d.light && !d.crowded():
 		return true
 	case d.waited >= d.endurance() || d.start < negligible:
 		return true

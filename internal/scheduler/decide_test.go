@@ -120,6 +120,11 @@ func TestDemand(t *testing.T) {
 		{"others, whatever the cores", demand{waiting: 5, busy: 3, lease: 13 * ms, typical: 13 * ms, start: 100 * ms, cores: 2, lined: 400 * ms}, true},
 		{"unknown leases, the second caller", demand{waiting: 2, launching: 1, start: 100 * ms}, false},
 		{"unknown leases, the third", demand{waiting: 3, launching: 1, start: 100 * ms}, true},
+		{"light ones", demand{waiting: 1, busy: 9, lease: ms / 10, typical: ms / 10, start: 100 * ms, light: true, cores: 2}, true},
+		{"light ones, and one is coming", demand{waiting: 1, launching: 1, busy: 9, start: 100 * ms, light: true, cores: 2}, false},
+		{"enough light ones", demand{waiting: 9, busy: 16, lease: ms / 10, typical: ms / 10, start: 100 * ms, light: true, cores: 2, waited: 99 * ms, lined: time.Hour}, false},
+		{"these for long", demand{waiting: 9, busy: 16, lease: ms / 10, typical: ms / 10, start: 100 * ms, light: true, cores: 2, waited: 100 * ms}, true},
+		{"light ones that are not brief", demand{waiting: 1, busy: 16, lease: ms, typical: ms, start: 100 * ms, light: true, cores: 2}, true},
 		{"a start of no time", demand{waiting: 1, busy: 9, lease: 1, start: 1}, true},
 	}
 	for _, tt := range tests {

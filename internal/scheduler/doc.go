@@ -34,6 +34,8 @@
 //     in line without a launch has waited as long as a start takes, whatever
 //     the estimates say. As the question is asked again when a slot is free,
 //     the time until then is in what has been waited, not in an estimate.
+//     Where another one beside those that there are is light, each in line gets
+//     one, up to a bound for brief invocations.
 //   - seniority: a version without any environment goes before all others.
 //     Among the others, who asked first goes first, but each environment that
 //     its version has puts it back: one function's crowd holds up neither

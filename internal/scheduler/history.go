@@ -22,6 +22,7 @@ type record struct {
 	typical  median    // of the same
 	start    average   // that a launch takes
 	uses     frequency // of its environments
+	light    bool      // another environment beside those that there are is there at once
 }
 
 // startOf returns the record for a revision that follows old, which may be

@@ -33,6 +33,7 @@ func (s *Scheduler) launch(ver *version, spec *millicent.Version, now time.Time)
 // launch, which Close waits for.
 func (s *Scheduler) runLaunch(e *environment) {
 	env, err := s.callLauncher(e.spec, e.start)
+	light := err == nil && millicent.Light(env)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,10 +43,15 @@ func (s *Scheduler) runLaunch(e *environment) {
 		s.launchFailed(e, err)
 		return
 	}
-	s.starts.measured(e.spec.Runtime, e.of.record, now.Sub(e.began))
-	e.Environment = env
+	s.launched(e, env, light, now)
 	s.free(e, now)
 	s.plan()
+}
+
+// launched notes what became of e's launch. The lock is held.
+func (s *Scheduler) launched(e *environment, env millicent.Environment, light bool, now time.Time) {
+	s.starts.measured(e.spec.Runtime, e.of.record, now.Sub(e.began))
+	e.Environment, e.of.record.light = env, light
 }
 
 // launchFailed tells of a failure whom it concerns. The lock is held.

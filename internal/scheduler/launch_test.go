@@ -58,6 +58,54 @@ func TestLongLeaseIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestLightOnesAreNotWaitedFor has callers of a version whose first start took
+// long and whose leases are brief: where others start in next to no time each
+// caller gets one, up to a bound.
+func TestLightOnesAreNotWaitedFor(t *testing.T) {
+	for _, light := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			l := &fakeLauncher{launchTime: 100 * time.Millisecond, light: light}
+			s := start(t, l, Config{})
+			s.cores = 1
+			v := fakeVersion("a", 128)
+			for range 100 {
+				known(t, s, v, 100*time.Microsecond)
+			}
+			leases := []*Lease{acquire(t, s, v)}
+			var waiting []*later
+			for range 2 * lightest {
+				waiting = append(waiting, acquireLater(t.Context(), s, v))
+			}
+			time.Sleep(10 * time.Millisecond) // less than anybody waits for what is busy
+			want := 1
+			if light {
+				want = lightest
+			}
+			if launches, _ := l.counts(); launches != want {
+				t.Errorf("light: %t: %d launches, want %d", light, launches, want)
+			}
+			time.Sleep(lightWait)
+			if launches, _ := l.counts(); light && launches <= want {
+				t.Errorf("no launch more after a long wait")
+			}
+			for _, w := range waiting {
+				select {
+				case <-w.done:
+					leases = append(leases, w.lease)
+				default:
+				}
+			}
+			for _, lease := range leases {
+				lease.Release(false)
+			}
+			for _, w := range waiting {
+				<-w.done
+				w.lease.Release(false)
+			}
+		})
+	}
+}
+
 // TestEstimateThatTurnsOutWrong has a lease that takes long where they used to
 // be short: the wait for it is bounded by the time of a start.
 func TestEstimateThatTurnsOutWrong(t *testing.T) {

@@ -50,6 +50,7 @@ func (s *Scheduler) demand(ver *version, now time.Time) (d demand, q *request) {
 		busy:      ver.count[busy],
 		lease:     time.Duration(ver.record.lease),
 		typical:   time.Duration(ver.record.typical),
+		light:     ver.record.light && ver.count[busy] > 0,
 		cores:     s.cores,
 	}
 	if q = ver.line.beyond(d.launching); q != nil {

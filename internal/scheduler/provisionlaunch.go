@@ -31,6 +31,7 @@ func (s *Scheduler) launchAhead(ver *version, now time.Time) {
 // runLaunchAhead launches e. It ends with the launch, which Close waits for.
 func (s *Scheduler) runLaunchAhead(e *environment) {
 	env, err := s.callProvisioner(e.spec)
+	light := err == nil && millicent.Light(env)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,8 +41,7 @@ func (s *Scheduler) runLaunchAhead(e *environment) {
 		s.launchAheadFailed(e, err, now)
 		return
 	}
-	s.starts.measured(e.spec.Runtime, e.of.record, now.Sub(e.began))
-	e.Environment = env
+	s.launched(e, env, light, now)
 	if w := e.of.want; w != nil && e.provisioned {
 		w.failures, w.failure, w.retry = 0, "", time.Time{}
 	}

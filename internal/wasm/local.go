@@ -120,7 +120,7 @@ func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
 		return nil, err
 	}
 	s := &LocalSession{local: l, loaded: p, instance: i, served: time.Now()}
-	s.opened = Opening{Loaded: !first, Compiled: !first || p.compiled, Idle: p.program.idle()}
+	s.opened = Opening{Loaded: !first, Compiled: !first || p.compiled, Ready: p.program.image != nil, Idle: p.program.idle()}
 	if first {
 		s.opened.Load, s.opened.Init = p.load, p.init
 	}

@@ -72,7 +72,7 @@ func TestSessionsShareAProgram(t *testing.T) {
 		if !o.Loaded {
 			first++
 		}
-		if o.Loaded != (o.Init == 0) || o.Idle < wasmPage || o.Idle > 8<<20 {
+		if o.Loaded != (o.Init == 0) || !o.Ready || o.Idle < wasmPage || o.Idle > 8<<20 {
 			t.Errorf("it opened with %+v", o)
 		}
 		gives(t, s, `{"do":"env","path":"COLOUR"}`, `"blue"`)
@@ -174,6 +174,17 @@ func TestIdleProgramsAreDropped(t *testing.T) {
 	}
 	if o := begin(t, l, spec).Opened(); o.Loaded {
 		t.Error("a program that was dropped is there")
+	}
+}
+
+// A program whose instances are initialised one by one is never ready for the
+// next one.
+func TestNotReadyWithoutAnImage(t *testing.T) {
+	l, spec := newLocal(t, "tables.wat", LocalConfig{})
+	for range 2 {
+		if o := begin(t, l, spec).Opened(); o.Ready {
+			t.Errorf("it opened with %+v", o)
+		}
 	}
 }
 

@@ -52,6 +52,10 @@ var (
 	ErrNotServed = errors.New("the process that the function was to run in has ended before")
 )
 
+// ErrNotPrepared means that a program was not prepared before, and that the host
+// does not do so by itself.
+var ErrNotPrepared = errors.New("the program was not compiled before")
+
 // DefaultInitTime is how long initialisation may take where nobody says it.
 const DefaultInitTime = 10 * time.Second
 
@@ -83,6 +87,10 @@ type Opening struct {
 
 	Load time.Duration // to read, check and compile it; zero where Loaded
 	Init time.Duration // to initialise it; zero where Loaded
+
+	// Ready says that the next session of the program begins with an image of
+	// what initialisation left, which this one has made or found.
+	Ready bool
 
 	// Idle is about how many bytes the session keeps while it serves nothing.
 	Idle int64

@@ -90,6 +90,10 @@ func (e *environment) Initialised() bool {
 	return e.session != nil && e.ctx.Err() == nil
 }
 
+// Light says that another environment would begin with the image that this one
+// did, as millicent.Light wants it. Nobody else uses the environment meanwhile.
+func (e *environment) Light() bool { return e.session != nil && e.session.Opened().Ready }
+
 // ended returns why nobody waits for an invocation any more, nil while
 // somebody does.
 func (e *environment) ended(ctx context.Context) error {

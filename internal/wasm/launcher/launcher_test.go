@@ -51,6 +51,22 @@ func newLauncher(t *testing.T, dir string, logs millicent.LogSink) (*Launcher, *
 	}
 }
 
+// TestLight has an environment whose like begins with its image, until it has
+// no session.
+func TestLight(t *testing.T) {
+	l, v := newLauncher(t, probe(t), &launchertest.Log{})
+	env, err := l.Launch(t.Context(), v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !millicent.Light(env) {
+		t.Error("it is not light, with an image in memory")
+	}
+	if err := env.Close(); err != nil || millicent.Light(env) {
+		t.Errorf("closed: it is light, or %v", err)
+	}
+}
+
 func TestConformance(t *testing.T) {
 	launchertest.Run(t, func(t *testing.T, logs millicent.LogSink) launchertest.Subject {
 		l, v := newLauncher(t, probe(t), logs)

@@ -62,7 +62,7 @@ func (h *FileHead) Decode(p []byte) error {
 
 // AppendOpening appends o to a frame.
 func AppendOpening(b []byte, o wasm.Opening) []byte {
-	b = appendBool(appendBool(b, o.Loaded), o.Compiled)
+	b = appendBool(appendBool(appendBool(b, o.Loaded), o.Compiled), o.Ready)
 	b = binary.AppendUvarint(b, uint64(max(o.Load, 0)))
 	b = binary.AppendUvarint(b, uint64(max(o.Init, 0)))
 	return binary.AppendUvarint(b, uint64(max(o.Idle, 0)))
@@ -71,7 +71,7 @@ func AppendOpening(b []byte, o wasm.Opening) []byte {
 // DecodeOpening reads an Opening from a body.
 func DecodeOpening(p []byte) (o wasm.Opening, err error) {
 	f := fields{p: p}
-	o.Loaded, o.Compiled = f.bool(), f.bool()
+	o.Loaded, o.Compiled, o.Ready = f.bool(), f.bool(), f.bool()
 	o.Load, o.Init = f.duration(), f.duration()
 	o.Idle = int64(f.uint(1 << 50))
 	return o, f.end()
@@ -81,21 +81,34 @@ func DecodeOpening(p []byte) (o wasm.Opening, err error) {
 func AppendFailed(b []byte, err error) []byte {
 	var own *wasm.Failure
 	if errors.As(err, &own) {
-		return appendFailure(append(b, 1), own)
+		return appendFailure(append(b, failedOwn), own)
+	}
+	if errors.Is(err, wasm.ErrNotPrepared) {
+		return append(b, failedUnprepared)
 	}
 	const most = 16 << 10
 	text := err.Error()
-	return appendString(append(b, 0), text[:min(len(text), most)])
+	return appendString(append(b, failedElse), text[:min(len(text), most)])
 }
 
+// What a failure begins with.
+const (
+	failedElse       = iota // why, in words
+	failedOwn               // a Failure
+	failedUnprepared        // nothing else: it is wasm.ErrNotPrepared
+)
+
 // DecodeFailed returns the error that a body tells of; a *wasm.Failure if it
-// is the module's own.
+// is the module's own, or wasm.ErrNotPrepared.
 func DecodeFailed(p []byte) error {
 	f := fields{p: p}
 	var told error
-	if f.bool() {
+	switch f.uint(failedUnprepared) {
+	case failedOwn:
 		told = f.failure()
-	} else {
+	case failedUnprepared:
+		told = wasm.ErrNotPrepared
+	default:
 		told = errors.New(f.string())
 	}
 	if err := f.end(); err != nil {
