@@ -95,8 +95,8 @@ func (s *server) count(ctx context.Context) error {
 	return s.ledger.CatchUp(ctx)
 }
 
-// usageTotals returns what each tenant has used in all, as far as it is
-// counted: within about a second of its record.
+// usageTotals returns what each tenant has used in all, as far as it is in the
+// ledger.
 func (s *server) usageTotals() []telemetry.Usage {
 	ctx, cancel := context.WithTimeout(context.Background(), countWait)
 	defer cancel()
