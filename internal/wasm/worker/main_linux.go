@@ -15,11 +15,12 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
 
-// Name is the zeroth argument that makes a program with Main in it a worker.
-const Name = "millicent-wasm"
-
-// compiling is the second argument of a worker that compiles, and runs nothing.
-const compiling = "compile"
+// The zeroth argument makes a program with Main in it a worker: one that runs
+// programs, or one that compiles them.
+const (
+	Name         = "millicent-wasm"
+	compilerName = "millicent-compile"
+)
 
 // maxStack is how deep a worker that compiles may get, in bytes of a goroutine's
 // stack. What is nested deeper than that ends it.
@@ -32,10 +33,10 @@ const controlFD = 3
 // then; otherwise it returns at once. A program that has a Pool calls it first
 // thing in main (tests: in TestMain).
 func Main() {
-	if os.Args[0] != Name || len(os.Args) < 2 || len(os.Args) > 3 {
+	if len(os.Args) != 2 || os.Args[0] != Name && os.Args[0] != compilerName {
 		return
 	}
-	if err := serve(os.Args[1], os.Args[2:]); err != nil {
+	if err := serve(os.Args[1], os.Args[0] == compilerName); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -49,8 +50,8 @@ const (
 )
 
 // serve is the worker, until the server closes the control connection.
-func serve(memory string, what []string) error {
-	w, control, err := setUp(memory, len(what) == 1 && what[0] == compiling)
+func serve(memory string, compiles bool) error {
+	w, control, err := setUp(memory, compiles)
 	if err != nil {
 		return err
 	}

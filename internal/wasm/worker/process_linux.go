@@ -83,7 +83,7 @@ func startProcess(h *Host) (_ *process, err error) {
 		Stderr: w, ExtraFiles: []*os.File{theirs},
 	}
 	if h.compiler == nil {
-		cmd.Args = append(cmd.Args, compiling)
+		cmd.Args[0] = compilerName
 		cmd.Env = append(cmd.Env, "GOTRACEBACK=none") // what ends it is the code that it compiles
 	}
 	p.program, err = p.sandbox.Start(cmd)
