@@ -207,7 +207,7 @@ func (l *Launcher) restore(ctx context.Context, e *environment) (ok bool, err er
 	defer l.snapshots.release(shot)
 	st := e.firstStem(ctx)
 	if st == nil {
-		if st, err = l.stem(ctx, e.box, e.runtime); err != nil {
+		if st, err = l.stem(ctx, e.box, e.runtime, nil); err != nil {
 			e.log.Warn("no runtime for a snapshot", "error", err)
 			return false, ctx.Err()
 		}

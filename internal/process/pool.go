@@ -67,11 +67,12 @@ type pool[E pooled] struct {
 	mu       sync.Mutex
 	closed   bool
 	shelves  map[string]*shelf[E]
-	inFlight int       // starts
-	last     time.Time // end of the last one
-	making   int       // entries
-	leaving  int       // entries that are being closed
-	lacking  time.Time // since when something is; zero when nothing is
+	inFlight int           // starts
+	last     time.Time     // end of the last one
+	making   int           // entries
+	leaving  int           // entries that are being closed
+	lacking  time.Time     // since when something is; zero when nothing is
+	turned   chan struct{} // closed by turn; nil while nobody waits
 }
 
 // A shelf is what a pool knows of one kind.
@@ -138,6 +139,7 @@ func (p *pool[E]) take(kind string) (e E, ok bool) {
 		if s.ready[i].usable(now) {
 			e = s.ready[i].entry
 			s.ready = slices.Delete(s.ready, i, i+1)
+			p.turn()
 			return e, true
 		}
 	}
@@ -149,11 +151,13 @@ func (p *pool[E]) begin() (done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.inFlight++
+	p.turn()
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.inFlight--
 		p.last = time.Now()
+		p.turn()
 		p.poke()
 	}
 }

@@ -114,26 +114,27 @@ func (l *Launcher) prepareKind(ctx context.Context, kind string) (*prepared, err
 	}
 	rt, _ := l.cfg.Runtimes.Lookup(kind)
 	l.compile(ctx, rt)
-	if p.stem, err = l.stem(ctx, p.box, rt); err != nil {
+	still := func() func() error { return l.pool.keepStill(kind, p.box) }
+	if p.stem, err = l.stem(ctx, p.box, rt, still); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
 // stem boots a runtime in a sandbox: by a fork, or where none can be made by a
-// start.
-func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (*stem, error) {
+// start. still is for what need not boot at once; it may be nil.
+func (l *Launcher) stem(ctx context.Context, box *sandbox.Sandbox, rt Runtime, still stillFunc) (*stem, error) {
 	if !forkable(rt) {
-		return startStem(ctx, box, rt)
+		return startStem(ctx, box, rt, still)
 	}
-	st, err := l.zygote(rt).fork(ctx, box)
+	st, err := l.zygote(rt).fork(ctx, box, still)
 	switch {
 	case err == nil || ctx.Err() != nil:
 		return st, err
 	case !errors.Is(err, errZygotePaused):
 		l.cfg.Log.Warn("runtimes are started, and not forked", "runtime", rt.Name, "error", err)
 	}
-	return startStem(ctx, box, rt)
+	return startStem(ctx, box, rt, still)
 }
 
 // fit makes a prepared sandbox into one for v.

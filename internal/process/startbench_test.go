@@ -150,7 +150,7 @@ func BenchmarkFork(b *testing.B) {
 		}
 		b.StartTimer()
 		before, began := cpuTime(), time.Now()
-		if p.stem, err = z.fork(b.Context(), p.box); err != nil {
+		if p.stem, err = z.fork(b.Context(), p.box, nil); err != nil {
 			b.Fatal(err)
 		}
 		took, cpu = append(took, time.Since(began)), cpu+cpuTime()-before

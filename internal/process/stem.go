@@ -30,6 +30,10 @@ type stem struct {
 // A forkFunc makes a stem in a sandbox; it may be nil when there is no error.
 type forkFunc func(ctx context.Context, box *sandbox.Sandbox) (*stem, error)
 
+// A stillFunc has what boots stand still at times, until done is called, as
+// pool.keepStill does.
+type stillFunc func() (done func() error)
+
 // stemVariable tells a bootstrap that it is to be a stem.
 const stemVariable = "_MILLICENT_STEM"
 
@@ -39,7 +43,7 @@ const bootedTime = 30 * time.Second
 // startStem boots a runtime of the languages in a sandbox, with the
 // bootstraps in their place; the code may come later. It returns once the stem
 // is ready. Close it, or have an environment adopt it.
-func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, err error) {
+func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime, still stillFunc) (_ *stem, err error) {
 	st, theirs, err := newStem(rt)
 	if err != nil {
 		return nil, err
@@ -58,7 +62,7 @@ func startStem(ctx context.Context, box *sandbox.Sandbox, rt Runtime) (_ *stem, 
 	if err = errors.Join(err, theirs.close()); err != nil {
 		return nil, err
 	}
-	return st, st.boot(ctx, rt)
+	return st, st.boot(ctx, rt, still)
 }
 
 // newStem makes what a stem speaks through; theirs is its end of the link.
@@ -120,9 +124,13 @@ func stemEnviron(rt Runtime) []string {
 
 // boot has a stem rehearse, and waits until it waits for its assignment: what
 // is done once for practice is not waited for the next time.
-func (st *stem) boot(ctx context.Context, rt Runtime) error {
+func (st *stem) boot(ctx context.Context, rt Runtime, still stillFunc) (err error) {
 	st.output.started()
 	st.frames.started()
+	if still != nil {
+		done := still()
+		defer func() { err = errors.Join(err, done()) }()
+	}
 	if err := st.link.assign(linkRehearse, assignment{stemEnviron(rt), taskRoot}, time.Now().Add(bootedTime)); err != nil {
 		return err
 	}

@@ -59,12 +59,12 @@ func forkable(rt Runtime) bool {
 }
 
 // fork returns a stem in box, which is ready and has rehearsed.
-func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox) (*stem, error) {
+func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox, still stillFunc) (*stem, error) {
 	st, err := z.forkInto(ctx, box)
 	if err != nil {
 		return nil, err
 	}
-	if err := st.boot(ctx, z.runtime); err != nil {
+	if err := st.boot(ctx, z.runtime, still); err != nil {
 		return nil, errors.Join(fmt.Errorf("boot %s: %w", z.runtime.Name, err), st.close(box))
 	}
 	return st, nil

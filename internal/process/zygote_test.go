@@ -178,7 +178,7 @@ func TestZygotesAreReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.stem, err = z.fork(t.Context(), p.box); err != nil {
+		if p.stem, err = z.fork(t.Context(), p.box, nil); err != nil {
 			t.Error(err)
 		}
 		if err := p.close(); err != nil {

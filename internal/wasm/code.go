@@ -76,6 +76,11 @@ func asFailure(err error) error {
 	return err
 }
 
+// Uncompilable is the failure of a program that the compiler did not survive.
+func Uncompilable(why error) *Failure {
+	return &Failure{Type: typeEntrypoint, Message: fmt.Sprintf("the code cannot be compiled, as it is nested too deeply or too large (what compiled it has ended: %v)", why)}
+}
+
 // typeEntrypoint is the failure of a package that nothing can be run of.
 const typeEntrypoint = "Runtime.InvalidEntrypoint"
 
@@ -133,6 +138,9 @@ func (e *Engine) compile(ctx context.Context, from *source) (*code, error) {
 		if c := e.load(ctx, from); c != nil {
 			return c, nil
 		}
+	}
+	if e.cfg.OnlyKept {
+		return nil, ErrNotPrepared
 	}
 	m, abi, err := from.read(from.file)
 	if err != nil {

@@ -26,6 +26,10 @@ type EngineConfig struct {
 	// CacheDir.
 	KeptDir string
 
+	// OnlyKept says that nothing is bundled or compiled: what was not kept is
+	// ErrNotPrepared.
+	OnlyKept bool
+
 	// Added is told the name of each file that was added to CacheDir; nil for
 	// nobody. It is called by several goroutines at a time.
 	Added func(name string)

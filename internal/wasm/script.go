@@ -148,13 +148,24 @@ func (e *Engine) LoadScript(ctx context.Context, bundle *javascript.Bundle, hand
 	return p, err
 }
 
+// MaxBundle is how long the files of a function in JavaScript may take to become
+// one module.
+const MaxBundle = javascript.MaxTime
+
 // shared releases what belongs to all programs.
 func shared(context.Context) error { return nil }
 
 // bundle returns a function's code, and whether it was kept from before. A
 // *Failure is the function's own.
 func (e *Engine) bundle(ctx context.Context, spec *Spec) (*javascript.Bundle, bool, error) {
-	b, kept, err := javascript.Cache{Dir: e.cfg.CacheDir, Kept: e.cfg.KeptDir, Added: e.added}.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
+	cache := javascript.Cache{Dir: e.cfg.CacheDir, Kept: e.cfg.KeptDir, Added: e.added}
+	if e.cfg.OnlyKept {
+		if b := cache.Find(spec.Digest, spec.Handler); b != nil {
+			return b, true, nil
+		}
+		return nil, false, ErrNotPrepared
+	}
+	b, kept, err := cache.Make(ctx, spec.Digest, spec.Dir, spec.Handler)
 	var own *javascript.Error
 	if errors.As(err, &own) {
 		return nil, false, ownFailure(own, spec.Log)

@@ -52,6 +52,10 @@ var (
 	ErrNotServed = errors.New("the process that the function was to run in has ended before")
 )
 
+// ErrNotPrepared means that a program was not prepared before, and that the host
+// does not do so by itself.
+var ErrNotPrepared = errors.New("the program was not compiled before")
+
 // DefaultInitTime is how long initialisation may take where nobody says it.
 const DefaultInitTime = 10 * time.Second
 

@@ -30,15 +30,10 @@ func (c Cache) Make(ctx context.Context, digest, dir, handler string) (b *Bundle
 		b, err = Make(ctx, dir, handler)
 		return b, false, err
 	}
-	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%q\n%q", cacheFormat, digest, handler))
-	name := "javascript-" + hex.EncodeToString(key[:16])
-	for _, dir := range []string{c.Dir, c.Kept} {
-		if content, err := os.ReadFile(filepath.Join(dir, name)); dir != "" && err == nil {
-			if b := decode(content); b != nil {
-				return b, true, nil
-			}
-		}
+	if b := c.Find(digest, handler); b != nil {
+		return b, true, nil
 	}
+	name := fileName(digest, handler)
 	if b, err = Make(ctx, dir, handler); err != nil {
 		return nil, false, err
 	}
@@ -49,6 +44,25 @@ func (c Cache) Make(ctx context.Context, digest, dir, handler string) (b *Bundle
 		c.Added(name)
 	}
 	return b, false, nil
+}
+
+// Find returns the bundle that Make would return, if it is kept; else nil.
+func (c Cache) Find(digest, handler string) *Bundle {
+	name := fileName(digest, handler)
+	for _, dir := range []string{c.Dir, c.Kept} {
+		if content, err := os.ReadFile(filepath.Join(dir, name)); dir != "" && err == nil {
+			if b := decode(content); b != nil {
+				return b
+			}
+		}
+	}
+	return nil
+}
+
+// fileName is what a bundle is kept as.
+func fileName(digest, handler string) string {
+	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%q\n%q", cacheFormat, digest, handler))
+	return "javascript-" + hex.EncodeToString(key[:16])
 }
 
 // write puts a whole file in place.

@@ -81,21 +81,34 @@ func DecodeOpening(p []byte) (o wasm.Opening, err error) {
 func AppendFailed(b []byte, err error) []byte {
 	var own *wasm.Failure
 	if errors.As(err, &own) {
-		return appendFailure(append(b, 1), own)
+		return appendFailure(append(b, failedOwn), own)
+	}
+	if errors.Is(err, wasm.ErrNotPrepared) {
+		return append(b, failedUnprepared)
 	}
 	const most = 16 << 10
 	text := err.Error()
-	return appendString(append(b, 0), text[:min(len(text), most)])
+	return appendString(append(b, failedElse), text[:min(len(text), most)])
 }
 
+// What a failure begins with.
+const (
+	failedElse       = iota // why, in words
+	failedOwn               // a Failure
+	failedUnprepared        // nothing else: it is wasm.ErrNotPrepared
+)
+
 // DecodeFailed returns the error that a body tells of; a *wasm.Failure if it
-// is the module's own.
+// is the module's own, or wasm.ErrNotPrepared.
 func DecodeFailed(p []byte) error {
 	f := fields{p: p}
 	var told error
-	if f.bool() {
+	switch f.uint(failedUnprepared) {
+	case failedOwn:
 		told = f.failure()
-	} else {
+	case failedUnprepared:
+		told = wasm.ErrNotPrepared
+	default:
 		told = errors.New(f.string())
 	}
 	if err := f.end(); err != nil {

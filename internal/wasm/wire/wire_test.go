@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -142,6 +143,9 @@ func TestMessages(t *testing.T) {
 	if err := DecodeFailed(AppendFailed(nil, io.ErrNoProgress)); errors.As(err, &gotOwn) || err.Error() != io.ErrNoProgress.Error() {
 		t.Errorf("error: got %v", err)
 	}
+	if err := DecodeFailed(AppendFailed(nil, fmt.Errorf("open: %w", wasm.ErrNotPrepared))); !errors.Is(err, wasm.ErrNotPrepared) {
+		t.Errorf("not prepared: got %v", err)
+	}
 	control, gotControl := Control{1 << 63, 7}, Control{}
 	if err := gotControl.Decode(control.Append(nil)); err != nil || gotControl != control {
 		t.Errorf("control: got %+v, %v", gotControl, err)
@@ -165,6 +169,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add(byte(Open), (&Spec{wasm.Spec{Digest: "d", Environ: []string{"a"}}}).Append(nil))
 	f.Add(byte(Compiled), (&FileHead{Path: "p", Size: 1}).Append(nil))
 	f.Add(byte(Failed), AppendFailed(nil, io.EOF))
+	f.Add(byte(Failed), AppendFailed(nil, wasm.ErrNotPrepared))
 	f.Add(byte(Opened), AppendOpening(nil, wasm.Opening{Loaded: true}))
 	f.Fuzz(func(t *testing.T, kind byte, body []byte) {
 		switch Kind(kind) {

@@ -36,7 +36,7 @@ func takenOver() {
 	if err != nil || memory <= someMemory || memory > someMemory+100 {
 		return
 	}
-	_, control, err := setUp(os.Args[1])
+	_, control, err := setUp(os.Args[1], false)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

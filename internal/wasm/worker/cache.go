@@ -27,7 +27,7 @@ type cache struct {
 }
 
 // maxCompiled is the largest file that is kept.
-const maxCompiled = 256 << 20
+const maxCompiled = 512 << 20
 
 // cached are names of files: what was compiled, by the engine's version and a
 // key, what else is kept of modules, and the bundles of JavaScript.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -11,9 +12,9 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
 
-// code is the engine's cache inside the worker: a directory that the engine
-// writes, beside the one that the server keeps. What the engine adds is handed
-// over to the server, and found in the next worker.
+// code is the engine's cache inside a worker that compiles: a directory that the
+// engine writes, beside the one that the server keeps. What the engine adds is
+// handed over to the server, for all workers of the tenant.
 type code struct {
 	dir string
 
@@ -41,14 +42,36 @@ func (a *added) take() (names []string) {
 	return names
 }
 
+// engineDir returns the name of the directory in dir that the engine keeps its
+// code in.
+func engineDir(dir string) (string, error) {
+	versions, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
+	if err != nil || len(versions) != 1 {
+		return "", errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
+	}
+	return filepath.Base(versions[0]), nil
+}
+
+// linkAll puts what is kept in place of what the engine has in dir, which is
+// nothing: also what will be kept. It can add nothing then.
+func linkAll(dir, kept string) error {
+	version, err := engineDir(dir)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, version)); err != nil {
+		return err
+	}
+	return os.Symlink(filepath.Join(kept, version), filepath.Join(dir, version))
+}
+
 // link makes what was compiled and is kept known to the engine, which looks for
 // it in dir alone.
 func link(dir, kept string) error {
-	versions, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
-	if err != nil || len(versions) != 1 {
-		return errors.Join(errors.New("the engine keeps its code elsewhere than expected"), err)
+	version, err := engineDir(dir)
+	if err != nil {
+		return err
 	}
-	version := filepath.Base(versions[0])
 	entries, err := os.ReadDir(filepath.Join(kept, version))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -74,8 +97,12 @@ func (c *code) handOver(conn *wire.Conn) error {
 		if !cached.MatchString(name) {
 			continue
 		}
-		if err := c.send(conn, name); err != nil {
-			c.new.put(names[i:]...)
+		err := c.send(conn, name)
+		if errors.Is(err, errConn) {
+			c.new.put(names[i]) // another connection may do
+		}
+		if err != nil {
+			c.new.put(names[i+1:]...)
 			return err
 		}
 	}
@@ -93,7 +120,7 @@ func (c *code) send(conn *wire.Conn, name string) error {
 		return err
 	}
 	if info.Size() > maxCompiled {
-		return nil
+		return fmt.Errorf("its compiled code has %d bytes, at most %d are kept", info.Size(), maxCompiled)
 	}
 	head := wire.FileHead{Path: name, Size: info.Size(), Modified: info.ModTime()}
 	if err := conn.Send(head.Append(conn.Begin(wire.Compiled)), nil); err != nil {

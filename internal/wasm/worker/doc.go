@@ -6,8 +6,9 @@
 // no network, no files of the machine but /usr and the code that was compiled
 // for this tenant, read-only, limits on memory and processor time, and, once
 // it has set up, next to no system calls (sandbox.Narrow). Packages come over
-// the session that needs them, and what is compiled goes back by it, to be
-// kept by the server.
+// the session that needs them. A second process like it compiles, and runs
+// nothing: what it makes goes back over the session, to be kept by the server. It
+// ends when it has had nothing to do for a moment.
 //
 // What the server can rely on:
 //

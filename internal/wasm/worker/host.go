@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,9 +13,10 @@ import (
 
 // A Host is the wasm.Host of one tenant: it has its worker, when there is one.
 type Host struct {
-	cfg   *Config
-	cache cache
-	log   *slog.Logger
+	cfg      *Config
+	cache    *cache
+	log      *slog.Logger
+	compiler *compiler // nil in the Host of a compiler
 
 	mu      sync.Mutex
 	closed  bool
@@ -30,28 +30,48 @@ type attempt struct {
 	process *process
 	err     error
 
+	ended chan struct{} // closed when the process has, and why is there
+	why   string
+
 	// Guarded by the Host's mu.
 	sessions int
 	next     uint64      // number of a session
 	idle     *time.Timer // while there are no sessions
 }
 
-// Open implements wasm.Host.
+// Open implements wasm.Host. What was not compiled before, or is not kept any
+// more, is compiled first.
 func (h *Host) Open(ctx context.Context, spec *wasm.Spec) (wasm.Session, error) {
-	s, err := h.begin(ctx, wire.Open, spec)
-	if err != nil {
-		return nil, err
+	for compiled := false; ; {
+		made := h.compiler.made.Load()
+		s, err := h.begin(ctx, wire.Open, spec)
+		switch {
+		case err == nil:
+			s.opened.Compiled = s.opened.Compiled && !compiled
+			return s, nil
+		case compiled && errors.Is(err, wasm.ErrNotPrepared):
+			return nil, errors.New("the compiled code could not be kept: the log says why")
+		case !errors.Is(err, wasm.ErrNotPrepared):
+			return nil, err
+		}
+		stale := func() bool { return h.compiler.made.Load() != made } // it may be what was compiled since
+		if compiled, err = h.compiler.compile(ctx, spec, stale); err != nil {
+			return nil, err
+		}
 	}
-	return s, nil
 }
 
-// Prepare implements wasm.Host.
+// Prepare implements wasm.Host. A worker is ready then, too.
 func (h *Host) Prepare(ctx context.Context, spec *wasm.Spec) error {
-	s, err := h.begin(ctx, wire.Prepare, spec)
+	if _, err := h.compiler.compile(ctx, spec, func() bool { return false }); err != nil {
+		return err
+	}
+	a, _, err := h.take()
 	if err != nil {
 		return err
 	}
-	return s.Close()
+	h.release(a)
+	return nil
 }
 
 // begin has a worker do what a session begins with. A worker that has ended
@@ -106,8 +126,21 @@ func (h *Host) gone(a *attempt, err error) error {
 	}
 	h.mu.Unlock()
 	a.process.kill()
-	return fmt.Errorf("%w: %w", wasm.ErrHostGone, err)
+	if h.compiler == nil && ended(err) {
+		<-a.ended
+		err = errors.New(a.why)
+	}
+	return &goneError{err}
 }
+
+// A goneError is wasm.ErrHostGone, and why.
+type goneError struct{ why error }
+
+// Error implements error.
+func (e *goneError) Error() string { return wasm.ErrHostGone.Error() + ": " + e.why.Error() }
+
+// Unwrap returns both.
+func (e *goneError) Unwrap() []error { return []error{wasm.ErrHostGone, e.why} }
 
 // take counts a session of the current worker, or of one that it starts.
 func (h *Host) take() (a *attempt, fresh bool, err error) {
@@ -117,7 +150,7 @@ func (h *Host) take() (a *attempt, fresh bool, err error) {
 		return nil, false, errClosed
 	}
 	if h.current == nil {
-		a := &attempt{ready: make(chan struct{})}
+		a := &attempt{ready: make(chan struct{}), ended: make(chan struct{})}
 		h.current, fresh = a, true
 		h.work.Go(func() { h.run(a) })
 	}
@@ -176,18 +209,27 @@ func (h *Host) run(a *attempt) {
 	}
 	sessions := a.sessions
 	h.mu.Unlock()
+	err = p.free()
+	if p.deep {
+		why = "its stack has overflowed"
+	}
+	a.why = why
+	close(a.ended)
 	if sessions > 0 {
 		h.log.Warn("worker for WebAssembly has ended, and with it what ran there", "why", why, "sessions", sessions)
 	} else {
 		h.log.Info("worker for WebAssembly has ended", "why", why)
 	}
-	if err := p.free(); err != nil {
+	if err != nil {
 		h.log.Error("a worker's sandbox could not be freed", "err", err)
 	}
 }
 
 // Close implements wasm.Host.
 func (h *Host) Close() error {
+	if h.compiler != nil {
+		_ = h.compiler.host.Close() // always succeeds
+	}
 	h.mu.Lock()
 	h.closed = true
 	if a := h.current; a != nil {

@@ -15,8 +15,16 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
 
-// Name is the zeroth argument that makes a program with Main in it a worker.
-const Name = "millicent-wasm"
+// The zeroth argument makes a program with Main in it a worker: one that runs
+// programs, or one that compiles them.
+const (
+	Name         = "millicent-wasm"
+	compilerName = "millicent-compile"
+)
+
+// maxStack is how deep a worker that compiles may get, in bytes of a goroutine's
+// stack. What is nested deeper than that ends it.
+const maxStack = 64 << 20
 
 // controlFD is the worker's end of the control connection.
 const controlFD = 3
@@ -25,10 +33,10 @@ const controlFD = 3
 // then; otherwise it returns at once. A program that has a Pool calls it first
 // thing in main (tests: in TestMain).
 func Main() {
-	if len(os.Args) != 2 || os.Args[0] != Name {
+	if len(os.Args) != 2 || os.Args[0] != Name && os.Args[0] != compilerName {
 		return
 	}
-	if err := serve(os.Args[1]); err != nil {
+	if err := serve(os.Args[1], os.Args[0] == compilerName); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -42,8 +50,8 @@ const (
 )
 
 // serve is the worker, until the server closes the control connection.
-func serve(memory string) error {
-	w, control, err := setUp(memory)
+func serve(memory string, compiles bool) error {
+	w, control, err := setUp(memory, compiles)
 	if err != nil {
 		return err
 	}
@@ -52,7 +60,7 @@ func serve(memory string) error {
 
 // setUp makes what a worker needs, and gives up all that it does not need any
 // more.
-func setUp(memory string) (*server, *net.UnixConn, error) {
+func setUp(memory string, compiles bool) (*server, *net.UnixConn, error) {
 	bytes, err := strconv.ParseInt(memory, 10, 64)
 	if err != nil {
 		return nil, nil, fmt.Errorf("memory limit: %w", err)
@@ -63,23 +71,30 @@ func setUp(memory string) (*server, *net.UnixConn, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	code := &code{dir: codeDir}
-	local, err := wasm.NewLocal(wasm.LocalConfig{
-		EngineConfig: wasm.EngineConfig{CacheDir: codeDir, KeptDir: cacheMount, Added: func(name string) { code.new.put(name) }, Memory: bytes / 8 * 7},
-		Keep:         keepPrograms,
-		Rested:       debug.FreeOSMemory,
-	})
+	w := &server{packages: newPackages(packageDir), sessions: map[uint64]*served{}}
+	engine := wasm.EngineConfig{CacheDir: codeDir, KeptDir: cacheMount, OnlyKept: !compiles, Memory: bytes / 8 * 7}
+	if compiles {
+		debug.SetMaxStack(maxStack)
+		w.code = &code{dir: codeDir}
+		engine.Added = func(name string) { w.code.new.put(name) }
+	}
+	w.local, err = wasm.NewLocal(wasm.LocalConfig{EngineConfig: engine, Keep: keepPrograms, Rested: debug.FreeOSMemory})
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := link(codeDir, cacheMount); err != nil {
+	linked := linkAll
+	if compiles {
+		linked = link
+	}
+	if err := linked(codeDir, cacheMount); err != nil {
 		return nil, nil, err
 	}
-	w := &server{local: local, code: code, packages: newPackages(packageDir), sessions: map[uint64]*served{}}
 	if err := sandbox.Narrow(); err != nil {
 		return nil, nil, err
 	}
-	local.Expect()
+	if !compiles {
+		w.local.Expect()
+	}
 	return w, control, nil
 }
 

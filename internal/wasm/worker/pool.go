@@ -99,9 +99,10 @@ func (p *Pool) Host(tenant string) (wasm.Host, error) {
 		}
 		h = &Host{
 			cfg:   &p.cfg,
-			cache: cache{dir: filepath.Join(p.cfg.CacheDir, tenant), size: p.cfg.CacheSize},
+			cache: &cache{dir: filepath.Join(p.cfg.CacheDir, tenant), size: p.cfg.CacheSize},
 			log:   p.cfg.Log.With("tenant", tenant),
 		}
+		h.compiler = newCompiler(h)
 		p.hosts[tenant] = h
 	}
 	return h, nil

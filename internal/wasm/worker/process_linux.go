@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -37,6 +38,7 @@ type process struct {
 	killed  chan struct{}
 	once    sync.Once
 	said    sync.WaitGroup // what it says on its standard error is read
+	deep    bool           // it said that its stack has overflowed; to be read after said
 }
 
 // startProcess starts a host's worker.
@@ -74,12 +76,17 @@ func startProcess(h *Host) (_ *process, err error) {
 		return nil, err
 	}
 	defer w.Close()
-	p.said.Go(func() { listen(h, r) })
-	p.program, err = p.sandbox.Start(sandbox.Cmd{
+	p.said.Go(func() { p.listen(h.log, r) })
+	cmd := sandbox.Cmd{
 		Path: sandbox.Program, Args: []string{Name, strconv.FormatInt(h.cfg.Memory, 10)},
 		Env:    []string{"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), "TMPDIR=/tmp"},
 		Stderr: w, ExtraFiles: []*os.File{theirs},
-	})
+	}
+	if h.compiler == nil {
+		cmd.Args[0] = compilerName
+		cmd.Env = append(cmd.Env, "GOTRACEBACK=none") // what ends it is the code that it compiles
+	}
+	p.program, err = p.sandbox.Start(cmd)
 	return p, err
 }
 
@@ -87,11 +94,12 @@ func startProcess(h *Host) (_ *process, err error) {
 const maxSaid = 32 << 10
 
 // listen logs what a worker says: of its engine's end, if it comes to that.
-func listen(h *Host, r *os.File) {
+func (p *process) listen(log *slog.Logger, r *os.File) {
 	defer r.Close()
 	lines := bufio.NewScanner(io.LimitReader(r, maxSaid))
 	for lines.Scan() {
-		h.log.Warn("worker for WebAssembly", "says", lines.Text())
+		p.deep = p.deep || lines.Text() == "fatal error: stack overflow"
+		log.Warn("worker for WebAssembly", "says", lines.Text())
 	}
 	_, _ = io.Copy(io.Discard, r) // until its end; nobody wants the rest
 }
@@ -126,7 +134,7 @@ func (p *process) wait() string {
 	}
 }
 
-// free ends what is left and frees it all.
+// free ends what is left and frees it all, once wait has returned.
 func (p *process) free() error {
 	p.kill()
 	err := p.sandbox.Close()

@@ -9,10 +9,11 @@ import (
 	"github.com/millicent-run/millicent/internal/wasm/wire"
 )
 
-// server is what a worker is inside: it runs what the sessions ask for.
+// server is what a worker is inside: it runs what the sessions ask for, or
+// compiles it.
 type server struct {
 	local    *wasm.Local
-	code     *code
+	code     *code // nil in a worker that runs programs
 	packages *packages
 
 	mu       sync.Mutex
@@ -94,6 +95,9 @@ var errConn = errors.New("the connection to the server")
 
 // load loads a program, or prepares it.
 func (w *server) load(s *served, kind wire.Kind, spec *wasm.Spec) (session *wasm.LocalSession, release func(), err error) {
+	if (kind == wire.Prepare) != (w.code != nil) {
+		return nil, nil, wire.ErrFrame
+	}
 	if spec.Dir, release, err = w.packages.take(spec.Digest, s.conn); err != nil {
 		return nil, nil, err
 	}
@@ -105,11 +109,6 @@ func (w *server) load(s *served, kind wire.Kind, spec *wasm.Spec) (session *wasm
 		return nil, nil, w.code.handOver(s.conn)
 	}
 	opened, err := w.local.Open(s.ctx, spec)
-	if err == nil {
-		if err = w.code.handOver(s.conn); err != nil {
-			_ = opened.Close() // the error is told
-		}
-	}
 	if err != nil {
 		release()
 		return nil, nil, err

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,22 @@ import (
 // maxLoad is how long it may take to send, compile and load a program, besides
 // its initialisation.
 const maxLoad = 2 * time.Minute
+
+// maxSend is how long it may take to send a program that the bundler reads, and
+// to compile the JavaScript engine if there is none yet.
+const maxSend = 15 * time.Second
+
+// maxOpening returns how long a session's beginning may take. The bundler may be
+// in the middle of something that does not end when its time is over.
+func maxOpening(kind wire.Kind, spec *wasm.Spec) time.Duration {
+	switch {
+	case kind == wire.Open:
+		return maxLoad + cmp.Or(spec.InitTime, wasm.DefaultInitTime)
+	case spec.Module == "":
+		return wasm.MaxBundle + maxSend
+	}
+	return maxLoad
+}
 
 // A session is a wasm.Session in a worker.
 type session struct {
@@ -67,11 +84,7 @@ func (s *session) Close() error {
 // open has the worker load the program, or prepare it.
 func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) error {
 	s.spec = spec
-	most := spec.InitTime
-	if most == 0 {
-		most = wasm.DefaultInitTime
-	}
-	most += maxLoad
+	most := maxOpening(kind, spec)
 	late := time.Now().Add(most)
 	s.pipes.ctx, s.pipes.late = ctx, late
 	s.pipes.until(late)
@@ -91,7 +104,7 @@ func (s *session) open(ctx context.Context, kind wire.Kind, spec *wasm.Spec) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return s.host.gone(s.attempt, fmt.Errorf("the program was not loaded within %v", most))
+		return s.host.gone(s.attempt, fmt.Errorf("it was not done within %v", most))
 	case errors.Is(err, wire.ErrFrame), ended(err):
 		return s.host.gone(s.attempt, err)
 	}
@@ -121,6 +134,9 @@ func (s *session) loading(ctx context.Context, kind wire.Kind) error {
 		case wire.Log:
 			err = s.log(s.spec.Log, body)
 		case wire.Compiled:
+			if kind != wire.Prepare {
+				return wire.ErrFrame
+			}
 			err = s.host.keep(s.conn, body)
 		case wire.Failed:
 			return wire.DecodeFailed(body)
