@@ -67,6 +67,9 @@ func (b *Book) Receipt(rec *millicent.UsageRecord) *Receipt {
 func (b *Book) Total(q Quantities) Charge {
 	c := Charge{Quantities: q, Prices: b.Prices}
 	for i := range q {
+		if q[i] == 0 {
+			continue // most are
+		}
 		c.Amounts[i] = b.Prices[i].Of(q[i], measures[i].per)
 		c.Total = c.Total.Add(c.Amounts[i])
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // A followed stream is looked at every so often, and what was counted is written
-// to the file at one look of some: a transaction costs as much as to count a
-// thousand records.
+// to the file at one look of many: a transaction costs as much as to count
+// thousands of records. Who asks has it written first, by CatchUp.
 const (
 	every  = 200 * time.Millisecond
-	writes = 4
+	writes = 50
 )
 
 // A Group is some records of the stream that became durable together.

@@ -45,16 +45,21 @@ func sumsOf(rec *millicent.UsageRecord, charge *billing.Charge) Sums {
 // Add adds o to s.
 func (s *Sums) Add(o *Sums) {
 	s.Charged = s.Charged.Add(o.Charged)
-	others := o.counts()
-	for i, n := range s.counts() {
-		if *n > math.MaxInt64-*others[i] {
-			*n = math.MaxInt64
-			continue
-		}
-		*n += *others[i]
+	s.Records, s.Errors, s.Cold = saturated(s.Records, o.Records), saturated(s.Errors, o.Errors), saturated(s.Cold, o.Cold)
+	s.Duration, s.In, s.Out = saturated(s.Duration, o.Duration), saturated(s.In, o.In), saturated(s.Out, o.Out)
+	for i := range s.Quantities {
+		s.Quantities[i] = saturated(s.Quantities[i], o.Quantities[i])
 	}
 	s.Squares += o.Squares
 	s.PeakMB = max(s.PeakMB, o.PeakMB)
+}
+
+// saturated returns the sum of a and b, which are not negative, or the most there is.
+func saturated(a, b int64) int64 {
+	if sum := a + b; sum >= 0 {
+		return sum
+	}
+	return math.MaxInt64
 }
 
 // counts returns pointers to the fields of s that are sums of integers, but for

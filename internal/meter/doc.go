@@ -21,7 +21,7 @@
 //
 // # How it works
 //
-//	Record ─► journal (mapped) ─► open batch ─ 40 ms, or when Durable is called ─► group (one synced message)
+//	Record ─► journal (mapped) ─► open batch ─ some 45 ms, or when Durable is called ─► group (one synced message)
 //
 // Records have numbers, in the order of Record, in the journal and in the
 // ledger alike. A group says how many records came before it, so that after a

@@ -159,7 +159,7 @@ func decodeGroup(message []byte) (g group, err error) {
 		return g, &damage{err: fmt.Errorf("header: %w", r.err)}
 	}
 	sum := sha256.Sum256(r.b)
-	if err := g.decodeBody(&r); err != nil {
+	if err := g.decodeBody(&r, true); err != nil {
 		return g, err
 	}
 	if sum != g.body || merkleRoot(g.leaves) != g.root {
@@ -168,8 +168,17 @@ func decodeGroup(message []byte) (g group, err error) {
 	return g, nil
 }
 
-// decodeBody decodes the texts and records of a group.
-func (g *group) decodeBody(r *reader) error {
+// decodeOwn is decodeGroup of what this process has made.
+func decodeOwn(message []byte) (g group, err error) {
+	r := reader{b: message}
+	if g.header = r.header(); r.err != nil {
+		return g, r.err
+	}
+	return g, g.decodeBody(&r, false)
+}
+
+// decodeBody decodes the texts and records of a group, and checks them if wanted.
+func (g *group) decodeBody(r *reader, check bool) error {
 	n := r.number()
 	if n > uint64(len(r.b)) || g.count > uint64(len(r.b)) || g.count == 0 { // each takes a byte at least
 		return &damage{group: g.seq, err: errDamaged}
@@ -182,20 +191,25 @@ func (g *group) decodeBody(r *reader) error {
 		return &damage{group: g.seq, err: r.err}
 	}
 	r.texts = list
-	g.records, g.leaves = make([]millicent.UsageRecord, 0, g.count), make([]Hash, 0, g.count)
+	g.records = make([]millicent.UsageRecord, g.count)
 	var alone []byte
+	var latest latestNames
 	for i := range g.count {
-		rec := r.record()
-		check := r.take(checkBytes)
+		rec := &g.records[i]
+		r.record(rec)
+		sum := r.take(checkBytes)
 		if r.err != nil {
 			return &damage{g.seq, g.first + i, r.err}
 		}
-		alone = appendRecord(alone[:0], &rec)
+		if !check {
+			continue
+		}
+		alone = appendAlike(alone[:0], rec, &latest)
 		leaf := leafHash(alone)
-		if string(leaf[:checkBytes]) != string(check) {
+		if string(leaf[:checkBytes]) != string(sum) {
 			return &damage{g.seq, g.first + i, errRecord}
 		}
-		g.records, g.leaves = append(g.records, rec), append(g.leaves, leaf)
+		g.leaves = append(g.leaves, leaf)
 	}
 	if len(r.b) > 0 {
 		return &damage{group: g.seq, err: errDamaged}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/millicent-run/millicent/internal/packs"
@@ -42,11 +43,15 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 		m.mu.Unlock()
 		switch {
 		case len(recent) > 0:
-			for _, g := range recent {
-				if err := f(g); err != nil {
+			for _, kept := range recent {
+				g, err := decodeOwn(kept.message)
+				if err != nil {
+					return fmt.Errorf("group %d, which was just made: %w", kept.Seq, err)
+				}
+				if err := f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records}); err != nil {
 					return err
 				}
-				after = g.Seq
+				after = g.seq
 			}
 		case after+readAhead < end:
 			if err := m.log.Replay(ctx, after, each); err != nil {
@@ -117,16 +122,23 @@ func (m *Meter) passMissing(ctx context.Context, after *uint64, before uint64, e
 // who follows the ledger closely need not read it.
 const recentRecords = 16 << 10
 
-// recent is the latest groups that nobody has followed beyond, without gaps:
-// each cycle of garbage collection looks at all that they hold.
+// recent is the latest groups that nobody has followed beyond, without gaps, as
+// they are in the ledger: a fifth of the memory of their records, and nothing in it
+// for the garbage collector to look at.
 type recent struct {
-	groups  []Group
+	groups  []recentGroup
 	records int
 }
 
-func (r *recent) add(g Group) {
+type recentGroup struct {
+	Seq     uint64
+	records int
+	message []byte
+}
+
+func (r *recent) add(g recentGroup) {
 	r.groups = append(r.groups, g)
-	r.records += len(g.Records)
+	r.records += g.records
 	for r.records > recentRecords {
 		r.drop(1)
 	}
@@ -134,7 +146,7 @@ func (r *recent) add(g Group) {
 
 // after returns the groups after a sequence, if all of them are there. Those up
 // to it go.
-func (r *recent) after(seq uint64) []Group {
+func (r *recent) after(seq uint64) []recentGroup {
 	if len(r.groups) == 0 || r.groups[0].Seq > seq+1 {
 		return nil
 	}
@@ -145,7 +157,7 @@ func (r *recent) after(seq uint64) []Group {
 // drop forgets the oldest n groups.
 func (r *recent) drop(n int) {
 	for _, g := range r.groups[:n] {
-		r.records -= len(g.Records)
+		r.records -= g.records
 	}
 	r.groups = slices.Delete(r.groups, 0, n)
 }

@@ -97,7 +97,7 @@ func (m *Meter) leftovers(kept []journalled) (left *batch, missing bool, err err
 		left.add(&rec, append(appendFrame(left.buf, number), k.record...))
 		number++
 	}
-	if n := len(left.records); n > 0 {
+	if n := len(left.ends); n > 0 {
 		m.cfg.Log.Info("usage records of a server that was killed are brought into the ledger", "records", n)
 	}
 	return left, missing, nil
@@ -106,7 +106,7 @@ func (m *Meter) leftovers(kept []journalled) (left *batch, missing bool, err err
 // keepLeftovers writes records to their file, which is durable when it returns.
 func (m *Meter) keepLeftovers(left *batch) error {
 	content := appendJournalHead(nil, m.head.Records+1)
-	for i := range left.records {
+	for i := range left.ends {
 		begin := len(content)
 		content = seal(append(appendFrame(content, m.head.Records+1+uint64(i)), left.alone(i)...), begin)
 		content = content[:len(content)-frameEnd]

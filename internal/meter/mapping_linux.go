@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapSize is how much of a journal's file is mapped into memory: up to where it
-// is left, and room for the record that goes beyond.
-const mapSize = turnBytes + 64<<10
+// mapSize is how much of a journal's file is mapped into memory: far more than
+// where it is left, for what is recorded while a group takes long to be written.
+const mapSize = 4 << 20
 
 // A mapping is the first mapSize bytes of a file, shared with the kernel: what is
 // copied there is in the file as if it had been written, without a system

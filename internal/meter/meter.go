@@ -14,8 +14,12 @@ import (
 )
 
 const (
-	// interval is how long the first record of a group waits for others.
-	interval = 40 * time.Millisecond
+	// promise is when a record is on disk at the latest, while the disk does what
+	// it did before; its group waits for others for at least leastWait, and never
+	// for the last slack of it.
+	promise   = 50 * time.Millisecond
+	slack     = 3 * time.Millisecond
+	leastWait = 25 * time.Millisecond
 
 	// groupRecords and groupBytes, of the records alone, are when a group does
 	// not wait for more.
@@ -62,15 +66,16 @@ type Meter struct {
 	end     context.CancelFunc // ends what Close waited for in vain
 	done    chan struct{}      // closed when the writer has ended
 
-	press   press     // the writer's
-	skips   skips     // likewise
-	trimmed time.Time // likewise: when trim looked
+	slow    time.Duration // the writer's: see pace
+	press   press         // likewise
+	skips   skips         // likewise
+	trimmed time.Time     // likewise: when trim looked
 	totals  totals
 
 	mu      sync.Mutex
 	open    batch         // takes in records
 	spare   batch         // empty, to be the next
-	tags    latestTags    // of the latest record
+	names   latestNames   // of the latest record
 	next    uint64        // number of the next record
 	backlog int           // bytes of records that are not durable
 	head    Head          // of the groups that are durable
@@ -86,15 +91,15 @@ type Meter struct {
 
 // A batch is records on their way to be a group.
 type batch struct {
-	records []millicent.UsageRecord
-	buf     []byte // frames, one after the other
-	ends    []int  // of each record's frame in buf
+	buf  []byte // frames, one after the other
+	ends []int  // of each record's frame in buf
+	sums sums   // of the records
 }
 
 // add adds a record; buf is the batch's, with the record's frame at the end.
 func (b *batch) add(rec *millicent.UsageRecord, buf []byte) {
 	b.buf = buf
-	b.records = append(b.records, *rec)
+	b.sums.add(rec)
 	b.ends = append(b.ends, len(buf))
 }
 
@@ -129,7 +134,7 @@ func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
 	}
 	number = m.next
 	m.take(rec)
-	n, size := len(m.open.records), len(m.open.buf)
+	n, size := len(m.open.ends), len(m.open.buf)
 	m.mu.Unlock()
 	if n == 1 {
 		signal(m.wake)
@@ -143,7 +148,7 @@ func (m *Meter) record(rec *millicent.UsageRecord) (number uint64, err error) {
 // take takes a record in, and writes it to the journal. The lock is held.
 func (m *Meter) take(rec *millicent.UsageRecord) {
 	begin := len(m.open.buf)
-	buf := appendTagged(appendFrame(m.open.buf, m.next), rec, m.tags.of(rec.Tags))
+	buf := appendAlike(appendFrame(m.open.buf, m.next), rec, &m.names)
 	buf = seal(buf, begin)
 	if err := m.journal.append(buf[begin:], m.next, m.head.Records+1); err != nil && m.trouble == nil {
 		m.trouble = err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"time"
 
@@ -54,11 +53,13 @@ func normalise(r *millicent.UsageRecord) {
 	r.Attempt, r.MemoryMB, r.PeakMemoryMB = max(0, r.Attempt), max(0, r.MemoryMB), max(0, r.PeakMemoryMB)
 	r.In, r.Out, r.Egress, r.Quantity = max(0, r.In), max(0, r.Out), max(0, r.Egress), max(0, r.Quantity)
 	r.Fuel = min(r.Fuel, math.MaxInt64)
-	for _, s := range []*string{
+	for _, s := range [...]*string{
 		(*string)(&r.Kind), &r.ID, &r.Tenant, &r.Function, &r.Version, &r.Alias, &r.Key,
 		&r.Root, &r.Parent, (*string)(&r.Outcome), &r.PriceBook,
 	} {
-		*s = (*s)[:min(len(*s), maxText)]
+		if len(*s) > maxText {
+			*s = (*s)[:maxText]
+		}
 	}
 	if len(r.Tags) == 0 || tagBytes(r.Tags) > maxText {
 		r.Tags = nil
@@ -72,57 +73,17 @@ func tagBytes(tags map[string]string) (n int) {
 	return n
 }
 
-// texts are those of a group, each once. The first is the empty one.
-type texts struct {
-	list   []string
-	number map[string]uint64
-	latest [recordTexts]numbered // of the record before: mostly the same
-	at     int                   // whose turn it is
-}
-
-type numbered struct {
-	text   string
-	number uint64
-}
-
-// recordTexts is how many texts a record has.
-const recordTexts = 9
-
-func newTexts() *texts {
-	return &texts{list: []string{""}, number: map[string]uint64{"": 0}}
-}
-
-// of returns the number of the next text of a record.
-func (t *texts) of(s []byte) uint64 {
-	latest := &t.latest[t.at]
-	t.at = (t.at + 1) % recordTexts
-	if string(s) == latest.text {
-		return latest.number
-	}
-	n, ok := t.number[string(s)]
-	if !ok {
-		n = uint64(len(t.list))
-		t.list = append(t.list, string(s))
-		t.number[t.list[n]] = n
-	}
-	*latest = numbered{t.list[n], n}
-	return n
-}
-
 // appendRecord appends a normal record in its single form.
 func appendRecord(b []byte, r *millicent.UsageRecord) []byte {
-	return appendTagged(b, r, tagText(r.Tags))
+	return appendAlike(b, r, &latestNames{})
 }
 
-// appendTagged is appendRecord for who knows what tagText makes of the record's
-// tags.
-func appendTagged(b []byte, r *millicent.UsageRecord, tags string) []byte {
+// appendAlike is appendRecord for one record after another.
+func appendAlike(b []byte, r *millicent.UsageRecord, latest *latestNames) []byte {
 	b = appendText(b, string(r.Kind))
 	b = appendID(b, r.ID, "")
 	b = binary.AppendUvarint(b, uint64(r.Attempt))
-	for _, s := range [...]string{r.Tenant, r.Function, r.Version, r.Alias, r.Key, tags} {
-		b = appendText(b, s)
-	}
+	b = append(b, latest.of(r)...)
 	b = appendID(b, r.Root, r.ID)
 	b = appendID(b, r.Parent, r.ID)
 	for _, n := range [...]int64{
@@ -148,34 +109,6 @@ func appendTagged(b []byte, r *millicent.UsageRecord, tags string) []byte {
 	return b
 }
 
-// appendRow appends the form that a record has in a group, made of its single
-// form as appendRecord wrote it: numbers in place of the texts, all else byte for
-// byte.
-func appendRow(b, alone []byte, t *texts) []byte {
-	r := reader{b: alone}
-	text := func() { b = binary.AppendUvarint(b, t.of(r.take(r.number()))) }
-	same := func(ids, numbers int) {
-		from := r.b
-		for range ids {
-			r.skipID()
-		}
-		for range numbers {
-			r.number()
-		}
-		b = append(b, from[:len(from)-len(r.b)]...)
-	}
-	text()     // kind
-	same(1, 1) // id, attempt
-	for range 6 {
-		text() // tenant, function, version, alias, key, tags
-	}
-	same(2, 11) // root, parent; start to egress, flags
-	text()      // outcome
-	same(0, 1)  // quantity
-	text()      // price book
-	return append(b, r.b...)
-}
-
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
@@ -193,28 +126,6 @@ func appendID(b []byte, id, own string) []byte {
 	return appendText(append(b, idText), id)
 }
 
-// plainUUID returns the UUID that an id is; false unless it is written as
-// UUIDs are printed.
-func plainUUID(id string) (u uuid.UUID, ok bool) {
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return u, false
-	}
-	const digits = "0123456789abcdef"
-	at, wrong := 0, byte(0)
-	for i := range u {
-		if at == 8 || at == 13 || at == 18 || at == 23 {
-			at++
-		}
-		for _, c := range [...]byte{id[at], id[at+1]} {
-			n := (c + c>>6*9) & 0xf // of a digit what it stands for
-			wrong |= digits[n] ^ c
-			u[i] = u[i]<<4 | n
-		}
-		at += 2
-	}
-	return u, wrong == 0
-}
-
 // tagText returns tags as one text, the same for the same tags.
 func tagText(tags map[string]string) string {
 	if len(tags) == 0 {
@@ -225,21 +136,6 @@ func tagText(tags map[string]string) string {
 		b = appendText(appendText(b, k), tags[k])
 	}
 	return string(b)
-}
-
-// latestTags are the tags of the record before, as text: mostly they are those of
-// the next, too. Tags are shared and never modified, so one map is one text.
-type latestTags struct {
-	tags map[string]string
-	text string
-}
-
-// of returns tagText of a record's tags.
-func (l *latestTags) of(tags map[string]string) string {
-	if reflect.ValueOf(tags).Pointer() != reflect.ValueOf(l.tags).Pointer() {
-		l.tags, l.text = tags, tagText(tags)
-	}
-	return l.text
 }
 
 // A reader decodes what appendRecord wrote. After an error it returns zero
@@ -269,6 +165,11 @@ func (r *reader) take(n uint64) []byte {
 }
 
 func (r *reader) number() uint64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // most are small
+		n := r.b[0]
+		r.b = r.b[1:]
+		return uint64(n)
+	}
 	n, size := binary.Uvarint(r.b)
 	if size <= 0 || n > math.MaxInt64 {
 		r.fail()
@@ -323,16 +224,6 @@ func (r *reader) id(own string) string {
 	return ""
 }
 
-// skipID passes an id.
-func (r *reader) skipID() {
-	switch r.byte() {
-	case idUUID:
-		r.take(uint64(len(uuid.UUID{})))
-	case idText:
-		r.take(r.number())
-	}
-}
-
 // tagsOf is the inverse of tagText. Records with the same tags share them.
 func (r *reader) tagsOf(text string) map[string]string {
 	if text == "" {
@@ -368,8 +259,8 @@ func (r *reader) duration(unit time.Duration) time.Duration {
 	return time.Duration(n) * unit
 }
 
-// record decodes one record.
-func (r *reader) record() (rec millicent.UsageRecord) {
+// record decodes one record into an empty one.
+func (r *reader) record(rec *millicent.UsageRecord) {
 	rec.Kind = millicent.UsageKind(r.text())
 	rec.ID = r.id("")
 	rec.Attempt = int(r.number())
@@ -395,13 +286,13 @@ func (r *reader) record() (rec millicent.UsageRecord) {
 			r.fail() // there is one way to write a record
 		}
 	}
-	return rec
 }
 
 // decodeRecord decodes a record that stands alone.
 func decodeRecord(b []byte) (millicent.UsageRecord, error) {
 	r := reader{b: b}
-	rec := r.record()
+	var rec millicent.UsageRecord
+	r.record(&rec)
 	if len(r.b) > 0 {
 		r.fail()
 	}

@@ -18,56 +18,89 @@ const (
 // A series is what a function's series are of.
 type series struct{ tenant, function string }
 
-// sums are of records of invocations; all of them are whole numbers in the
-// ledger's own units.
-type sums struct {
+// An invoked is the sums of records of invocations, whole numbers in the ledger's
+// own units.
+type invoked struct {
 	invocations, billed, memory, cpu, in, out, egress int64
+}
+
+func (s *invoked) add(o *invoked) {
+	s.invocations += o.invocations
+	s.billed += o.billed
+	s.memory += o.memory
+	s.cpu += o.cpu
+	s.in, s.out, s.egress = s.in+o.in, s.out+o.out, s.egress+o.egress
+}
+
+// sums are of some records: of invocations by series, of other kinds how much it
+// was of each. The zero value is that of none.
+type sums struct {
+	of       map[series]*invoked
+	quantity map[millicent.UsageKind]int64
+
+	latest series // of the record before: mostly that of the next
+	there  *invoked
+}
+
+// add adds a record.
+func (s *sums) add(r *millicent.UsageRecord) {
+	if r.Kind != millicent.UsageInvocation {
+		if s.quantity == nil {
+			s.quantity = map[millicent.UsageKind]int64{}
+		}
+		s.quantity[r.Kind] += r.Quantity
+		return
+	}
+	if s.there == nil || r.Function != s.latest.function || r.Tenant != s.latest.tenant {
+		if s.of == nil {
+			s.of = map[series]*invoked{}
+		}
+		s.latest = series{r.Tenant, r.Function}
+		if s.there = s.of[s.latest]; s.there == nil {
+			s.there = &invoked{}
+			s.of[s.latest] = s.there
+		}
+	}
+	billed := r.Billed.Milliseconds()
+	s.there.add(&invoked{
+		invocations: 1, billed: billed, memory: billed * int64(r.MemoryMB), cpu: r.CPU.Microseconds(),
+		in: r.In, out: r.Out, egress: r.Egress,
+	})
 }
 
 // totals are the sums of what this Meter has brought into the ledger. The zero
 // value is ready.
 type totals struct {
 	mu       sync.Mutex
-	of       map[series]*sums
+	of       map[series]*invoked
 	quantity map[millicent.UsageKind]int64 // of records of other kinds
 }
 
-// add adds records that are in the ledger.
-func (t *totals) add(records []millicent.UsageRecord) {
+// add adds the sums of records that are in the ledger.
+func (t *totals) add(s *sums) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.of == nil {
-		t.of, t.quantity = map[series]*sums{}, map[millicent.UsageKind]int64{}
+		t.of, t.quantity = map[series]*invoked{}, map[millicent.UsageKind]int64{}
 	}
-	var latest series
-	var s *sums // of latest
-	for i := range records {
-		r := &records[i]
-		if r.Kind != millicent.UsageInvocation {
-			t.quantity[r.Kind] += r.Quantity
-			continue
-		}
-		if key := (series{r.Tenant, r.Function}); s == nil || key != latest {
-			s, latest = t.series(key), key
-		}
-		s.invocations++
-		s.billed += r.Billed.Milliseconds()
-		s.memory += r.Billed.Milliseconds() * int64(r.MemoryMB)
-		s.cpu += r.CPU.Microseconds()
-		s.in, s.out, s.egress = s.in+r.In, s.out+r.Out, s.egress+r.Egress
+	for key, some := range s.of {
+		t.series(key).add(some)
+	}
+	for kind, n := range s.quantity {
+		t.quantity[kind] += n
 	}
 }
 
 // series returns the sums of a function, or of those that share them. The lock is
 // held.
-func (t *totals) series(key series) *sums {
+func (t *totals) series(key series) *invoked {
 	s := t.of[key]
 	if s == nil && len(t.of) >= maxSeries {
 		key = series{function: otherFunctions}
 		s = t.of[key]
 	}
 	if s == nil {
-		s = &sums{}
+		s = &invoked{}
 		t.of[key] = s
 	}
 	return s

@@ -1,12 +1,12 @@
 package meter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/millicent-run/millicent"
 	"github.com/millicent-run/millicent/internal/packs"
 )
 
@@ -17,9 +17,10 @@ func (m *Meter) write() {
 	defer close(m.done)
 	for m.await() {
 		b, closed := m.swap()
-		if len(b.records) == 0 && closed {
+		if len(b.ends) == 0 && closed {
 			return
 		}
+		begun := time.Now()
 		if err := m.publish(m.life, b); err != nil {
 			m.cfg.Log.Error("the ledger can't be written any more; what is recorded stays in the journal", "error", err)
 			m.mu.Lock()
@@ -28,6 +29,7 @@ func (m *Meter) write() {
 			m.mu.Unlock()
 			return
 		}
+		m.slow = pace(m.slow, time.Since(begun))
 		m.recovered(b)
 		m.trim(m.life)
 	}
@@ -40,7 +42,7 @@ func (m *Meter) await() bool {
 		return false
 	case <-m.wake:
 	}
-	timer := time.NewTimer(interval)
+	timer := time.NewTimer(waitOf(m.slow))
 	defer timer.Stop()
 	select {
 	case <-m.hurry:
@@ -49,6 +51,18 @@ func (m *Meter) await() bool {
 		return false
 	}
 	return true
+}
+
+// pace returns how long a write is expected to take at most, which was slow, when
+// another one took a time: as long as the slowest of late, which is forgotten
+// little by little.
+func pace(slow, took time.Duration) time.Duration { return max(took, slow-slow/16) }
+
+// waitOf returns how long the first record of a group waits for others where
+// writes take as long as pace says. Fewer groups are fewer syncs, which cost
+// processor time, too.
+func waitOf(slow time.Duration) time.Duration {
+	return max(promise-slack-slow, leastWait)
 }
 
 // swap returns what was recorded, to be written.
@@ -61,15 +75,14 @@ func (m *Meter) swap() (b *batch, closed bool) {
 }
 
 // recovered ends a trouble with the journal, if it was one, and keeps what a
-// batch that is written needed for the next to come; its records are recent.
+// batch that is written needed for the next to come.
 func (m *Meter) recovered(b *batch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if cap(b.buf) <= maxSpare {
-		some := len(b.records) + len(b.records)/8 // as many as now, and a little more
-		m.spare = batch{make([]millicent.UsageRecord, 0, some), b.buf[:0], b.ends[:0]}
+		m.spare = batch{buf: b.buf[:0], ends: b.ends[:0]}
 	}
-	if m.trouble != nil && len(m.open.records) == 0 {
+	if m.trouble != nil && len(m.open.ends) == 0 {
 		if err := m.journal.reset(m.next); err == nil {
 			m.trouble = nil
 			m.judge()
@@ -83,9 +96,9 @@ func (m *Meter) recovered(b *batch) {
 
 // publish brings a batch into the ledger, as one group or several.
 func (m *Meter) publish(ctx context.Context, b *batch) error {
-	for i := 0; i < len(b.records); {
+	for i := 0; i < len(b.ends); {
 		end, size := i, 0
-		for end < len(b.records) && end-i < groupRecords && size < groupBytes {
+		for end < len(b.ends) && end-i < groupRecords && size < groupBytes {
 			size += frameHead + len(b.alone(end))
 			end++
 		}
@@ -97,9 +110,10 @@ func (m *Meter) publish(ctx context.Context, b *batch) error {
 		if err := m.append(ctx, message); err != nil {
 			return err
 		}
-		m.totals.add(b.records[i:end])
-		m.advance(Group{Seq: h.seq, First: h.first, Hash: h.hash(), Records: b.records[i:end:end]}, size)
-		i = end
+		if i = end; i == len(b.ends) {
+			m.totals.add(&b.sums)
+		}
+		m.advance(&h, message, size)
 		if err := m.reached(fmt.Sprintf("group %d", h.seq)); err != nil {
 			return err
 		}
@@ -134,17 +148,19 @@ func (m *Meter) Head() Head {
 	return m.head
 }
 
-// advance makes a group that is durable the end of the chain.
-func (m *Meter) advance(g Group, size int) {
-	h := Head{Seq: g.Seq, Records: g.First + uint64(len(g.Records)) - 1, Hash: g.Hash}
+// advance makes a group that is durable the end of the chain; its records had
+// a size in the journal.
+func (m *Meter) advance(g *header, message []byte, size int) {
+	h := Head{Seq: g.seq, Records: g.next() - 1, Hash: g.hash()}
 	m.skips.put(h.Seq, h.Hash)
 	if err := writeHead(m.noted, h); err != nil {
 		m.cfg.Log.Warn("the end of the ledger could not be noted", "error", err)
 	}
+	kept := bytes.Clone(message)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.head = h
-	m.recent.add(g)
+	m.recent.add(recentGroup{h.Seq, int(g.count), kept})
 	if m.backlog -= size; m.refusal.Load() != nil {
 		m.judge()
 	}

@@ -95,11 +95,14 @@ func (s *server) count(ctx context.Context) error {
 	return s.ledger.CatchUp(ctx)
 }
 
-// usageTotals returns what each tenant has used in all, as far as it is
-// counted: within about a second of its record.
+// usageTotals returns what each tenant has used in all, as far as it is in the
+// ledger.
 func (s *server) usageTotals() []telemetry.Usage {
 	ctx, cancel := context.WithTimeout(context.Background(), countWait)
 	defer cancel()
+	if err := s.ledger.CatchUp(ctx); err != nil {
+		s.log.Warn("metrics of usage are told without the latest", "error", err)
+	}
 	rows, err := s.ledger.Series(ctx, ledger.Query{
 		From: time.Unix(0, 0), To: time.Now().AddDate(0, 0, 1), By: []ledger.Dimension{ledger.ByTenant},
 	})

@@ -125,9 +125,10 @@ func TestActivationIsBounded(t *testing.T) {
 		})
 		start := time.Now()
 		for i := range 10 {
-			id := unsettledID{functionID{testTenant, fmt.Sprint(i)}, millicent.Latest}
-			a.enqueue(id)
-			a.enqueue(id) // known already
+			a.enqueue(unsettledID{functionID{testTenant, fmt.Sprint(i)}, millicent.Latest})
+		}
+		for i := activators; i < 10; i++ { // known already, and waiting
+			a.enqueue(unsettledID{functionID{testTenant, fmt.Sprint(i)}, millicent.Latest})
 		}
 		for runs.Load() < 10 {
 			time.Sleep(time.Millisecond)

@@ -21,29 +21,55 @@ import (
 // its behalf, too; and the kernel makes no page writable without a fault, as it
 // may where it puts huge pages in place of small ones: no memory has any.
 
-// threadFaults is how many page faults the calling thread has had; negative
-// where that is not known.
-func (i *Instance) threadFaults() int64 {
-	if !countsFaults() {
-		return -1
-	}
-	return i.readFaults()
+// events are what a thread has had so far; negative where that is not known.
+type events struct {
+	faults   int64
+	switches int64 // that another thread got its processor
 }
 
-func (i *Instance) readFaults() int64 {
-	_, _, errno := unix.RawSyscall(unix.SYS_GETRUSAGE, unix.RUSAGE_THREAD, uintptr(unsafe.Pointer(&i.usage)), 0)
+var unknown = events{-1, -1}
+
+// threadEvents are those of the calling thread.
+func (i *Instance) threadEvents() events {
+	if !countsEvents() {
+		return unknown
+	}
+	return i.readEvents()
+}
+
+func (i *Instance) readEvents() events {
+	u := &i.usage
+	_, _, errno := unix.RawSyscall(unix.SYS_GETRUSAGE, unix.RUSAGE_THREAD, uintptr(unsafe.Pointer(u)), 0)
 	if errno != 0 {
-		return -1
+		return unknown
 	}
-	return i.usage.Minflt + i.usage.Majflt
+	return events{u.Minflt + u.Majflt, u.Nvcsw + u.Nivcsw}
 }
 
-// countsFaults reports whether the kernel counts page faults as threadFaults
-// needs it: exactly those of the thread.
-var countsFaults = sync.OnceValue(func() bool { return tryFaults() == nil })
+// countsEvents reports whether the kernel counts as threadEvents needs it:
+// exactly those of the thread.
+var countsEvents = sync.OnceValue(func() bool { return errors.Join(tryFaults(), trySwitches()) == nil })
 
-// tries is how many faults of each kind are tried.
+// tries is how many faults of each kind are tried, and switches.
 const tries = 8
+
+// trySwitches gives the processor away, and looks whether that is counted each
+// time.
+func trySwitches() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	i := &Instance{}
+	for range tries {
+		before := i.readEvents()
+		if err := unix.Nanosleep(&unix.Timespec{Nsec: 1000}, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+		if after := i.readEvents(); before == unknown || after.switches <= before.switches {
+			return errors.New("a switch of threads was not counted")
+		}
+	}
+	return nil
+}
 
 // tryFaults makes page faults, and looks whether each is counted.
 func tryFaults() error {
@@ -75,9 +101,9 @@ func faultsIn(b []byte) error {
 	i := &Instance{}
 	for at := 0; at < len(b); at += os.Getpagesize() {
 		was := b[at]
-		before := i.readFaults()
+		before := i.readEvents()
 		b[at] = was + 1
-		if after := i.readFaults(); before < 0 || after <= before {
+		if after := i.readEvents(); before == unknown || after.faults <= before.faults {
 			return errors.New("a page fault was not counted")
 		}
 	}

@@ -18,6 +18,14 @@ func TestFaultsAreCounted(t *testing.T) {
 	}
 }
 
+// So it does with switches, by which the time of guests that run for a moment
+// is measured.
+func TestSwitchesAreCounted(t *testing.T) {
+	if err := trySwitches(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A memory has no huge pages anywhere, whose parts could be written without a
 // fault.
 func TestNoHugePages(t *testing.T) {

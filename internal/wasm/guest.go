@@ -35,11 +35,12 @@ type guest struct {
 	instance *Instance
 	req      *Request
 
-	granted uint64 // fuel
-	entered time.Duration
+	granted uint64        // fuel
+	entered time.Duration // the thread's time
+	since   time.Duration // the engine's age, when the guest was entered
+	events  events        // of the thread, until then
 	cpu     time.Duration
-	faults  int64 // of the thread, when the guest was entered
-	faulted bool  // there were some, or it is not known that there were none
+	faulted bool // there were page faults, or it is not known that there were none
 
 	wasi
 	answer  []byte
@@ -62,17 +63,29 @@ func (g *guest) used() uint64 {
 	return uint64(int64(g.granted) - int64(g.instance.fuel.Get()))
 }
 
+// brief is how long a guest runs at most for its time to be the wall's, where
+// its thread kept the processor: to read the thread's clock costs a system call,
+// and more than the other two together. What interrupts the processor meanwhile
+// counts, too.
+const brief = 100 * time.Microsecond
+
 // enter begins to count the thread's time, and its page faults.
 func (g *guest) enter() {
 	runtime.LockOSThread()
-	g.faults = g.instance.threadFaults()
+	g.events = g.instance.threadEvents()
 	g.entered = threadTime()
+	g.since = g.instance.program.engine.age()
 }
 
 // leave ends that.
 func (g *guest) leave() {
-	g.cpu += threadTime() - g.entered
-	if n := g.instance.threadFaults(); n < 0 || n != g.faults {
+	took := g.instance.program.engine.age() - g.since
+	now := g.instance.threadEvents()
+	if now == unknown || now.switches != g.events.switches || took > brief {
+		took = threadTime() - g.entered
+	}
+	g.cpu += took
+	if now == unknown || now.faults != g.events.faults {
 		g.faulted = true
 	}
 	runtime.UnlockOSThread()

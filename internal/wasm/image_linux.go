@@ -36,7 +36,7 @@ type image struct {
 
 // maxParts is how many parts of its own an image has that has a base. Each is a
 // mapping of every instance, and so is what lies between them.
-const maxParts = 16
+const maxParts = 20
 
 // newImage returns an image of a memory, which shares with base, unless that is
 // nil, what is the same. Pages of zeros take no room. It has one user.
@@ -96,10 +96,16 @@ func fewer(all []region, n int) []region {
 		gaps = append(gaps, r.start-all[i].start-all[i].length)
 	}
 	slices.SortFunc(gaps, func(a, b int) int { return cmp.Compare(b, a) })
+	least := gaps[n-1] // of which some may stay, as many as there is room for
+	stay := n - 1 - slices.Index(gaps, least)
 	joined := []region{all[0]}
 	for _, r := range all[1:] {
 		last := &joined[len(joined)-1]
-		if r.start-last.start-last.length > gaps[n-1] {
+		gap := r.start - last.start - last.length
+		if gap == least {
+			stay--
+		}
+		if gap > least || gap == least && stay >= 0 {
 			joined = append(joined, r)
 		} else {
 			last.length = r.start + r.length - last.start

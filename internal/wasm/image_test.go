@@ -135,3 +135,19 @@ func TestProgramsShareAnImage(t *testing.T) {
 		}
 	}
 }
+
+// TestFewerOfEqualGaps joins no more than it must where gaps are alike.
+func TestFewerOfEqualGaps(t *testing.T) {
+	all := []region{{0, 1}, {2, 1}, {9, 1}, {11, 1}, {13, 1}}
+	for n, want := range map[int][]region{
+		5: all,
+		4: {{0, 1}, {2, 1}, {9, 1}, {11, 3}},
+		3: {{0, 1}, {2, 1}, {9, 5}},
+		2: {{0, 3}, {9, 5}},
+		1: {{0, 14}},
+	} {
+		if diff := cmp.Diff(want, fewer(all, n), cmp.AllowUnexported(region{})); diff != "" {
+			t.Errorf("%d: %s", n, diff)
+		}
+	}
+}

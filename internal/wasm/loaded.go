@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,8 +34,54 @@ type loaded struct {
 	compiled   bool // when it was loaded
 	load, init time.Duration
 
+	mu     sync.Mutex
+	spares []spare // the last one served last; none where there is no image
+
 	uses int         // guarded by the Local's mu
 	drop *time.Timer // while there are none
+}
+
+// A spare is an instance that serves nothing.
+type spare struct {
+	*Instance
+	since time.Time
+}
+
+// spare returns an instance that is as the image: the one that was used last,
+// of which the processors' caches have most, or else a new one. Where there is
+// no image it is a new one, whose initialisation log gets.
+func (p *loaded) spare(ctx context.Context, log Log) (*Instance, error) {
+	p.mu.Lock()
+	if n := len(p.spares) - 1; n >= 0 {
+		i := p.spares[n].Instance
+		p.spares[n] = spare{}
+		p.spares = p.spares[:n]
+		p.mu.Unlock()
+		return i, nil
+	}
+	p.mu.Unlock()
+	return p.program.another(ctx, log)
+}
+
+// keep takes an instance back that is as the image.
+func (p *loaded) keep(i *Instance) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spares = append(p.spares, spare{i, now})
+}
+
+// rest gives up the spares that have served nothing since a time, and reports
+// whether there were any: the image has all that another one needs.
+func (p *loaded) rest(since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for ; n < len(p.spares) && p.spares[n].since.Before(since); n++ {
+		p.spares[n].Close()
+	}
+	p.spares = slices.Delete(p.spares, 0, n)
+	return n > 0
 }
 
 // take returns the program of a spec and counts a use of it; first says that
@@ -146,6 +193,7 @@ func (p *loaded) read(l *Local, spec *Spec, log Log) error {
 // close frees the program.
 func (p *loaded) close() error {
 	var errs []error
+	p.rest(time.Now().Add(time.Hour)) // nobody uses the program: all of them
 	if p.program != nil {
 		errs = append(errs, p.program.Close(context.Background()))
 	}

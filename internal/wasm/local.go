@@ -24,8 +24,8 @@ type LocalConfig struct {
 	// minute.
 	Keep time.Duration
 
-	// Rest is how long an instance stays that serves nothing; default 2 s. Its
-	// session's next request makes another. Rested, unless it is nil, is
+	// Rest is how long an instance stays that serves nothing; default 2 s. A
+	// request that finds none makes another. Rested, unless it is nil, is
 	// called after some were given up, to give memory back to the machine.
 	Rest   time.Duration
 	Rested func()
@@ -89,8 +89,8 @@ func (l *Local) rest() {
 			return
 		case now = <-tick.C:
 		}
-		for _, s := range l.open() {
-			resting = s.rest(now.Add(-l.cfg.Rest)) || resting
+		for _, p := range l.all() {
+			resting = p.rest(now.Add(-l.cfg.Rest)) || resting
 		}
 		if resting && l.cfg.Rested != nil && now.Sub(last) >= restedEvery {
 			l.cfg.Rested()
@@ -106,6 +106,13 @@ func (l *Local) open() []*LocalSession {
 	return slices.Collect(maps.Keys(l.sessions))
 }
 
+// all returns the programs that are loaded, or being loaded.
+func (l *Local) all() []*loaded {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.programs))
+}
+
 // ErrClosed means that a host was closed.
 var ErrClosed = errors.New("the host of programs is closed")
 
@@ -115,12 +122,16 @@ func (l *Local) Open(ctx context.Context, spec *Spec) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, err := p.program.another(ctx, spec.Log)
+	i, err := p.spare(ctx, spec.Log)
 	if err != nil {
 		l.release(p)
 		return nil, err
 	}
-	s := &LocalSession{local: l, loaded: p, instance: i, served: time.Now()}
+	s := &LocalSession{local: l, loaded: p}
+	if s.instance = i; p.program.image != nil {
+		p.keep(i)
+		s.instance = nil
+	}
 	s.opened = Opening{Loaded: !first, Compiled: !first || p.compiled, Ready: p.program.image != nil, Idle: p.program.idle()}
 	if first {
 		s.opened.Load, s.opened.Init = p.load, p.init

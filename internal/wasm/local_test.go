@@ -221,32 +221,68 @@ func TestWhatCannotBeOpened(t *testing.T) {
 	gives(t, begin(t, l, spec), `{"do":"count"}`, `1`)
 }
 
-// A session that serves nothing has no instance, and gets one when it does.
-func TestSessionsRest(t *testing.T) {
+// A program that serves nothing has no instance, and gets one when it does.
+func TestProgramsRest(t *testing.T) {
 	l, spec := newLocal(t, "reactor", LocalConfig{Rest: time.Hour})
 	s := begin(t, l, spec)
-	later := func() time.Time { return time.Now().Add(time.Hour) }
+	p, later := s.loaded, time.Now().Add(time.Hour)
 	for range 3 {
 		gives(t, s, `{"do":"count"}`, "1")
-		if s.rest(time.Now().Add(-time.Hour)) {
-			t.Error("a session rests that has just served")
+		if p.rest(time.Now().Add(-time.Hour)) || len(p.spares) != 1 {
+			t.Error("a program rests that has just served")
 		}
-		if !s.rest(later()) || s.instance != nil || s.rest(later()) {
-			t.Error("a session does not rest")
+		if !p.rest(later) || len(p.spares) != 0 || p.rest(later) {
+			t.Error("a program does not rest")
 		}
 	}
+	i, err := p.spare(t.Context(), nil) // as while a request runs
+	if err != nil || p.rest(later) {
+		t.Errorf("a program rests while it serves, or %v", err)
+	}
+	i.Close()
 	gives(t, s, `{"do":"count"}`, "1")
-	s.mu.Lock() // as while a request runs
-	if s.rest(later()) {
-		t.Error("a session rests while it serves")
+}
+
+// Sessions of a program use one instance after the other, the last one first,
+// and have one each while they serve at the same time. One that broke is not
+// used again.
+func TestSessionsShareInstances(t *testing.T) {
+	l, spec := newLocal(t, "reactor", LocalConfig{Rest: time.Hour})
+	a, b := begin(t, l, spec), begin(t, l, spec)
+	p := a.loaded
+	only := p.spares[0].Instance
+	for _, s := range []*LocalSession{a, b, a} {
+		gives(t, s, `{"do":"count"}`, "1")
+		if len(p.spares) != 1 || p.spares[0].Instance != only {
+			t.Errorf("there are %d instances, or another one", len(p.spares))
+		}
 	}
-	s.mu.Unlock()
-	if err := s.Close(); err != nil || s.rest(later()) {
-		t.Errorf("closed: %v", err)
+	req := &Request{Event: []byte(`{"do":"count"}`), Deadline: time.Now().Add(soon)}
+	for _, s := range []*LocalSession{a, b} {
+		if _, err := s.Run(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(p.spares) != 0 || a.instance != only || b.instance == only {
+		t.Error("two requests are in one instance")
+	}
+	b.Renew()
+	a.Renew()
+	if len(p.spares) != 2 || p.spares[1].Instance != only {
+		t.Error("what was used last is not the first to be used again")
+	}
+	if answer, err := b.Serve(t.Context(), &Request{Event: []byte(`{"do":"panic","value":"no"}`), Deadline: req.Deadline}); err != nil || answer.Failure == nil {
+		t.Fatalf("a panic gave %+v, %v", answer, err)
+	}
+	if len(p.spares) != 1 || p.spares[0].Instance == only {
+		t.Error("an instance that broke is to be used again")
+	}
+	for range 2 {
+		gives(t, b, `{"do":"count"}`, "1")
 	}
 }
 
-// Whoever is in charge of a process is told when sessions rest.
+// Whoever is in charge of a process is told when programs rest.
 func TestRested(t *testing.T) {
 	told := make(chan bool, 10)
 	l, spec := newLocal(t, "reactor", LocalConfig{Rest: time.Millisecond, Rested: func() { told <- true }})

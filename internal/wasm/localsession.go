@@ -3,7 +3,6 @@ package wasm
 import (
 	"context"
 	"sync"
-	"time"
 )
 
 // A LocalSession is a session of a Local. A request is Run, and then Renew
@@ -15,10 +14,9 @@ type LocalSession struct {
 	opened Opening
 
 	mu       sync.Mutex // held while a request runs
-	instance *Instance  // nil while next is awaited, while the session rests, and when it is closed
+	instance *Instance  // nil between requests where there is an image, while next is awaited, and when it is closed
 	next     chan made  // brings what takes the place of a broken instance
 	closed   bool
-	served   time.Time // when a request ended last
 }
 
 // made is a new instance, or why there is none.
@@ -60,8 +58,8 @@ func (s *LocalSession) take(ctx context.Context) (*Instance, error) {
 	switch {
 	case s.instance != nil:
 		return s.instance, nil
-	case s.next == nil: // it rested
-		i, err := s.loaded.program.another(ctx, nil)
+	case s.next == nil:
+		i, err := s.loaded.spare(ctx, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -89,29 +87,17 @@ func (s *LocalSession) Renew() {
 	if s.instance == nil {
 		return
 	}
-	s.served = time.Now()
 	s.instance.Reset()
 	if s.instance.Broken() {
 		s.instance.Close()
 		s.instance = nil
 		s.replace()
+		return
 	}
-}
-
-// rest gives the instance up if no request has ended since a time, and reports
-// whether it did: the image has all that another one needs, which the next
-// request makes. Where there is no image it stays.
-func (s *LocalSession) rest(since time.Time) bool {
-	if !s.mu.TryLock() {
-		return false // a request runs
+	if s.loaded.program.image != nil {
+		s.loaded.keep(s.instance)
+		s.instance = nil
 	}
-	defer s.mu.Unlock()
-	if s.instance == nil || s.loaded.program.image == nil || s.served.After(since) {
-		return false
-	}
-	s.instance.Close()
-	s.instance = nil
-	return true
 }
 
 // replace begins to make an instance.

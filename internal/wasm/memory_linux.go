@@ -76,7 +76,7 @@ func newMemory(most int, from *image, of *budget) (*memory, error) {
 
 // maxMaps is how many mappings instances have before their images are no longer
 // made of parts: the kernel has 65,530 for a process by default.
-const maxMaps = 32_000
+const maxMaps = 40_000
 
 // mapImage puts the image at the beginning of the space.
 func (m *memory) mapImage() (err error) {

@@ -9,8 +9,8 @@ import (
 // A Host runs the programs of one tenant: in this process, or in one of their
 // own. It is safe for concurrent use.
 type Host interface {
-	// Open returns a session: an instance of the program that spec describes,
-	// which is loaded unless it is already. Callers that want one program at
+	// Open returns a session of the program that spec describes, which is
+	// loaded unless it is already, with an instance that is made. Callers that want one program at
 	// the same time wait for one loading of it. An error that is a *Failure is
 	// the module's own: its initialisation failed, or took longer than
 	// spec.InitTime. Any other says why it cannot run here, or is ctx's.
@@ -24,8 +24,8 @@ type Host interface {
 	Close() error
 }
 
-// A Session is an instance that is reserved. It serves one request at a time,
-// each as if the instance were new.
+// A Session serves one request at a time, each in an instance that is as if it
+// were new.
 type Session interface {
 	// Serve runs a request, and returns once it is answered: what the guest
 	// left is cleared away behind the caller's back. What goes wrong in the
