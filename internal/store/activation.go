@@ -130,7 +130,13 @@ func (a *activation) work(ctx context.Context) {
 func (a *activation) next() (unsettledID, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	n := slices.IndexFunc(a.queue, a.mayRun)
+	var taken []string // tenants that are to wait
+	for id := range a.busy {
+		if a.inTurn {
+			taken = append(taken, id.tenant)
+		}
+	}
+	n := slices.IndexFunc(a.queue, func(id unsettledID) bool { return !slices.Contains(taken, id.tenant) })
 	if n < 0 {
 		return unsettledID{}, false
 	}
@@ -138,18 +144,6 @@ func (a *activation) next() (unsettledID, bool) {
 	a.queue = slices.Delete(a.queue, n, n+1)
 	a.busy[id] = true
 	return id, true
-}
-
-// mayRun reports whether it is an id's turn. a.mu is held.
-func (a *activation) mayRun(id unsettledID) bool {
-	if a.inTurn {
-		for other := range a.busy {
-			if other.tenant == id.tenant {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 func (a *activation) finish(id unsettledID) {
@@ -176,17 +170,17 @@ func (s *Store) activate(ctx context.Context, id unsettledID) {
 		_, err := s.packages.dirOf(ctx, v.Package)
 		return err
 	})
-	if err == nil && s.initialises(ctx, v) {
-		s.snapshots.enqueue(id) // the function's own time; others are not to wait for it
+	// What follows takes the function's own time; others are not to wait for it.
+	switch {
+	case err != nil || s.cfg.Initialise == nil:
+	case s.cfg.Compiles != nil && s.cfg.Compiles(ctx, v):
+		s.programs.enqueue(id)
+		return
+	case v.FromSnapshot():
+		s.snapshots.enqueue(id)
 		return
 	}
 	s.conclude(ctx, id, v.Package, result{err: err})
-}
-
-// initialises reports whether there is more to do for a version than to unpack
-// its package.
-func (s *Store) initialises(ctx context.Context, v *millicent.Version) bool {
-	return s.cfg.Initialise != nil && (v.FromSnapshot() || s.cfg.Compiles != nil && s.cfg.Compiles(ctx, v))
 }
 
 // initialise takes the snapshot of a version, or compiles it, and settles its

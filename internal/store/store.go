@@ -42,8 +42,7 @@ type Config struct {
 	// Initialise initialises a version that starts from a snapshot, and compiles
 	// one that Compiles says so of, before it becomes Active; ok says that there
 	// is a snapshot. An *Error is why it becomes Failed instead, its Code the
-	// reason's. One version of a tenant is initialised at a time. Nil takes no
-	// snapshots.
+	// reason's. One version of a tenant is compiled at a time. Nil does neither.
 	Initialise func(ctx context.Context, v *millicent.Version) (ok bool, err error)
 
 	// Compiles reports whether a version, whose package is unpacked, is to be
@@ -60,7 +59,8 @@ type Store struct {
 	keys       *keyring
 	packages   *packages
 	activation *activation
-	snapshots  *activation // of versions whose package is unpacked, and code that is compiled
+	snapshots  *activation // of versions whose package is unpacked
+	programs   *activation // likewise, of those that are compiled
 	stop       context.CancelFunc
 	janitor    sync.WaitGroup
 
@@ -107,7 +107,8 @@ func (s *Store) open(ctx, life context.Context, js jetstream.JetStream) (err err
 		return err
 	}
 	s.activation = newActivation(life, false, s.activate)
-	s.snapshots = newActivation(life, true, s.initialise)
+	s.snapshots = newActivation(life, false, s.initialise)
+	s.programs = newActivation(life, true, s.initialise)
 	s.functions, err = openTable(ctx, js, functionsBucket, s.apply, s.failed)
 	if err != nil {
 		return err
@@ -130,6 +131,7 @@ func (s *Store) Close() error {
 	if s.activation != nil {
 		s.activation.wait()
 		s.snapshots.wait()
+		s.programs.wait()
 	}
 	s.janitor.Wait()
 	if s.functions != nil {
