@@ -73,15 +73,23 @@ func (p *loaded) keep(i *Instance) {
 
 // rest gives up the spares that have served nothing since a time, and reports
 // whether there were any: the image has all that another one needs.
-func (p *loaded) rest(since time.Time) bool {
+func (p *loaded) rest(since time.Time) (some bool) {
+	for p.restOldest(since) {
+		some = true
+	}
+	return some
+}
+
+// restOldest gives up one spare: a request waits for no more than that.
+func (p *loaded) restOldest(since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := 0
-	for ; n < len(p.spares) && p.spares[n].since.Before(since); n++ {
-		p.spares[n].Close()
+	if len(p.spares) == 0 || !p.spares[0].since.Before(since) {
+		return false
 	}
-	p.spares = slices.Delete(p.spares, 0, n)
-	return n > 0
+	p.spares[0].Close()
+	p.spares = slices.Delete(p.spares, 0, 1)
+	return true
 }
 
 // take returns the program of a spec and counts a use of it; first says that
