@@ -176,13 +176,17 @@ func TestLongPoll(t *testing.T) {
 			t.Errorf("received %v after %v (%v)", got, time.Since(begin), err)
 		}
 		begin = time.Now()
+		sent := make(chan error, 1)
+		q := w.queue("q")
 		go func() {
 			time.Sleep(5 * time.Second)
-			w.send("q", "", "a")
+			_, err := w.Send(t.Context(), q, Outgoing{Body: "a"})
+			sent <- err
 		}()
-		if got, err := w.Receive(t.Context(), w.queue("q"), Receive{Max: 1}); err != nil || len(got) != 1 || time.Since(begin) != 5*time.Second {
+		if got, err := w.Receive(t.Context(), q, Receive{Max: 1}); err != nil || len(got) != 1 || time.Since(begin) != 5*time.Second {
 			t.Errorf("received %v after %v (%v)", got, time.Since(begin), err)
 		}
+		must(t, <-sent)
 	})
 }
 
