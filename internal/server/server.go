@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +43,12 @@ const drainTime = 30 * time.Second
 // and not for each 4 MB.
 const heapSlack = 32 << 20
 
+// settleTime is how long after its start a server gives the start's garbage
+// back to the machine: what was read to find where things stood is a multiple
+// of what is kept, and a server that nobody calls would not collect it for two
+// minutes.
+const settleTime = time.Second
+
 // Main must be the first call of a program that calls Run (tests: in
 // TestMain): the program starts itself again inside of sandboxes, and such a
 // start never returns from Main.
@@ -68,6 +75,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return s.abandon(err)
 	}
 	s.announce()
+	defer time.AfterFunc(settleTime, debug.FreeOSMemory).Stop()
 	return s.stop(s.wait(ctx))
 }
 
