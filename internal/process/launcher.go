@@ -60,8 +60,7 @@ type Launcher struct {
 	runtimes string // directory of the bootstraps
 	opt      string // an empty directory
 	pool     *pool[*prepared]
-	work     sync.WaitGroup // on zygotes
-	compiler *compiler      // nil without Config.Compiled
+	compiler *compiler // nil without Config.Compiled
 
 	snapshots *snapshots
 	uses      lifecycle.Uses // of packages
@@ -128,7 +127,6 @@ func (l *Launcher) Close() error {
 	for _, z := range l.zygotes {
 		err = errors.Join(err, z.close())
 	}
-	l.work.Wait()
 	return errors.Join(err, l.remove())
 }
 
@@ -138,7 +136,7 @@ func (l *Launcher) zygote(rt Runtime) *zygote {
 	defer l.mu.Unlock()
 	z := l.zygotes[rt.Interpreter]
 	if z == nil {
-		z = &zygote{launcher: l, runtime: rt}
+		z = newZygote(l, rt)
 		l.zygotes[rt.Interpreter] = z
 	}
 	return z

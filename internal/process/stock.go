@@ -3,7 +3,7 @@ package process
 // A Stock is what a Launcher holds in readiness: no function's yet.
 type Stock struct {
 	Sandboxes map[string]int // prepared, by what runs in them: a runtime, or nothing in a "bare" one
-	Changing  int            // being prepared, or given up
+	Changing  int            // being prepared, or given up, with what forks them
 	Zygotes   int            // each in a sandbox of its own
 	Disks     int            // for sandboxes to come
 }
@@ -19,6 +19,7 @@ func (l *Launcher) Stock() Stock {
 		if z.there.Load() {
 			st.Zygotes++
 		}
+		st.Changing += int(z.changing.Load())
 	}
 	return st
 }

@@ -23,24 +23,29 @@ import (
 //
 // What is forked from one process shares what was drawn by lot when that
 // began: the seed of hashes, the places of things in memory. So the process
-// is replaced after a while, and after a number of forks.
+// is replaced after a while, and after a number of forks; its successor is
+// begun before that, so that nobody waits for it.
 type zygote struct {
 	launcher *Launcher
 	runtime  Runtime
-	there    atomic.Bool // box is
+	there    atomic.Bool  // box is
+	changing atomic.Int32 // processes that are begun or given up
 
-	mu     sync.Mutex // one fork at a time
+	ctx    context.Context // ends when close is called
+	cancel context.CancelFunc
+	making sync.Mutex // held by who begins a process
 	box    *sandbox.Sandbox
-	proc   *sandbox.Trusted // nil before the first
-	conn   *net.UnixConn
-	forks  int
-	until  time.Time // of the process
-	paused time.Time // until when nothing is forked, after a failure
+	work   sync.WaitGroup // on processes that are begun ahead or given up
+
+	mu     sync.Mutex     // held for moments
+	latest *zygoteProcess // nil before the first
+	paused time.Time      // until when nothing is forked, after a failure
 	closed bool
 }
 
 const (
 	zygoteForks = 512
+	zygoteAhead = zygoteForks / 4 // so many forks before the last one the successor is begun
 	zygoteLife  = 10 * time.Minute
 	zygotePause = time.Minute // after a failure
 
@@ -51,6 +56,12 @@ const (
 )
 
 var errZygotePaused = errors.New("the zygote failed just now")
+
+func newZygote(l *Launcher, rt Runtime) *zygote {
+	z := &zygote{launcher: l, runtime: rt}
+	z.ctx, z.cancel = context.WithCancel(context.Background())
+	return z
+}
 
 // forkable reports whether stems of rt can be forked.
 func forkable(rt Runtime) bool {
@@ -73,13 +84,8 @@ func (z *zygote) fork(ctx context.Context, box *sandbox.Sandbox, still stillFunc
 // forkNow returns a stem that has not rehearsed, for somebody who waits: nil
 // when there is no process to fork, which is begun meanwhile for the next one.
 func (z *zygote) forkNow(ctx context.Context, box *sandbox.Sandbox) (*stem, error) {
-	if !z.mu.TryLock() {
-		return nil, nil // one is begun, or gone
-	}
-	current := z.current(time.Now())
-	z.mu.Unlock()
-	if !current {
-		z.launcher.work.Go(func() { z.refresh() })
+	if z.current() == nil {
+		z.refresh()
 		return nil, nil
 	}
 	st, err := z.forkInto(ctx, box)
@@ -91,20 +97,30 @@ func (z *zygote) forkNow(ctx context.Context, box *sandbox.Sandbox) (*stem, erro
 	return st, nil
 }
 
-// refresh has a process to fork.
+// refresh begins a process, unless one is being begun, and does not wait for
+// it.
 func (z *zygote) refresh() {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), bootedTime)
-	defer cancel()
-	if err := z.ready(ctx); err != nil && !errors.Is(err, errZygotePaused) && !errors.Is(err, lifecycle.ErrClosed) {
-		z.launcher.cfg.Log.Warn("runtimes are started, and not forked", "runtime", z.runtime.Name, "error", err)
+	if !z.making.TryLock() {
+		return
 	}
+	z.work.Go(func() {
+		defer z.making.Unlock()
+		ctx, cancel := context.WithTimeout(z.ctx, bootedTime)
+		defer cancel()
+		if err := z.replace(ctx); err != nil && !errors.Is(err, errZygotePaused) && z.ctx.Err() == nil {
+			z.launcher.cfg.Log.Warn("runtimes are started, and not forked", "runtime", z.runtime.Name, "error", err)
+		}
+	})
 }
 
-// current reports whether there is a process that can be asked. mu is held.
-func (z *zygote) current(now time.Time) bool {
-	return z.proc != nil && z.forks < zygoteForks && now.Before(z.until) && !isClosed(z.proc.Done())
+// current returns the process that can be asked, nil when there is none.
+func (z *zygote) current() *zygoteProcess {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.latest == nil || z.latest.left(time.Now()) <= 0 {
+		return nil
+	}
+	return z.latest
 }
 
 // forkInto forks a stem into box.
@@ -162,38 +178,42 @@ func (z *zygote) enter(ctx context.Context, box *sandbox.Sandbox, st *stem, link
 
 // ask sends a request, to a fresh process where the last one has had its time.
 func (z *zygote) ask(ctx context.Context, e *sandbox.Entry, files ...*os.File) error {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if err := z.ready(ctx); err != nil {
-		return err
-	}
-	z.forks++
-	if err := e.Send(z.conn, files...); err != nil {
-		return errors.Join(err, z.end())
-	}
-	return nil
-}
-
-// ready has a process to ask. mu is held.
-func (z *zygote) ready(ctx context.Context) error {
-	now := time.Now()
-	switch {
-	case z.closed:
-		return lifecycle.ErrClosed
-	case now.Before(z.paused):
-		return errZygotePaused
-	case z.current(now):
+	for {
+		p, err := z.ready(ctx)
+		if err != nil {
+			return err
+		}
+		err = p.ask(e, files...)
+		if errors.Is(err, errHungUp) {
+			continue // it was replaced just now
+		}
+		if err != nil {
+			return errors.Join(err, p.end())
+		}
+		if p.left(time.Now()) <= zygoteAhead {
+			z.refresh()
+		}
 		return nil
 	}
-	if err := z.end(); err != nil {
-		return err
+}
+
+// ready returns the process to ask.
+func (z *zygote) ready(ctx context.Context) (*zygoteProcess, error) {
+	if p := z.current(); p != nil {
+		return p, nil
 	}
-	if err := z.begin(ctx); err != nil {
-		z.paused = time.Now().Add(zygotePause)
-		return fmt.Errorf("start a zygote: %w", errors.Join(err, z.end()))
+	z.making.Lock()
+	defer z.making.Unlock()
+	if p := z.current(); p != nil {
+		return p, nil // of somebody who came first
 	}
-	z.forks, z.until = 0, time.Now().Add(zygoteLife)
-	return nil
+	if err := z.replace(ctx); err != nil {
+		return nil, err
+	}
+	if p := z.current(); p != nil {
+		return p, nil
+	}
+	return nil, errors.New("the zygote has ended")
 }
 
 // pause keeps a zygote from forking for a while.
@@ -203,75 +223,110 @@ func (z *zygote) pause() {
 	z.paused = time.Now().Add(zygotePause)
 }
 
-// begin starts a process. mu is held.
-func (z *zygote) begin(ctx context.Context) (err error) {
-	if z.box == nil {
-		spec := z.launcher.preparedSpec()
-		spec.UDP, spec.TCP, spec.Redirect, spec.Memory = nil, nil, 0, 0
-		if z.box, err = z.launcher.cfg.Host.New(ctx, spec); err != nil {
-			return err
+// replace begins a process and gives up the one before. making is held.
+func (z *zygote) replace(ctx context.Context) error {
+	z.mu.Lock()
+	paused, closed := time.Now().Before(z.paused), z.closed
+	z.mu.Unlock()
+	switch {
+	case closed:
+		return lifecycle.ErrClosed
+	case paused:
+		return errZygotePaused
+	}
+	z.changing.Add(1)
+	defer z.changing.Add(-1)
+	p, err := z.begin(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			z.pause()
 		}
-		z.there.Store(true)
+		return fmt.Errorf("start a zygote: %w", err)
 	}
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "zygote"), os.NewFile(uintptr(fds[1]), "zygote")
-	defer ours.Close()
-	defer theirs.Close()
-	conn, err := net.FileConn(ours)
-	if err != nil {
-		return err
-	}
-	z.conn = conn.(*net.UnixConn)
-	home, err := os.Open("/proc/self/ns/pid")
-	if err != nil {
-		return err
-	}
-	defer home.Close()
-	args := languageCommand(z.runtime)
-	z.proc, err = z.box.StartTrusted(sandbox.Cmd{
-		Path: args[0], Args: args, Dir: taskRoot, ExtraFiles: []*os.File{theirs, home},
-		Env: append(stemEnviron(z.runtime), stemVariable+"="+zygoteKind, fmt.Sprintf("%s=%d", linkVariable, linkFD)),
-	})
-	if err != nil {
-		return err
-	}
-	theirs.Close()
-	if err := z.conn.SetReadDeadline(time.Now().Add(bootedTime)); err != nil {
-		return err
-	}
-	if _, err := z.conn.Read(make([]byte, 16)); err != nil {
-		return fmt.Errorf("it is not ready: %w", err)
+	z.mu.Lock()
+	before := z.latest
+	z.latest = p
+	z.mu.Unlock()
+	if before != nil {
+		z.changing.Add(1)
+		z.work.Go(func() {
+			defer z.changing.Add(-1)
+			if err := before.retire(z.ctx); err != nil {
+				z.launcher.cfg.Log.Warn("a zygote does not end", "runtime", z.runtime.Name, "error", err)
+			}
+		})
 	}
 	return nil
 }
 
-// end ends the process, which leaves its children alone. mu is held.
-func (z *zygote) end() error {
-	var errs []error
-	if z.conn != nil {
-		errs = append(errs, z.conn.Close())
-		z.conn = nil
-	}
-	if z.proc != nil {
-		errs = append(errs, z.proc.Kill())
-		z.proc = nil
-	}
-	return errors.Join(errs...)
-}
-
 // close ends the zygote for good.
 func (z *zygote) close() error {
+	z.cancel()
 	z.mu.Lock()
-	defer z.mu.Unlock()
 	z.closed = true
-	err := z.end()
+	z.mu.Unlock()
+	z.making.Lock() // nothing is begun from now on
+	defer z.making.Unlock()
+	var err error
+	if z.latest != nil {
+		err = z.latest.end()
+	}
+	z.work.Wait()
 	if z.box != nil {
 		err = errors.Join(err, z.box.Close())
 		z.box = nil
 		z.there.Store(false)
 	}
 	return err
+}
+
+// begin starts a process, in the sandbox that all have. making is held.
+func (z *zygote) begin(ctx context.Context) (_ *zygoteProcess, err error) {
+	if z.box == nil {
+		spec := z.launcher.preparedSpec()
+		spec.UDP, spec.TCP, spec.Redirect, spec.Memory = nil, nil, 0, 0
+		if z.box, err = z.launcher.cfg.Host.New(ctx, spec); err != nil {
+			return nil, err
+		}
+		z.there.Store(true)
+	}
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "zygote"), os.NewFile(uintptr(fds[1]), "zygote")
+	defer ours.Close()
+	defer theirs.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		return nil, err
+	}
+	s := &zygoteProcess{conn: conn.(*net.UnixConn), until: time.Now().Add(zygoteLife)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.end())
+		}
+	}()
+	home, err := os.Open("/proc/self/ns/pid")
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	args := languageCommand(z.runtime)
+	s.proc, err = z.box.StartTrusted(sandbox.Cmd{
+		Path: args[0], Args: args, Dir: taskRoot, ExtraFiles: []*os.File{theirs, home},
+		Env: append(stemEnviron(z.runtime), stemVariable+"="+zygoteKind, fmt.Sprintf("%s=%d", linkVariable, linkFD)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	theirs.Close()
+	if err := s.conn.SetReadDeadline(time.Now().Add(bootedTime)); err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	if _, err := s.conn.Read(make([]byte, 16)); err != nil {
+		return nil, fmt.Errorf("it is not ready: %w", err)
+	}
+	return s, nil
 }

@@ -21,9 +21,7 @@ func zygoteOf(t *testing.T, l *Launcher, runtime string) *zygote {
 	t.Helper()
 	rt, _ := l.cfg.Runtimes.Lookup(runtime)
 	z := l.zygote(rt)
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.proc == nil {
+	if z.process() == nil {
 		t.Fatal("nothing was forked")
 	}
 	return z
@@ -32,7 +30,19 @@ func zygoteOf(t *testing.T, l *Launcher, runtime string) *zygote {
 func (z *zygote) process() *sandbox.Trusted {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.proc
+	if z.latest == nil {
+		return nil
+	}
+	return z.latest.proc
+}
+
+// forked is how many forks the latest process was asked for.
+func (z *zygote) forked() int {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.latest.mu.Lock()
+	defer z.latest.mu.Unlock()
+	return z.latest.forks
 }
 
 // TestForkedStemIsInItsSandbox compares the namespaces of a runtime that was
@@ -86,12 +96,7 @@ func awaitZygote(t *testing.T, l *Launcher, runtime string) *zygote {
 	t.Helper()
 	rt, _ := l.cfg.Runtimes.Lookup(runtime)
 	z := l.zygote(rt)
-	current := func() bool {
-		z.mu.Lock()
-		defer z.mu.Unlock()
-		return z.current(time.Now())
-	}
-	for deadline := time.Now().Add(testWait); !current(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(testWait); z.current() == nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("there is no zygote")
 		}
@@ -107,15 +112,15 @@ func TestForkedAtOnceIsNoOtherWorld(t *testing.T) {
 	want := startEnv(t, l, v)
 	z := awaitZygote(t, l, v.Runtime)
 	got := startEnv(t, l, v)
-	if z.forks != 1 || got.started.From != millicent.FromNothing {
-		t.Fatalf("%d forks, from %s", z.forks, got.started.From)
+	if z.forked() != 1 || got.started.From != millicent.FromNothing {
+		t.Fatalf("%d forks, from %s", z.forked(), got.started.From)
 	}
 	if diff := cmp.Diff(want.world(), got.world()); diff != "" {
 		t.Errorf("what is forked at once is another world (- started, + forked):\n%s", diff)
 	}
 	got.failsWith(`{"do":"exit","code":7}`, "Runtime.ExitError", "Runtime exited with error: exit status 7")
 	got.answers(`{"do":"count"}`, "1")
-	if z.forks != 1 {
+	if z.forked() != 1 {
 		t.Error("a runtime is forked where the function has run")
 	}
 }
@@ -185,15 +190,17 @@ func TestZygotesAreReplaced(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	set := func(change func()) {
+	set := func(change func(*zygoteProcess)) {
 		z.mu.Lock()
 		defer z.mu.Unlock()
-		change()
+		z.latest.mu.Lock()
+		defer z.latest.mu.Unlock()
+		change(z.latest)
 	}
-	for name, change := range map[string]func(){
-		"after so many forks": func() { z.forks = zygoteForks },
-		"after a while":       func() { z.until = time.Now() },
-		"when it has ended":   func() { _ = z.proc.Kill() },
+	for name, change := range map[string]func(*zygoteProcess){
+		"after so many forks": func(p *zygoteProcess) { p.forks = zygoteForks },
+		"after a while":       func(p *zygoteProcess) { p.until = time.Now() },
+		"when it has ended":   func(p *zygoteProcess) { _ = p.proc.Kill() },
 	} {
 		before := z.process()
 		set(change)
@@ -202,10 +209,47 @@ func TestZygotesAreReplaced(t *testing.T) {
 			t.Errorf("not %s", name)
 		}
 	}
-	if !isClosed(first.Done()) {
+	select {
+	case <-first.Done():
+	case <-time.After(testWait):
 		t.Error("the first one is still there")
 	}
 	e.answers(`{"do":"count"}`, "1") // its children are not touched
+}
+
+// TestZygotesAreReplacedAhead: forks go on while the successor of a process
+// begins, and what it was asked for before is done.
+func TestZygotesAreReplacedAhead(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", func(c *Config) { c.Pool = PoolConfig{} })
+	startEnv(t, l, v)
+	z := awaitZygote(t, l, v.Runtime)
+	first := z.process()
+	z.mu.Lock()
+	z.latest.mu.Lock()
+	z.latest.forks = zygoteForks - zygoteAhead - 1
+	z.latest.mu.Unlock()
+	z.mu.Unlock()
+	for deadline := time.Now().Add(testWait); z.process() == first; {
+		p, err := l.prepare(t.Context(), l.preparedSpec(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.stem, err = z.forkNow(t.Context(), p.box); p.stem == nil {
+			t.Errorf("nothing is forked: %v", err)
+		}
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not replaced")
+		}
+	}
+	select {
+	case <-first.Done():
+	case <-time.After(testWait):
+		t.Error("the first one is still there")
+	}
 }
 
 // TestZygoteEndsWithItsServer: a server that is killed does not end it.
@@ -216,7 +260,7 @@ func TestZygoteEndsWithItsServer(t *testing.T) {
 	z := zygoteOf(t, l, v.Runtime)
 	ended := z.process().Done()
 	z.mu.Lock()
-	z.conn.CloseWrite()
+	z.latest.conn.CloseWrite()
 	z.mu.Unlock()
 	select {
 	case <-ended:
