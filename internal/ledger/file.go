@@ -17,7 +17,7 @@ import (
 
 // fileFormat is the version of the file's tables. A file of another version is
 // made again.
-const fileFormat = "4"
+const fileFormat = "5"
 
 // maxConnections bounds the connections to the file, each of which may hold 16
 // MB of its pages in memory.

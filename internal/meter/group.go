@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -168,13 +169,16 @@ func decodeGroup(message []byte) (g group, err error) {
 	return g, nil
 }
 
-// decodeOwn is decodeGroup of what this process has made.
-func decodeOwn(message []byte) (g group, err error) {
-	r := reader{b: message}
+// decodeOwn is decodeGroup of what this process has made, in place of what g was.
+func (g *group) decodeOwn(message []byte) error {
+	r := reader{b: message, ids: &strings.Builder{}}
 	if g.header = r.header(); r.err != nil {
-		return g, r.err
+		return r.err
 	}
-	return g, g.decodeBody(&r, false)
+	if g.count <= uint64(len(message)) {
+		r.ids.Grow(int(g.count) * uuidText)
+	}
+	return g.decodeBody(&r, false)
 }
 
 // decodeBody decodes the texts and records of a group, and checks them if wanted.
@@ -191,7 +195,12 @@ func (g *group) decodeBody(r *reader, check bool) error {
 		return &damage{group: g.seq, err: r.err}
 	}
 	r.texts = list
-	g.records = make([]millicent.UsageRecord, g.count)
+	if g.count <= uint64(cap(g.records)) {
+		g.records = g.records[:g.count]
+		clear(g.records)
+	} else {
+		g.records = make([]millicent.UsageRecord, g.count)
+	}
 	var alone []byte
 	var latest latestNames
 	for i := range g.count {

@@ -3,6 +3,7 @@ package meter
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -144,6 +145,7 @@ func TestRecentGroups(t *testing.T) {
 	all := func() (groups []Group) {
 		end := errors.New("the last one")
 		err := m.Groups(t.Context(), 0, func(g Group) error {
+			g.Records = slices.Clone(g.Records)
 			if groups = append(groups, g); g.Seq == m.Head().Seq {
 				return end
 			}

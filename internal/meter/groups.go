@@ -18,7 +18,8 @@ const readAhead = 64
 // ends or the Meter is closed, or f returns an error, which Groups returns.
 // Groups that retention has removed are left out. Of a damaged group the error,
 // which wraps ErrDamaged, says what is wrong and what can be done, and none after
-// it is read; one that was skipped has no records.
+// it is read; one that was skipped has no records. A group's records are f's until
+// it returns.
 func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) error {
 	each := func(seq uint64, message []byte) error {
 		if err := m.passMissing(ctx, &after, seq, f); err != nil {
@@ -37,6 +38,7 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 		}
 		return f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records})
 	}
+	var own group // whose memory is used again
 	for {
 		m.mu.Lock()
 		end, turn, recent := m.head.Seq, m.turn, m.recent.after(after)
@@ -44,14 +46,13 @@ func (m *Meter) Groups(ctx context.Context, after uint64, f func(Group) error) e
 		switch {
 		case len(recent) > 0:
 			for _, kept := range recent {
-				g, err := decodeOwn(kept.message)
-				if err != nil {
+				if err := own.decodeOwn(kept.message); err != nil {
 					return fmt.Errorf("group %d, which was just made: %w", kept.Seq, err)
 				}
-				if err := f(Group{Seq: g.seq, First: g.first, Hash: g.hash(), Records: g.records}); err != nil {
+				if err := f(Group{Seq: own.seq, First: own.first, Hash: own.hash(), Records: own.records}); err != nil {
 					return err
 				}
-				after = g.seq
+				after = own.seq
 			}
 		case after+readAhead < end:
 			if err := m.log.Replay(ctx, after, each); err != nil {

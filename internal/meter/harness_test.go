@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -115,6 +116,7 @@ func read(t testing.TB, m *Meter, n int) (groups []Group, records []millicent.Us
 		return nil, nil
 	}
 	err := m.Groups(ctx, 0, func(g Group) error {
+		g.Records = slices.Clone(g.Records)
 		groups, records = append(groups, g), append(records, g.Records...)
 		if len(records) >= n {
 			cancel()
