@@ -113,11 +113,13 @@ func (z *zygote) refresh() {
 	})
 }
 
-// current returns the process that can be asked, nil when there is none.
+// current returns the process that can be asked, nil when there is none, or
+// nothing is forked for a while.
 func (z *zygote) current() *zygoteProcess {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.latest == nil || z.latest.left(time.Now()) <= 0 {
+	now := time.Now()
+	if now.Before(z.paused) || z.latest == nil || z.latest.left(now) <= 0 {
 		return nil
 	}
 	return z.latest
@@ -301,10 +303,10 @@ func (z *zygote) begin(ctx context.Context) (_ *zygoteProcess, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &zygoteProcess{conn: conn.(*net.UnixConn), until: time.Now().Add(zygoteLife)}
+	p := &zygoteProcess{conn: conn.(*net.UnixConn), until: time.Now().Add(zygoteLife)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.end())
+			err = errors.Join(err, p.end())
 		}
 	}()
 	home, err := os.Open("/proc/self/ns/pid")
@@ -313,7 +315,7 @@ func (z *zygote) begin(ctx context.Context) (_ *zygoteProcess, err error) {
 	}
 	defer home.Close()
 	args := languageCommand(z.runtime)
-	s.proc, err = z.box.StartTrusted(sandbox.Cmd{
+	p.proc, err = z.box.StartTrusted(sandbox.Cmd{
 		Path: args[0], Args: args, Dir: taskRoot, ExtraFiles: []*os.File{theirs, home},
 		Env: append(stemEnviron(z.runtime), stemVariable+"="+zygoteKind, fmt.Sprintf("%s=%d", linkVariable, linkFD)),
 	})
@@ -321,12 +323,12 @@ func (z *zygote) begin(ctx context.Context) (_ *zygoteProcess, err error) {
 		return nil, err
 	}
 	theirs.Close()
-	if err := s.conn.SetReadDeadline(time.Now().Add(bootedTime)); err != nil {
+	if err := p.conn.SetReadDeadline(time.Now().Add(bootedTime)); err != nil {
 		return nil, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = s.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	if _, err := s.conn.Read(make([]byte, 16)); err != nil {
+	defer context.AfterFunc(ctx, func() { _ = p.conn.SetReadDeadline(time.Unix(1, 0)) })()
+	if _, err := p.conn.Read(make([]byte, 16)); err != nil {
 		return nil, fmt.Errorf("it is not ready: %w", err)
 	}
-	return s, nil
+	return p, nil
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -278,6 +279,29 @@ func TestStemsAreStartedWhereNoneCanBeForked(t *testing.T) {
 	fromStem(t, l, v).answers(`{"do":"count"}`, "1")
 	if z.process() != nil {
 		t.Error("there is a zygote")
+	}
+}
+
+// TestPausedZygote: after a child that could not be confined, a process that
+// is there is asked for no other.
+func TestPausedZygote(t *testing.T) {
+	t.Parallel()
+	l, v := languageProbe(t, "python3.12", pooling)
+	fromStem(t, l, v)
+	z := zygoteOf(t, l, v.Runtime)
+	z.pause()
+	p, err := l.prepare(t.Context(), l.preparedSpec(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.fork(t.Context(), p.box, nil); !errors.Is(err, errZygotePaused) {
+		t.Errorf("forked all the same: %v", err)
+	}
+	if st, err := z.forkNow(t.Context(), p.box); st != nil || err != nil {
+		t.Errorf("forked at once all the same: %v", err)
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
 	}
 }
 
