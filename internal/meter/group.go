@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/millicent-run/millicent"
@@ -171,12 +170,9 @@ func decodeGroup(message []byte) (g group, err error) {
 
 // decodeOwn is decodeGroup of what this process has made, in place of what g was.
 func (g *group) decodeOwn(message []byte) error {
-	r := reader{b: message, ids: &strings.Builder{}}
+	r := reader{b: message}
 	if g.header = r.header(); r.err != nil {
 		return r.err
-	}
-	if g.count <= uint64(len(message)) {
-		r.ids.Grow(int(g.count) * uuidText)
 	}
 	return g.decodeBody(&r, false)
 }

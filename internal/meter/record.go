@@ -2,13 +2,11 @@ package meter
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -55,17 +53,6 @@ func normalise(r *millicent.UsageRecord) {
 	r.Attempt, r.MemoryMB, r.PeakMemoryMB = max(0, r.Attempt), max(0, r.MemoryMB), max(0, r.PeakMemoryMB)
 	r.In, r.Out, r.Egress, r.Quantity = max(0, r.In), max(0, r.Out), max(0, r.Egress), max(0, r.Quantity)
 	r.Fuel = min(r.Fuel, math.MaxInt64)
-	if len(r.Kind)|len(r.ID)|len(r.Tenant)|len(r.Function)|len(r.Version)|len(r.Alias)|len(r.Key)|
-		len(r.Root)|len(r.Parent)|len(r.Outcome)|len(r.PriceBook) >= maxText { // else none is longer
-		cut(r)
-	}
-	if len(r.Tags) == 0 || tagBytes(r.Tags) > maxText {
-		r.Tags = nil
-	}
-}
-
-// cut cuts texts that are too long.
-func cut(r *millicent.UsageRecord) {
 	for _, s := range [...]*string{
 		(*string)(&r.Kind), &r.ID, &r.Tenant, &r.Function, &r.Version, &r.Alias, &r.Key,
 		&r.Root, &r.Parent, (*string)(&r.Outcome), &r.PriceBook,
@@ -73,6 +60,9 @@ func cut(r *millicent.UsageRecord) {
 		if len(*s) > maxText {
 			*s = (*s)[:maxText]
 		}
+	}
+	if len(r.Tags) == 0 || tagBytes(r.Tags) > maxText {
+		r.Tags = nil
 	}
 }
 
@@ -154,7 +144,6 @@ type reader struct {
 	b     []byte
 	texts []string // of the group; nil for a record alone
 	tags  map[string]map[string]string
-	ids   *strings.Builder // where UUIDs are printed; nil for each by itself
 	err   error
 }
 
@@ -227,33 +216,12 @@ func (r *reader) id(own string) string {
 	case idUUID:
 		var u uuid.UUID
 		copy(u[:], r.take(uint64(len(u))))
-		return r.printed(u)
+		return u.String()
 	case idText:
 		return r.inline()
 	}
 	r.fail()
 	return ""
-}
-
-// uuidText is the length of a UUID that is printed.
-const uuidText = 36
-
-// printed returns a UUID as it is printed. Those of one group can share their
-// memory: so it is not asked for a thousand times.
-func (r *reader) printed(u uuid.UUID) string {
-	if r.ids == nil {
-		return u.String()
-	}
-	begin := r.ids.Len()
-	var text [uuidText]byte
-	hex.Encode(text[0:8], u[0:4])
-	hex.Encode(text[9:13], u[4:6])
-	hex.Encode(text[14:18], u[6:8])
-	hex.Encode(text[19:23], u[8:10])
-	hex.Encode(text[24:36], u[10:16])
-	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
-	r.ids.Write(text[:])
-	return r.ids.String()[begin:]
 }
 
 // tagsOf is the inverse of tagText. Records with the same tags share them.
